@@ -1,0 +1,43 @@
+"""Write a file whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that takes its place when the block ends well.
+
+    Args:
+        path: The file to write; its folder is made where it is missing.
+
+    Yields:
+        A path in the same folder to write to. When the block raises, it is removed and ``path``
+        is as it was.
+
+    Example:
+        >>> with replace_file(Path("metrics.json")) as part:  # doctest: +SKIP
+        ...     part.write_text("{}")
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        # mkstemp makes the file private; a result is as readable as any other new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    with replace_file(path) as part:
+        part.write_text(text, encoding="utf-8")
