@@ -1,0 +1,1 @@
+"""Training: recipe -> front end -> network -> trainer -> run folder."""
