@@ -1,0 +1,209 @@
+"""Put RAVDESS speech on this machine: from Zenodo, or from a zip that the user has."""
+
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from emovox.corpora.download import Patience, RemoteFile, download_file
+from emovox.corpora.locate import find_cache
+from emovox.corpora.ravdess import (
+    RAVDESS_CLIPS,
+    list_ravdess_names,
+    parse_ravdess_name,
+    scan_ravdess,
+)
+from emovox.errors import CorpusError
+
+RAVDESS_ARCHIVE = RemoteFile(
+    url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
+    size_bytes=208_468_073,
+    checksum="md5:bc696df654c87fed845eb13823edef8a",
+)
+"""The speech archive, with the size and MD5 that https://zenodo.org/records/1188976 states."""
+
+_MOST_CLIP_BYTES = 8 << 20
+"""The longest original clip, 5.3 s in stereo, has about 1 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedCorpus:
+    """A whole corpus on this machine.
+
+    Attributes:
+        folder: Where it lies.
+        clips: How many clips it has.
+        installed: Whether this call put it there; false where it was there already.
+    """
+
+    folder: Path
+    clips: int
+    installed: bool
+
+
+def fetch_ravdess(
+    folder: Path | None = None,
+    *,
+    archive: Path | None = None,
+    remote: RemoteFile | None = None,
+    patience: Patience | None = None,
+    report: Callable[[str, int, int], None] | None = None,
+) -> FetchedCorpus:
+    """Install the whole of RAVDESS speech, or nothing.
+
+    Args:
+        folder: Where to put ``Actor_01`` to ``Actor_24``; the cache where it is left out. A
+            folder that holds all clips already is left alone.
+        archive: A zip that the user has, the official one or Kaggle's, instead of a download.
+        remote: The archive to download; Zenodo's where it is left out. ``EMOVOX_RAVDESS_URL``
+            names a mirror of that same file.
+        patience: When to give up a bad connection.
+        report: Called with the step (``"download"``, ``"unpack"``), the amount done and the whole:
+            bytes, then clips.
+
+    Returns:
+        The folder and whether it was installed now.
+
+    Raises:
+        CorpusError: The folder holds something else, or the zip is damaged or not RAVDESS.
+        DownloadError: The download failed for good.
+
+    Example:
+        >>> fetch_ravdess(Path("ravdess")).clips  # doctest: +SKIP
+        1440
+    """
+    target = (folder or find_cache() / "ravdess").expanduser()
+    if target.exists() and not _is_free(target):
+        return FetchedCorpus(target, RAVDESS_CLIPS, installed=False)
+    if archive is not None:
+        unpack_ravdess(archive, target, report=report)
+        return FetchedCorpus(target, RAVDESS_CLIPS, installed=True)
+    source = remote or RAVDESS_ARCHIVE
+    mirror = os.environ.get("EMOVOX_RAVDESS_URL")
+    if mirror:
+        source = replace(source, url=mirror)
+    downloaded = download_file(
+        source,
+        find_cache() / "downloads" / "Audio_Speech_Actors_01-24.zip",
+        patience=patience,
+        report=(lambda done, whole: report("download", done, whole)) if report else None,
+    )
+    unpack_ravdess(downloaded, target, report=report)
+    downloaded.unlink()
+    return FetchedCorpus(target, RAVDESS_CLIPS, installed=True)
+
+
+def unpack_ravdess(
+    archive: Path, folder: Path, *, report: Callable[[str, int, int], None] | None = None
+) -> None:
+    """Unpack the 1,440 speech clips of a zip into a new folder, whole or not at all.
+
+    Clips go to ``Actor_NN/NAME.wav`` made from their checked names, never to a path that the zip
+    states; anything else in it is left out.
+
+    Args:
+        archive: The zip file.
+        folder: The folder to make; it may exist if it is empty.
+        report: Called with ``"unpack"``, the clips done and the whole.
+
+    Raises:
+        CorpusError: The zip is damaged, unsafe or lacks clips, or the folder cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            members = _choose_members(zipped, archive)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".ravdess-", dir=folder.parent) as made:
+                whole = Path(made) / "ravdess"
+                for done, (name, member) in enumerate(sorted(members.items()), 1):
+                    suffix = PurePosixPath(member.filename).suffix.lower()
+                    clip = whole / f"Actor_{name[-2:]}" / f"{name}{suffix}"
+                    clip.parent.mkdir(parents=True, exist_ok=True)
+                    # zipfile stops at the stated size and checks the CRC of what it gives.
+                    with zipped.open(member) as packed, clip.open("wb") as unpacked:
+                        shutil.copyfileobj(packed, unpacked)
+                    if report:
+                        report("unpack", done, len(members))
+                if folder.exists():
+                    folder.rmdir()
+                whole.rename(folder)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise CorpusError(
+            f"{archive} is not a sound zip file ({error}): expected Audio_Speech_Actors_01-24.zip "
+            "or Kaggle's archive; download it again"
+        ) from error
+    except OSError as error:
+        raise CorpusError(
+            f"cannot unpack {archive} into {folder}: {error.strerror or error}; expected a zip "
+            "file that can be read and about 600 MB free; name another file or folder"
+        ) from error
+
+
+def _is_free(folder: Path) -> bool:
+    """Return whether the folder may be filled; refuse one that holds something else."""
+    if folder.is_dir():
+        found = len(scan_ravdess(folder).clips)
+        if found == RAVDESS_CLIPS:
+            return False
+        if not any(folder.iterdir()):
+            return True
+        held = f"{found:,} of {RAVDESS_CLIPS:,} RAVDESS clips" if found else "other files"
+    else:
+        held = "a file, not a folder"
+    raise CorpusError(
+        f"{folder} is taken: found {held}, expected a new or empty folder; remove it or name "
+        "another with --to"
+    )
+
+
+def _choose_members(zipped: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the entry of each of the 1,440 clips, each once; refuse anything unsafe."""
+    chosen: dict[str, tuple[int, zipfile.ZipInfo]] = {}
+    for member in zipped.infolist():
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("~",):
+            raise CorpusError(
+                f"{archive} is unsafe: entry {member.filename!r} points outside the zip's own "
+                "folder, expected plain relative names; get it from another source"
+            )
+        if member.is_dir() or path.suffix.lower() not in (".wav", ".flac"):
+            continue
+        if path.name.startswith(".") or "__MACOSX" in path.parts:
+            continue
+        try:
+            is_clip = parse_ravdess_name(path.stem).is_speech_audio
+        except CorpusError:
+            continue
+        if is_clip:
+            _require_plain(member, archive)
+            depth = len(path.parts)
+            if path.stem not in chosen or depth < chosen[path.stem][0]:
+                chosen[path.stem] = (depth, member)
+    missing = [name for name in list_ravdess_names() if name not in chosen]
+    if missing:
+        raise CorpusError(
+            f"{archive} holds {len(chosen):,} RAVDESS speech clips, expected all "
+            f"{RAVDESS_CLIPS:,} (the first missing is {missing[0]}); use the whole "
+            "Audio_Speech_Actors_01-24.zip, or keep a part in a folder and name it with --data"
+        )
+    return {name: member for name, (_, member) in chosen.items()}
+
+
+def _require_plain(member: zipfile.ZipInfo, archive: Path) -> None:
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    found = None
+    if member.flag_bits & 0x1:
+        found = "is encrypted"
+    elif kind not in (0, stat.S_IFREG):
+        found = "is a link or a device"
+    elif not 0 < member.file_size <= _MOST_CLIP_BYTES:
+        found = f"has {member.file_size:,} bytes"
+    if found:
+        raise CorpusError(
+            f"{archive}: entry {member.filename!r} {found}, expected a plain file of 1 to "
+            f"{_MOST_CLIP_BYTES:,} bytes; get the zip from another source"
+        )

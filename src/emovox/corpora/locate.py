@@ -1,0 +1,71 @@
+"""Where the corpora lie on this machine."""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from emovox.corpora.ravdess import holds_ravdess
+from emovox.errors import CorpusError
+
+
+def find_cache() -> Path:
+    """Return the folder for downloaded corpora: ``EMOVOX_CACHE``, or the user's cache folder."""
+    named = os.environ.get("EMOVOX_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("emovox", appauthor=False)
+
+
+def find_ravdess(data: Path | None = None) -> Path:
+    """Find the folder with the RAVDESS speech clips.
+
+    Looks in ``data`` alone where it is given, else in the folder that ``EMOVOX_DATA`` names, else
+    in the cache that ``emovox data fetch`` fills. Each may be a folder of corpora with
+    ``ravdess/speech`` or ``ravdess`` in it, or hold the clips itself in any layout that
+    :func:`emovox.corpora.ravdess.read_ravdess` takes.
+
+    Args:
+        data: The folder that the user named with ``--data``.
+
+    Returns:
+        A folder that holds at least one RAVDESS speech clip.
+
+    Raises:
+        CorpusError: There is none in the places to look at, or a named folder does not exist.
+
+    Example:
+        >>> find_ravdess(Path("corpora"))  # doctest: +SKIP
+        PosixPath('corpora/ravdess/speech')
+    """
+    if data is not None:
+        _require_folder(data, "--data")
+        places = {"--data": data.expanduser()}
+    else:
+        places = {"the cache": find_cache() / "ravdess"}
+        named = os.environ.get("EMOVOX_DATA")
+        if named:
+            _require_folder(Path(named), "EMOVOX_DATA")
+            places = {"EMOVOX_DATA": Path(named).expanduser(), **places}
+    for place in places.values():
+        for folder in (place / "ravdess" / "speech", place / "ravdess", place):
+            if folder.is_dir() and holds_ravdess(folder):
+                return folder
+    looked = ", ".join(f"{folder} ({source})" for source, folder in places.items())
+    raise CorpusError(
+        f"no RAVDESS speech clip found in {looked}: expected files named like "
+        "03-01-06-02-01-02-12.wav; run 'emovox data fetch ravdess', or name the folder with --data "
+        "or EMOVOX_DATA"
+    )
+
+
+def _require_folder(folder: Path, source: str) -> None:
+    folder = folder.expanduser()
+    if folder.suffix.lower() == ".zip" and folder.is_file():
+        raise CorpusError(
+            f"{folder} ({source}) is a zip file, expected a folder; install it with "
+            f"'emovox data fetch ravdess --from {folder}'"
+        )
+    if not folder.is_dir():
+        raise CorpusError(
+            f"{folder} ({source}) is no folder: expected the one that holds the corpora or the "
+            "RAVDESS clips; correct it or leave it out"
+        )

@@ -1,0 +1,283 @@
+"""RAVDESS speech: what its file names say, and which clips a folder holds."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from emovox.corpora.clips import Clip
+from emovox.errors import CorpusError
+from emovox.labels import RAVDESS_EMOTIONS
+
+RAVDESS_CLIPS = 1440
+"""Clips in the whole speech part: 60 of each of 24 actors."""
+
+RAVDESS_ACTORS = 24
+
+RAVDESS_LICENCE = "CC BY-NC-SA 4.0"
+
+RAVDESS_CITATION = (
+    "Livingstone SR, Russo FA (2018), The Ryerson Audio-Visual Database of Emotional Speech "
+    "and Song (RAVDESS), PLoS ONE 13(5): e0196391"
+)
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".m4a", ".mp3")
+"""Endings that the reader takes; where copies differ only in this, the first one counts."""
+
+_MODALITIES = {"01": "audio-video", "02": "video", "03": "audio"}
+_CHANNELS = {"01": "speech", "02": "song"}
+_INTENSITIES = {"01": "normal", "02": "strong"}
+_SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+_REPETITIONS = {"01": 1, "02": 2}
+_ACTORS = {f"{actor:02d}": actor for actor in range(1, RAVDESS_ACTORS + 1)}
+_NAME = re.compile("-".join(["([0-9]{2})"] * 7))
+_ACTOR_FOLDER = re.compile(r"actor[_ -]?([0-9]{1,2})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RavdessName:
+    """What the seven fields of a RAVDESS file name say.
+
+    Attributes:
+        modality: ``"audio-video"``, ``"video"`` or ``"audio"``.
+        channel: ``"speech"`` or ``"song"``.
+        emotion: One of :data:`emovox.labels.EMOTIONS`.
+        intensity: ``"normal"`` or ``"strong"``.
+        sentence: The statement that is spoken or sung.
+        repetition: First or second take, 1 or 2.
+        actor: 1 to 24.
+    """
+
+    modality: str
+    channel: str
+    emotion: str
+    intensity: str
+    sentence: str
+    repetition: int
+    actor: int
+
+    @property
+    def gender(self) -> str:
+        """``"male"`` for odd actors, ``"female"`` for even ones."""
+        return "male" if self.actor % 2 else "female"
+
+    @property
+    def is_speech_audio(self) -> bool:
+        """Whether this is one of the 1,440 audio-only speech clips."""
+        return self.modality == "audio" and self.channel == "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class RavdessListing:
+    """Everything of RAVDESS speech that lies in a folder, from names alone.
+
+    Attributes:
+        folder: The folder that was walked.
+        clips: Each clip once, by actor, then by name.
+        duplicates: Further copies of these clips, not used.
+        misplaced: Clips used whose ``Actor_NN`` folder names another actor than they do.
+        strays: Audio files with no valid RAVDESS name, not used.
+    """
+
+    folder: Path
+    clips: tuple[Clip, ...]
+    duplicates: tuple[Path, ...]
+    misplaced: tuple[Path, ...]
+    strays: tuple[Path, ...]
+
+
+def parse_ravdess_name(name: str) -> RavdessName:
+    """Read what a RAVDESS file name says.
+
+    Args:
+        name: File name without its ending: modality, channel, emotion, intensity, statement,
+            repetition and actor as two digits each, joined by hyphens.
+
+    Returns:
+        The meaning of the seven fields.
+
+    Raises:
+        CorpusError: The name has another form, or a code that RAVDESS does not have.
+
+    Example:
+        >>> parse_ravdess_name("03-01-06-02-01-02-12").emotion
+        'fearful'
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise CorpusError(
+            f"{name!r} is no RAVDESS name: expected seven two-digit fields joined by hyphens, "
+            "such as 03-01-06-02-01-02-12"
+        )
+    modality, channel, emotion, intensity, sentence, repetition, actor = match.groups()
+    try:
+        parsed = RavdessName(
+            modality=_MODALITIES[modality],
+            channel=_CHANNELS[channel],
+            emotion=RAVDESS_EMOTIONS[emotion],
+            intensity=_INTENSITIES[intensity],
+            sentence=_SENTENCES[sentence],
+            repetition=_REPETITIONS[repetition],
+            actor=_ACTORS[actor],
+        )
+    except KeyError as error:
+        raise CorpusError(
+            f"{name!r} is no RAVDESS name: it has no code {error.args[0]!r} there; expected "
+            "modality 01-03, channel 01-02, emotion 01-08, intensity 01-02, statement 01-02, "
+            "repetition 01-02, actor 01-24"
+        ) from None
+    if parsed.emotion == "neutral" and parsed.intensity == "strong":
+        raise CorpusError(f"{name!r} is no RAVDESS name: neutral is spoken at intensity 01 only")
+    return parsed
+
+
+@cache
+def list_ravdess_names() -> tuple[str, ...]:
+    """Return the names of all 1,440 speech clips, without endings, by actor, then by name."""
+    return tuple(
+        f"03-01-{emotion}-{intensity}-{sentence}-{repetition}-{actor}"
+        for actor, emotion, intensity, sentence, repetition in product(
+            _ACTORS, RAVDESS_EMOTIONS, _INTENSITIES, _SENTENCES, _REPETITIONS
+        )
+        if (emotion, intensity) != ("01", "02")
+    )
+
+
+def read_ravdess(folder: Path) -> list[Clip]:
+    """List the RAVDESS speech clips in a folder, each once, without opening them.
+
+    Takes the official zip's layout, loose files, copies in other formats, and the Kaggle mirror
+    that nests the set twice. Songs and videos are left out. Where a clip lies there more than
+    once, the copy nearest to ``folder`` counts.
+
+    Args:
+        folder: The folder to search, with all its subfolders.
+
+    Returns:
+        The clips by actor number, then by name; fewer than :data:`RAVDESS_CLIPS` where some are
+        missing.
+
+    Raises:
+        CorpusError: The folder is missing, unreadable, or holds no such clip.
+
+    Example:
+        >>> clips = read_ravdess(Path("ravdess/speech"))  # doctest: +SKIP
+        >>> clips[0].name, clips[0].speaker  # doctest: +SKIP
+        ('03-01-01-01-01-01-01', '1')
+    """
+    clips = list(scan_ravdess(folder).clips)
+    if not clips:
+        raise CorpusError(
+            f"{folder} holds no RAVDESS speech clip: expected files named like "
+            "03-01-06-02-01-02-12.wav in it or its subfolders; name another folder or run "
+            "'emovox data fetch ravdess'"
+        )
+    return clips
+
+
+def holds_ravdess(folder: Path) -> bool:
+    """Return whether a folder has at least one RAVDESS speech clip, stopping at the first."""
+    return any(_parse_speech(Path(file).stem) for _, file in _walk_audio(folder))
+
+
+def scan_ravdess(folder: Path) -> RavdessListing:
+    """List RAVDESS speech in a folder together with copies and files that do not belong.
+
+    Args:
+        folder: The folder to search, with all its subfolders.
+
+    Returns:
+        The listing; it may be empty.
+
+    Raises:
+        CorpusError: The folder is missing or unreadable.
+    """
+    copies: dict[str, list[tuple[bool, int, int, str]]] = {}
+    names: dict[str, RavdessName] = {}
+    strays: list[Path] = []
+    for depth, file in _walk_audio(folder):
+        stem, suffix = os.path.splitext(os.path.basename(file))
+        try:
+            parsed = parse_ravdess_name(stem)
+        except CorpusError:
+            strays.append(Path(file))
+            continue
+        if parsed.is_speech_audio:
+            names[stem] = parsed
+            rank = AUDIO_SUFFIXES.index(suffix.lower())
+            misplaced = _contradicts_folder(file, parsed.actor)
+            copies.setdefault(stem, []).append((misplaced, depth, rank, file))
+    chosen = {stem: min(found) for stem, found in copies.items()}
+    clips = [_make_clip(stem, names[stem], Path(best[3])) for stem, best in chosen.items()]
+    return RavdessListing(
+        folder=folder,
+        clips=tuple(sorted(clips, key=lambda clip: (names[clip.name].actor, clip.name))),
+        duplicates=tuple(
+            Path(copy[3]) for stem in sorted(copies) for copy in sorted(copies[stem])[1:]
+        ),
+        misplaced=tuple(Path(chosen[stem][3]) for stem in sorted(chosen) if chosen[stem][0]),
+        strays=tuple(sorted(strays)),
+    )
+
+
+def _walk_audio(folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield depth and path of each audio file below ``folder``, parents before children."""
+    pending = [(0, os.fspath(folder))]
+    seen: set[tuple[int, int]] = set()
+    while pending:
+        depth, current = pending.pop()
+        try:
+            # Linked folders are followed, as shared corpora often are links, but each only once.
+            status = os.stat(current)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(current) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise CorpusError(
+                f"cannot list {current}: {error.strerror}; expected a readable folder with RAVDESS "
+                "clips"
+            ) from error
+        below: list[tuple[int, str]] = []
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            if entry.is_dir():
+                below.append((depth + 1, entry.path))
+            # A link to nothing counts as there, so that verifying can say that it is damaged.
+            elif (entry.is_file() or entry.is_symlink()) and entry.name.lower().endswith(
+                AUDIO_SUFFIXES
+            ):
+                yield depth, entry.path
+        pending += reversed(below)
+
+
+def _parse_speech(stem: str) -> RavdessName | None:
+    try:
+        parsed = parse_ravdess_name(stem)
+    except CorpusError:
+        return None
+    return parsed if parsed.is_speech_audio else None
+
+
+def _contradicts_folder(file: str, actor: int) -> bool:
+    match = _ACTOR_FOLDER.fullmatch(os.path.basename(os.path.dirname(file)))
+    return match is not None and int(match[1]) != actor
+
+
+def _make_clip(name: str, parsed: RavdessName, path: Path) -> Clip:
+    return Clip(
+        name=name,
+        path=path,
+        corpus="ravdess",
+        emotion=parsed.emotion,
+        speaker=str(parsed.actor),
+        gender=parsed.gender,
+        sentence=parsed.sentence,
+        intensity=parsed.intensity,
+        repetition=parsed.repetition,
+    )
