@@ -98,13 +98,15 @@ class SpectrogramFrontend(nn.Module):
         half = self.settings.n_fft // 2
         padded = nn.functional.pad(waveform, (half, half))
         frames = padded.unfold(1, self.settings.n_fft, self.settings.hop_samples)
-        frames = (frames * self.window).unflatten(2, (self.n_coarse, self.n_fine))
+        frames = (frames * self.window).reshape(*frames.shape[:2], self.n_coarse, self.n_fine)
         spectrum = self.first_dft @ frames  # (batch, frames, 2 p, j)
-        spectrum = spectrum.unflatten(2, (2, -1))  # (batch, frames, 2, p, j)
+        spectrum = spectrum.reshape(
+            *frames.shape[:2], 2, -1, self.n_fine
+        )  # (batch, frames, 2, p, j)
         spectrum = spectrum.permute(3, 0, 1, 2, 4).flatten(3).flatten(1, 2)
         spectrum = spectrum @ self.second_dft  # (p, batch * frames, 2 q)
         power = spectrum[..., : self.n_fine].square() + spectrum[..., self.n_fine :].square()
-        return power.unflatten(1, (len(waveform), -1))
+        return power.reshape(len(power), *frames.shape[:2], self.n_fine)
 
     def power_to_db(self, power: Tensor, clip_dims: tuple[int, ...]) -> Tensor:
         """Convert power to dB re 1.0, no deeper than ``top_db`` below each clip's loudest bin."""
@@ -115,7 +117,7 @@ class SpectrogramFrontend(nn.Module):
 
 def apply_by_residue(values: Tensor, weights: Tensor) -> Tensor:
     """Sum bins in residue order into bands: ``(p, batch, frames, q)`` to ``(batch, frames, n)``."""
-    return (values.flatten(1, 2) @ weights).sum(0).unflatten(0, values.shape[1:3])
+    return (values.flatten(1, 2) @ weights).sum(0).reshape(*values.shape[1:3], -1)
 
 
 def order_by_residue(weights: Tensor, bins: Tensor, n_fft: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The networks: a Keras-like CNN on the front end's image, and both together from the waveform."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,9 +65,11 @@ class SpectrogramCnn(nn.Module):
             features = n
         layers.append(nn.Linear(features, n_classes))
         self.layers = nn.Sequential(*layers)
-        for layer in (*self.conv_layers(), *self.linear_layers()):
+        kernels: list[nn.Conv2d | nn.Linear] = [*self.conv_layers(), *self.linear_layers()]
+        for layer in kernels:
             init_glorot_uniform(layer.weight, generator)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # both kinds have a bias here
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute class logits ``(batch, classes)`` of images ``(batch, 1, height, width)``."""
@@ -75,11 +78,11 @@ class SpectrogramCnn(nn.Module):
 
     def conv_layers(self) -> list[nn.Conv2d]:
         """Return the convolutions, first to last."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        return [layer for layer in self.layers.children() if isinstance(layer, nn.Conv2d)]
 
     def linear_layers(self) -> list[nn.Linear]:
         """Return the dense layers, first to last; the last one is the output."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.layers.children() if isinstance(layer, nn.Linear)]
 
     def kernel_penalty(self, settings: RegularizationSettings) -> Tensor:
         """Sum the L1 and L2 penalties of the kernels, as Keras defines them.
@@ -88,15 +91,20 @@ class SpectrogramCnn(nn.Module):
         stands for half of that; Keras also counts it in the validation loss.
         """
         *dense, output = self.linear_layers()
-        kinds = {"conv": self.conv_layers(), "dense": dense, "output": [output]}
+        kinds: dict[str, Sequence[nn.Module]] = {
+            "conv": self.conv_layers(),
+            "dense": dense,
+            "output": [output],
+        }
         penalty = output.weight.new_zeros(())
         for kind, layers in kinds.items():
             l1, l2 = getattr(settings.l1, kind), getattr(settings.l2, kind)
             for layer in layers:
+                kernel = layer.get_parameter("weight")
                 if l1:
-                    penalty = penalty + l1 * layer.weight.abs().sum()
+                    penalty = penalty + l1 * kernel.abs().sum()
                 if l2:
-                    penalty = penalty + l2 * layer.weight.square().sum()
+                    penalty = penalty + l2 * kernel.square().sum()
         return penalty
 
 

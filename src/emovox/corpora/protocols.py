@@ -1,0 +1,308 @@
+"""Evaluation protocols: named, fixed lists of training, validation and test clips.
+
+Scores are only compared within one protocol and version. The test clips of a fold are touched
+once, at the end; early stopping and learning-rate schedules look at its validation clips, which in
+speaker-independent protocols are whole speakers.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sklearn.model_selection import KFold, train_test_split
+
+from emovox.corpora.clips import Clip
+from emovox.errors import ProtocolError
+from emovox.files import replace_file
+
+Resampling = Literal["speakers", "splits", "clips"]
+
+REFERENCE_ACTORS = ("1", "2", "3", "4")
+
+# The EmoBox benchmark's folds (Ma et al. 2024).
+EMOBOX_TEST_ACTORS = (
+    (1, 11, 20, 21),
+    (4, 10, 12, 14),
+    (8, 9, 19, 23),
+    (3, 5, 7, 24),
+    (2, 15, 16, 18),
+    (6, 13, 17, 22),
+)
+
+# The folds of Luna-Jimenez et al. (2021).
+LUNA_TEST_ACTORS = (
+    (2, 5, 14, 15, 16),
+    (3, 6, 7, 13, 18),
+    (10, 11, 12, 19, 20),
+    (8, 17, 21, 23, 24),
+    (1, 4, 9, 22),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One (train, validation, test) set.
+
+    Attributes:
+        name: Two digits from ``"01"``.
+        train: Clips that the weights are fitted to.
+        validation: Clips that early stopping and the schedule look at.
+        test: Clips that the final model is scored on, once.
+    """
+
+    name: str
+    train: tuple[Clip, ...]
+    validation: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A named list of folds.
+
+    Attributes:
+        name: As on the command line, e.g. ``"emobox-6"``.
+        version: Scores of different versions are not compared.
+        description: One sentence for people.
+        speaker_independent: No test speaker is trained or validated on, in any fold.
+        resampling: What an interval resamples: speakers (then clips within), splits, or clips.
+        folds: The folds in order.
+    """
+
+    name: str
+    version: int
+    description: str
+    speaker_independent: bool
+    resampling: Resampling
+    folds: tuple[Fold, ...]
+
+    @property
+    def label(self) -> str:
+        """Name and version, with the words that a speaker-dependent score must carry."""
+        dependence = "independent" if self.speaker_independent else "dependent"
+        return f"{self.name} v{self.version}, speaker-{dependence}"
+
+
+PROTOCOLS: dict[str, str] = {
+    "reference": "actors 1-4, one random split 168/36/36; speaker-dependent",
+    "reference-repeated": "actors 1-4, 20 random splits 168/36/36; speaker-dependent",
+    "random-10": "10 shuffled folds; speaker-dependent",
+    "emobox-6": "6 folds over the actors, as in EmoBox; speaker-independent",
+    "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
+    "loso": "leave one speaker out; speaker-independent",
+    "everything": "all clips train, none is tested: for a model to ship, not for a score",
+}
+"""Protocol names and what each does, for help texts and errors."""
+
+
+def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = None) -> Protocol:
+    """Make a protocol's folds out of a corpus.
+
+    Args:
+        name: One of :data:`PROTOCOLS`.
+        clips: The corpus.
+        n_splits: Keep only the first so many folds, for a quick look; ``None``: all of them.
+
+    Returns:
+        The protocol; folds cut short are named in its description.
+
+    Raises:
+        ProtocolError: Unknown name, or the corpus lacks what the protocol needs.
+    """
+    if name not in PROTOCOLS:
+        raise ProtocolError(f"no protocol named {name!r}; known: {', '.join(PROTOCOLS)}")
+    protocol = build_protocol(name, clips)
+    if n_splits is not None and n_splits < len(protocol.folds):
+        if n_splits < 1:
+            raise ProtocolError(f"{n_splits} splits asked of {name}; expected at least 1")
+        note = f"{protocol.description}; only the first {n_splits} of {len(protocol.folds)} folds"
+        protocol = replace(protocol, description=note, folds=protocol.folds[:n_splits])
+    check_folds(protocol)
+    return protocol
+
+
+def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
+    """Build the folds of a known protocol."""
+    independent = name in ("emobox-6", "luna-5", "loso")
+    resampling: Resampling = "speakers"
+    if name == "reference":
+        folds, resampling = [split_reference(clips, "01", 42)], "clips"
+    elif name == "reference-repeated":
+        states = range(42, 62)
+        folds = [split_reference(clips, f"{i:02d}", s) for i, s in enumerate(states, 1)]
+        resampling = "splits"
+    elif name == "random-10":
+        folds = split_shuffled(clips)
+    elif name == "everything":
+        folds = [Fold("01", tuple(clips), (), ())]
+    elif name == "loso":
+        speakers = sorted({c.speaker for c in clips}, key=lambda s: (len(s), s))
+        # Two speakers validate: with RAVDESS' alternating actors, a man and a woman.
+        folds = split_speakers(clips, [(s,) for s in speakers], n_validation=2)
+    else:
+        actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
+        folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
+    return Protocol(name, 1, PROTOCOLS[name], independent, resampling, tuple(folds))
+
+
+def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:
+    """Split actors 1-4 as the reference did: 70/15/15 at random, speakers shared."""
+    chosen = [c for c in clips if c.speaker in REFERENCE_ACTORS]
+    found = sorted({c.speaker for c in chosen})
+    if found != sorted(REFERENCE_ACTORS):
+        raise ProtocolError(
+            f"the reference protocol needs RAVDESS actors 1-4; found {', '.join(found) or 'none'}"
+        )
+    chosen.sort(key=lambda c: (int(c.speaker), c.name))
+    train, rest = train_test_split(chosen, test_size=0.3, random_state=random_state)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=random_state)
+    return Fold(name, tuple(train), tuple(validation), tuple(test))
+
+
+def split_shuffled(clips: Sequence[Clip]) -> list[Fold]:
+    """Split into TIM-Net's 10 shuffled folds; the next fold's test clips validate."""
+    ordered = sorted(clips, key=lambda c: c.name)
+    if len(ordered) < 10:
+        raise ProtocolError(f"random-10 needs at least 10 clips; found {len(ordered)}")
+    parts = [
+        {ordered[i].name for i in test}
+        for _, test in KFold(10, shuffle=True, random_state=46).split(ordered)
+    ]
+    return [
+        make_fold(ordered, f"{i:02d}", test=part, validation=parts[i % len(parts)])
+        for i, part in enumerate(parts, 1)
+    ]
+
+
+def make_fold(clips: Sequence[Clip], name: str, *, test: set[str], validation: set[str]) -> Fold:
+    """Make a fold out of the names of its test and validation clips; the rest trains."""
+    return Fold(
+        name,
+        train=tuple(c for c in clips if c.name not in test | validation),
+        validation=tuple(c for c in clips if c.name in validation),
+        test=tuple(c for c in clips if c.name in test),
+    )
+
+
+def split_speakers(
+    clips: Sequence[Clip], groups: Sequence[tuple[str, ...]], *, n_validation: int | None = None
+) -> list[Fold]:
+    """Test each group of speakers in turn; those that follow in the list validate.
+
+    Args:
+        clips: The corpus.
+        groups: Test speakers of each fold.
+        n_validation: How many of the speakers that follow validate; ``None``: the next group.
+    """
+    present = {c.speaker for c in clips}
+    missing = sorted({s for g in groups for s in g} - present, key=lambda s: (len(s), s))
+    if missing:
+        raise ProtocolError(
+            f"this protocol needs speakers {', '.join(missing)}; none of their clips found"
+        )
+    if len(groups) < 3:
+        raise ProtocolError(f"found {len(groups)} speaker groups; expected at least 3")
+    folds = []
+    for i, group in enumerate(groups):
+        following = [s for g in (*groups[i + 1 :], *groups[:i]) for s in g]
+        validating = following[: n_validation or len(groups[(i + 1) % len(groups)])]
+        test = {c.name for c in clips if c.speaker in group}
+        validation = {c.name for c in clips if c.speaker in validating}
+        folds.append(make_fold(clips, f"{i + 1:02d}", test=test, validation=validation))
+    return folds
+
+
+def check_folds(protocol: Protocol) -> None:
+    """Refuse folds that train on what they test.
+
+    Raises:
+        ProtocolError: A clip has two roles, or a speaker-independent protocol shares a speaker.
+    """
+    for fold in protocol.folds:
+        if not fold.train:
+            raise ProtocolError(f"{protocol.name}, fold {fold.name}: no training clip is left")
+        roles = Counter(c.name for c in (*fold.train, *fold.validation, *fold.test))
+        name, count = roles.most_common(1)[0]
+        if count > 1:
+            raise ProtocolError(f"{protocol.name}, fold {fold.name}: clip {name} is in it twice")
+        shared = find_shared_speakers(fold)
+        if protocol.speaker_independent and shared:
+            raise ProtocolError(
+                f"{protocol.name}, fold {fold.name}: speakers {', '.join(shared)} are in training "
+                "and in the test; such a score says nothing about new speakers. Split by whole "
+                "speakers, or pass --allow-speaker-overlap to get a speaker-dependent score"
+            )
+
+
+def find_shared_speakers(fold: Fold) -> list[str]:
+    """Return the test speakers of a fold that also train or validate."""
+    known = {c.speaker for c in (*fold.train, *fold.validation)}
+    return sorted({c.speaker for c in fold.test} & known, key=lambda s: (len(s), s))
+
+
+def write_split(path: Path, protocol: Protocol) -> None:
+    """Write which clip has which role in which fold, as ``clip,fold,role``."""
+    with replace_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("clip", "fold", "role"))
+        for fold in protocol.folds:
+            for role in ("train", "validation", "test"):
+                writer.writerows((c.name, fold.name, role) for c in getattr(fold, role))
+
+
+def read_split(
+    path: Path, clips: Iterable[Clip], *, allow_speaker_overlap: bool = False
+) -> Protocol:
+    """Read a custom split from a CSV with the columns ``clip,fold,role``.
+
+    Args:
+        path: The file; roles are ``train``, ``validation`` and ``test``.
+        clips: The corpus that the names are looked up in.
+        allow_speaker_overlap: Take a split whose test speakers also train; it is then called
+            speaker-dependent wherever its score is printed.
+
+    Returns:
+        The protocol, named ``custom-`` and the file's name.
+
+    Raises:
+        ProtocolError: A malformed row, an unknown clip or role, a clip with two roles in a fold,
+            or shared speakers without leave.
+    """
+    by_name = {c.name: c for c in clips}
+    roles: dict[str, dict[str, list[Clip]]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProtocolError(f"{path}: cannot read the split: {error}") from None
+    for line, row in enumerate(rows, 2):
+        name, fold, role = (row.get(key) for key in ("clip", "fold", "role"))
+        if not name or not fold or role not in ("train", "validation", "test"):
+            raise ProtocolError(
+                f"{path}, line {line}: found {row}; expected clip,fold,role with role train, "
+                "validation or test"
+            )
+        if name not in by_name:
+            raise ProtocolError(f"{path}, line {line}: no clip {name!r} in the corpus")
+        parts = roles.setdefault(fold, {"train": [], "validation": [], "test": []})
+        parts[role].append(by_name[name])
+    if not roles:
+        raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
+    folds = tuple(
+        Fold(f"{i:02d}", *(tuple(parts[role]) for role in ("train", "validation", "test")))
+        for i, (_, parts) in enumerate(sorted(roles.items()), 1)
+    )
+    overlap = allow_speaker_overlap and any(find_shared_speakers(f) for f in folds)
+    protocol = Protocol(
+        name=f"custom-{path.stem}",
+        version=1,
+        description=f"custom split from {path.name}",
+        speaker_independent=not overlap,
+        resampling="clips" if overlap else "speakers",
+        folds=folds,
+    )
+    check_folds(protocol)
+    return protocol

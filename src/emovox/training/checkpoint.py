@@ -1,0 +1,136 @@
+"""Checkpoints: one safetensors file that holds all a training needs to go on, and no pickle."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from emovox.errors import RunError
+from emovox.files import replace_file
+from emovox.training.networks import SpectrogramCnn
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One row of ``history.csv``.
+
+    Attributes:
+        epoch: From 1.
+        train_loss: Mean over the epoch's batches as they were trained, penalties included.
+        train_accuracy: Share of them right, in [0, 1].
+        validation_loss: After the epoch, penalties included (as in Keras); NaN without clips.
+        validation_accuracy: After the epoch, in [0, 1]; NaN without clips.
+        learning_rate: Used during the epoch.
+        seconds: Wall time of the epoch.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training stands between two epochs.
+
+    Attributes:
+        learning_rate: For the next epoch.
+        best_loss: Lowest validation loss so far.
+        best_epoch: Its epoch.
+        plateau_loss: What the plateau schedule has to beat.
+        plateau_wait: Epochs since it was beaten.
+        stopped: No further epoch is wanted.
+        history: Finished epochs.
+    """
+
+    learning_rate: float
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    plateau_loss: float = float("inf")
+    plateau_wait: int = 0
+    stopped: bool = False
+    history: list[Epoch] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """Everything that changes while a network trains."""
+
+    cnn: SpectrogramCnn
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    progress: Progress
+    best_weights: dict[str, Tensor]
+
+
+def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
+    """Write the state, whole or not at all.
+
+    Args:
+        path: The checkpoint file.
+        state: What to keep.
+        fingerprint: Names the recipe, clips and thread count that the state belongs to.
+    """
+    tensors = {f"weights.{k}": v for k, v in state.cnn.state_dict().items()}
+    tensors |= {f"best.{k}": v for k, v in state.best_weights.items()}
+    for index, values in state.optimizer.state_dict()["state"].items():
+        for key, value in values.items():
+            tensors[f"optimizer.{index}.{key}"] = value
+    tensors["generator"] = state.generator.get_state()
+    groups = [
+        {k: v for k, v in group.items() if k != "params"} for group in state.optimizer.param_groups
+    ]
+    about = {
+        "fingerprint": fingerprint,
+        "progress": json.dumps(asdict(state.progress)),
+        "groups": json.dumps(groups),
+    }
+    with replace_file(path) as part:
+        save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=about)
+
+
+def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
+    """Put the saved state back into ``state``.
+
+    Raises:
+        RunError: The file is damaged, or belongs to another recipe, data or thread count.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: damaged checkpoint ({error}); delete it to start over") from None
+    if about["fingerprint"] != fingerprint:
+        raise RunError(
+            f"{path} belongs to another recipe, other clips or another number of threads; resume "
+            "with what the run was started with, or train into a new folder"
+        )
+    state.cnn.load_state_dict(select_prefix(tensors, "weights."))
+    state.best_weights = select_prefix(tensors, "best.")
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in select_prefix(tensors, "optimizer.").items():
+        index, _, key = name.partition(".")
+        states.setdefault(int(index), {})[key] = value
+    groups: list[dict[str, Any]] = json.loads(about["groups"])
+    for group, now in zip(groups, state.optimizer.state_dict()["param_groups"], strict=True):
+        group["params"] = now["params"]
+    state.optimizer.load_state_dict({"state": states, "param_groups": groups})
+    state.generator.set_state(tensors["generator"])
+    progress = json.loads(about["progress"])
+    history = [Epoch(**row) for row in progress.pop("history")]
+    state.progress = Progress(**progress, history=history)
+
+
+def select_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors under a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

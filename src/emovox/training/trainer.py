@@ -1,0 +1,211 @@
+"""The training loop, whole on this page."""
+
+import csv
+import hashlib
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from emovox.errors import RecipeError
+from emovox.files import write_text
+from emovox.labels import EMOTIONS
+from emovox.training.checkpoint import (
+    Epoch,
+    Progress,
+    TrainingState,
+    load_checkpoint,
+    save_checkpoint,
+)
+from emovox.training.features import ImageSet
+from emovox.training.networks import SpectrogramCnn
+from emovox.training.optimizers import make_optimizer
+from emovox.training.recipe import Recipe, TrainingSettings
+
+# Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
+PLATEAU_MIN_DELTA = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """What training leaves.
+
+    Attributes:
+        cnn: The network in evaluation mode, best weights restored where early stopping is on.
+        mean_db: Mean of the training images, which the network expects to be taken off.
+        std_db: Their standard deviation, which it expects to be divided by.
+        history: One entry per epoch.
+        best_epoch: The epoch whose weights these are.
+    """
+
+    cnn: SpectrogramCnn
+    mean_db: float
+    std_db: float
+    history: tuple[Epoch, ...]
+    best_epoch: int
+
+
+def train_network(
+    recipe: Recipe,
+    train_set: ImageSet,
+    validation_set: ImageSet,
+    folder: Path,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> TrainedNetwork:
+    """Train a recipe's network, leaving ``history.csv`` and ``checkpoint/`` as it goes.
+
+    The same recipe, clips and number of threads give the same bytes on the same machine, also
+    when the training was interrupted and resumed.
+
+    Args:
+        recipe: The settings.
+        train_set: Images in dB that the weights are fitted to.
+        validation_set: Images in dB that schedule and early stopping look at.
+        folder: Where to write.
+        resume: Go on from the checkpoint in ``folder`` if there is one.
+        on_epoch: Called after each finished epoch, also for those before a resume.
+
+    Returns:
+        The trained network.
+
+    Raises:
+        RecipeError: Early stopping or the plateau schedule without validation clips.
+        RunError: The checkpoint belongs to another training.
+    """
+    settings = recipe.training
+    needs_validation = settings.early_stopping_patience or settings.schedule == "plateau"
+    if needs_validation and not len(validation_set):
+        raise RecipeError(
+            "early stopping and the plateau schedule look at validation clips, and there are "
+            "none; set training.early_stopping_patience=0 and training.schedule=constant"
+        )
+    mean_db, std_db = train_set.images.mean().item(), train_set.images.std(correction=0).item()
+    training = train_set.standardize(mean_db, std_db)
+    validation = validation_set.standardize(mean_db, std_db)
+
+    generator = torch.Generator().manual_seed(recipe.seed)
+    cnn = SpectrogramCnn(recipe, len(EMOTIONS), generator)
+    # A third less time on a CPU.
+    cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = make_optimizer(settings, cnn.parameters())
+    state = TrainingState(cnn, optimizer, generator, Progress(settings.learning_rate), {})
+    checkpoint = folder / "checkpoint" / "last.safetensors"
+    fingerprint = fingerprint_training(recipe, training, validation)
+    if resume and checkpoint.exists():
+        load_checkpoint(checkpoint, state, fingerprint)
+        for epoch in state.progress.history:
+            on_epoch(epoch)
+
+    while len(state.progress.history) < settings.epochs and not state.progress.stopped:
+        epoch = train_epoch(recipe, state, training, validation)
+        state.progress.history.append(epoch)
+        end_epoch(settings, state, epoch)
+        save_checkpoint(checkpoint, state, fingerprint)
+        write_history(folder / "history.csv", state.progress.history)
+        on_epoch(epoch)
+
+    if state.best_weights:
+        cnn.load_state_dict(state.best_weights)
+    history = state.progress.history
+    best_epoch = state.progress.best_epoch if state.best_weights else len(history)
+    return TrainedNetwork(cnn.eval(), mean_db, std_db, tuple(history), best_epoch)
+
+
+def train_epoch(
+    recipe: Recipe, state: TrainingState, training: ImageSet, validation: ImageSet
+) -> Epoch:
+    """See every training clip once, in a new order, then look at the validation clips."""
+    start = time.perf_counter()
+    cnn, optimizer, penalties = state.cnn, state.optimizer, recipe.regularization
+    learning_rate = state.progress.learning_rate
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    cnn.train()
+    total_loss, n_right = 0.0, 0
+    order = torch.randperm(len(training), generator=state.generator)
+    for batch in order.split(recipe.training.batch_size):
+        classes = training.classes[batch]
+        logits = cnn(training.images[batch])  # (batch, classes)
+        loss = nn.functional.cross_entropy(logits, classes) + cnn.kernel_penalty(penalties)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.item() * len(batch)
+        n_right += int((logits.argmax(1) == classes).sum())
+    validation_loss, validation_accuracy = evaluate_loss(recipe, cnn, validation)
+    return Epoch(
+        epoch=len(state.progress.history) + 1,
+        train_loss=total_loss / len(training),
+        train_accuracy=n_right / len(training),
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
+        learning_rate=learning_rate,
+        seconds=time.perf_counter() - start,
+    )
+
+
+@torch.no_grad()
+def evaluate_loss(recipe: Recipe, cnn: SpectrogramCnn, data: ImageSet) -> tuple[float, float]:
+    """Return loss (penalties included, as in Keras) and accuracy; NaN where there are no clips."""
+    if not len(data):
+        return math.nan, math.nan
+    cnn.eval()
+    total_loss, n_right = 0.0, 0
+    for images, classes in zip(data.images.split(256), data.classes.split(256), strict=True):
+        logits = cnn(images)
+        total_loss += nn.functional.cross_entropy(logits, classes, reduction="sum").item()
+        n_right += int((logits.argmax(1) == classes).sum())
+    penalty = cnn.kernel_penalty(recipe.regularization).item()
+    return total_loss / len(data) + penalty, n_right / len(data)
+
+
+def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) -> None:
+    """Set the next learning rate, remember the best weights, and decide whether to stop."""
+    progress, loss = state.progress, epoch.validation_loss
+    if settings.schedule == "cosine":
+        share = epoch.epoch / settings.epochs
+        swing = settings.learning_rate - settings.min_learning_rate
+        progress.learning_rate = (
+            settings.min_learning_rate + swing * (1 + math.cos(math.pi * share)) / 2
+        )
+    if settings.schedule == "plateau":
+        progress.plateau_wait += 1
+        if loss < progress.plateau_loss - PLATEAU_MIN_DELTA:
+            progress.plateau_loss, progress.plateau_wait = loss, 0
+        if progress.plateau_wait >= settings.plateau_patience:
+            lower = progress.learning_rate * settings.plateau_factor
+            progress.learning_rate = max(lower, settings.min_learning_rate)
+            progress.plateau_wait = 0
+    if settings.early_stopping_patience:
+        if loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch = loss, epoch.epoch
+            weights = state.cnn.state_dict()
+            state.best_weights = {k: v.clone() for k, v in weights.items()}
+        waited = epoch.epoch - progress.best_epoch
+        progress.stopped = waited >= settings.early_stopping_patience
+
+
+def fingerprint_training(recipe: Recipe, training: ImageSet, validation: ImageSet) -> str:
+    """Name what a training's bytes depend on: recipe, images, classes and number of threads."""
+    digest = hashlib.sha256(recipe.to_toml().encode())
+    for data in (training, validation):
+        digest.update(data.images.numpy().tobytes())
+        digest.update(data.classes.numpy().tobytes())
+    digest.update(f"{torch.__version__} {torch.get_num_threads()}".encode())
+    return digest.hexdigest()
+
+
+def write_history(path: Path, history: list[Epoch]) -> None:
+    """Write ``history.csv``: one row per finished epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(epoch) for epoch in history)
+    write_text(path, text.getvalue())
