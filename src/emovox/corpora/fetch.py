@@ -5,6 +5,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -82,10 +83,8 @@ def fetch_ravdess(
     if archive is not None:
         unpack_ravdess(archive, target, report=report)
         return FetchedCorpus(target, RAVDESS_CLIPS, installed=True)
-    source = remote or RAVDESS_ARCHIVE
-    mirror = os.environ.get("EMOVOX_RAVDESS_URL")
-    if mirror:
-        source = replace(source, url=mirror)
+    mirror = os.environ.get("EMOVOX_RAVDESS_URL") or RAVDESS_ARCHIVE.url
+    source = remote or replace(RAVDESS_ARCHIVE, url=mirror)
     downloaded = download_file(
         source,
         find_cache() / "downloads" / "Audio_Speech_Actors_01-24.zip",
@@ -131,7 +130,7 @@ def unpack_ravdess(
                 if folder.exists():
                     folder.rmdir()
                 whole.rename(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise CorpusError(
             f"{archive} is not a sound zip file ({error}): expected Audio_Speech_Actors_01-24.zip "
             "or Kaggle's archive; download it again"

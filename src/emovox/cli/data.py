@@ -1,0 +1,222 @@
+"""``emovox data``: which corpora there are, get one, and check it."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from emovox.corpora.verify import CorpusCheck, GroupCount
+
+app = typer.Typer(help="List, fetch and verify corpora.", no_args_is_help=True)
+
+_LISTED = 10
+"""Paths shown of a long list; --format json has them all."""
+
+
+class CorpusName(StrEnum):
+    """Corpora that emovox knows."""
+
+    RAVDESS = "ravdess"
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FOLDER", help="Where the corpus lies, or a folder of corpora."),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+CorpusArgument = Annotated[CorpusName, typer.Argument(help="The corpus.")]
+
+
+@app.command("list")
+def list_corpora(data: DataOption = None, output: FormatOption = Format.TABLE) -> None:
+    """List the known corpora, their licences, and where they lie here."""
+    from emovox.corpora.locate import find_ravdess
+    from emovox.corpora.ravdess import (
+        RAVDESS_ACTORS,
+        RAVDESS_CITATION,
+        RAVDESS_CLIPS,
+        RAVDESS_LICENCE,
+        read_ravdess,
+    )
+    from emovox.errors import CorpusError
+
+    folder: Path | None = None
+    clips = 0
+    try:
+        folder = find_ravdess(data)
+        clips = len(read_ravdess(folder))
+    except CorpusError:
+        # Not having a corpus is an answer here; a folder that was named has to be right.
+        if data is not None:
+            raise
+    row = {
+        "corpus": "ravdess",
+        "clips": clips,
+        "expected": RAVDESS_CLIPS,
+        "speakers": RAVDESS_ACTORS,
+        "licence": RAVDESS_LICENCE,
+        "citation": RAVDESS_CITATION,
+        "folder": None if folder is None else str(folder),
+    }
+    if output is Format.JSON:
+        typer.echo(json.dumps([row], indent=2))
+        return
+    where = f"{clips:,} clips in {_show(folder)}" if folder else "not here"
+    typer.echo(f"ravdess  {RAVDESS_CLIPS:,} clips, {RAVDESS_ACTORS} speakers, {RAVDESS_LICENCE}")
+    typer.echo(f"         {where}")
+    if folder is None:
+        typer.echo("         get it with: emovox data fetch ravdess")
+
+
+@app.command("fetch")
+def fetch_corpus(
+    corpus: CorpusArgument,  # noqa: ARG001
+    archive: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE.zip", help="Install this zip, download nothing."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="Where to put it; the cache if left out."),
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Download a corpus, check it and unpack it; an interrupted download goes on."""
+    from emovox.corpora.fetch import fetch_ravdess
+    from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
+
+    typer.echo(
+        f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with credit, shared "
+        f"alike.\nCite: {RAVDESS_CITATION}.",
+        err=True,
+    )
+    with _show_progress() as report:
+        fetched = fetch_ravdess(folder, archive=archive, report=report)
+    if output is Format.JSON:
+        result = {
+            "corpus": "ravdess",
+            "folder": str(fetched.folder),
+            "clips": fetched.clips,
+            "installed": fetched.installed,
+        }
+        typer.echo(json.dumps(result, indent=2))
+        return
+    verb = "installed in" if fetched.installed else "already in"
+    typer.echo(f"{fetched.clips:,} clips {verb} {_show(fetched.folder)}")
+
+
+@app.command("verify")
+def verify_corpus(
+    corpus: CorpusArgument,  # noqa: ARG001
+    data: DataOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Decode every clip; say which are missing, damaged or double; exit 1 if not complete."""
+    from emovox.corpora.locate import find_ravdess
+    from emovox.corpora.verify import verify_ravdess
+
+    folder = find_ravdess(data)
+    with _show_progress() as report:
+        check = verify_ravdess(folder, report=lambda done, whole: report("verify", done, whole))
+    if output is Format.JSON:
+        typer.echo(json.dumps(check.to_dict(), indent=2))
+    else:
+        _print_check(check)
+    if not check.is_complete:
+        raise typer.Exit(1)
+
+
+def _print_check(check: "CorpusCheck") -> None:
+    from rich.console import Console
+
+    typer.echo(f"RAVDESS speech in {_show(check.folder)}")
+    typer.echo(
+        f"{check.sound:,} of {check.expected:,} clips are there and decode: "
+        f"{sum(group.sound > 0 for group in check.speakers)} speakers, "
+        f"{check.duration_s / 60:.1f} min"
+    )
+    _print_paths("missing", check.missing)
+    _print_paths("damaged", [f"{_show(clip.path)}: {clip.problem}" for clip in check.damaged])
+    _print_paths("in another actor's folder", check.misplaced)
+    _print_paths("further copies, not used", check.duplicates)
+    _print_paths("not RAVDESS by name, not used", check.strays)
+    console = Console()
+    console.print(_make_table("emotion", check.emotions))
+    console.print(_make_table("speaker", check.speakers))
+
+
+def _print_paths(title: str, paths: "list[str] | tuple[str | Path, ...]") -> None:
+    if not paths:
+        return
+    typer.echo(f"{title}: {len(paths):,}")
+    for path in paths[:_LISTED]:
+        typer.echo(f"  {_show(path)}")
+    if len(paths) > _LISTED:
+        typer.echo(f"  and {len(paths) - _LISTED:,} more (all of them with --format json)")
+
+
+def _make_table(title: str, groups: "tuple[GroupCount, ...]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    has_gender = groups[0].gender is not None
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(title)
+    if has_gender:
+        table.add_column("gender")
+    for heading in ("clips", "expected", "minutes"):
+        table.add_column(heading, justify="right")
+    for group in groups:
+        gender = [group.gender] if has_gender else []
+        minutes = f"{group.duration_s / 60:.1f}"
+        table.add_row(group.name, *gender, str(group.sound), str(group.expected), minutes)
+    return table
+
+
+def _show(path: str | Path | None) -> str:
+    # A file name need not be valid text; printing it must not fail.
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that draws steps as bars on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _step, _done, _whole: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def report(step: str, done: int, whole: int) -> None:
+            amount = f"{done:,} of {whole:,} clips"
+            if step == "download":
+                amount = f"{done / 1e6:.1f} of {whole / 1e6:.1f} MB"
+            if step not in bars:
+                bars[step] = progress.add_task(step, total=whole, amount=amount)
+            progress.update(bars[step], completed=done, amount=amount)
+
+        yield report
