@@ -1,0 +1,243 @@
+"""A trained CNN as plain Keras files, which Keras and TensorFlow open without emovox."""
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from emovox.errors import ExportError
+from emovox.files import replace_file
+from emovox.training.networks import SpectrogramCnn
+from emovox.training.recipe import Recipe, RegularizationSettings, TrainingSettings
+
+MAX_DIFFERENCE = 1e-4
+"""Largest difference of a probability between the PyTorch network and a file made from it."""
+
+
+def export_keras(
+    cnn: SpectrogramCnn,
+    recipe: Recipe,
+    labels: Sequence[str],
+    folder: Path,
+    *,
+    name: str,
+    images: Tensor,
+) -> tuple[Path, Path]:
+    """Write a trained CNN as ``NAME_model.keras`` and ``NAME_model.h5``.
+
+    Both files are opened again and must give the network's probabilities before they take their
+    names. ``keras.models.load_model`` opens them without custom objects, compiled with the
+    recipe's optimiser, penalties and sparse cross-entropy: ``evaluate`` wants class indices in the
+    order of ``labels``.
+
+    Their input is float32 ``(batch, image_height, image_width, 1)``: the front end's dB image,
+    low frequencies first, standardised as ``(image - mean_db) / std_db``, where ``mean_db`` and
+    ``std_db`` are those in the run's ``weights.safetensors``. Their output is float32
+    ``(batch, classes)`` probabilities.
+
+    Args:
+        cnn: The trained network.
+        recipe: The recipe it was made from.
+        labels: Its class names, in the order of its outputs.
+        folder: Where to write; made where it is missing.
+        name: First part of both file names, such as ``"vanilla"``.
+        images: Standardised images to compare probabilities on, float32
+            ``(n, 1, image_height, image_width)``, of real clips where there are any.
+
+    Returns:
+        The paths of the ``.keras`` and the ``.h5`` file.
+
+    Raises:
+        ExportError: Keras is not installed, network, recipe and labels do not belong together, or
+            a file's probabilities differ by more than 1e-4; nothing is written then.
+
+    Example:
+        >>> export_keras(
+        ...     cnn, recipe, EMOTIONS, Path("runs/vanilla"), name="vanilla", images=images
+        ... )  # doctest: +SKIP
+        (PosixPath('runs/vanilla/vanilla_model.keras'), PosixPath('runs/vanilla/vanilla_model.h5'))
+    """
+    n_classes = cnn.linear_layers()[-1].out_features
+    if len(labels) != n_classes:
+        raise ExportError(
+            f"{name}: {len(labels)} labels for a network with {n_classes} outputs; "
+            "give the labels that it was trained with"
+        )
+    if not len(images):
+        raise ExportError(f"{name}: no images to check the Keras files with; give at least one")
+    keras = import_keras()
+    expected = predict_probabilities(cnn, images)
+    inputs = images.detach().cpu().permute(0, 2, 3, 1).numpy()  # (n, height, width, 1)
+    keras_path, h5_path = folder / f"{name}_model.keras", folder / f"{name}_model.h5"
+    # A GPU's reduced-precision products would show in the comparison; the files are the same.
+    with keras.device("cpu"), quiet_keras():
+        model = build_model(keras, recipe, n_classes)
+        copy_weights(cnn, model)
+        with replace_file(keras_path) as keras_part, replace_file(h5_path) as h5_part:
+            for part, path in ((keras_part, keras_path), (h5_part, h5_path)):
+                model.save(part)
+                check_parity(keras.models.load_model(part), path, inputs, expected)
+    return keras_path, h5_path
+
+
+def import_keras() -> Any:
+    """Import Keras, on its torch backend unless the user chose another or imported it before."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    # Keras reads its backend once, when first imported; its own default is TensorFlow.
+    os.environ["KERAS_BACKEND"] = chosen or "torch"
+    try:
+        importlib.import_module("h5py")
+        return importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name in ("keras", "h5py"):
+            raise ExportError(
+                f"Keras files need the package {error.name!r}, which is not installed; "
+                "run: pip install 'emovox[keras]'"
+            ) from None
+        package = (error.name or "").partition(".")[0]
+        raise ExportError(
+            f"Keras' backend {os.environ['KERAS_BACKEND']!r} needs the package {package!r}, "
+            "which is not installed; unset KERAS_BACKEND to use PyTorch"
+        ) from None
+    finally:
+        if chosen is None:
+            del os.environ["KERAS_BACKEND"]
+
+
+def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:
+    """Build the recipe's network in Keras, compiled, with its first weights."""
+    layers, settings, penalties = keras.layers, recipe.network, recipe.regularization
+    shape = (recipe.frontend.image_height, recipe.frontend.image_width, 1)
+    # A fixed model name: TensorFlow refuses some characters that a recipe's name may have.
+    model = keras.Sequential([keras.Input(shape, name="image")], name="spectrogram_cnn")
+    for i, channels in enumerate(settings.conv_channels, 1):
+        model.add(
+            layers.Conv2D(
+                channels,
+                settings.kernel_size,
+                activation="relu",
+                data_format="channels_last",
+                kernel_regularizer=make_regularizer(keras, penalties, "conv"),
+                name=f"conv_{i}",
+            )
+        )
+        pool = layers.MaxPooling2D(
+            settings.pool_size, data_format="channels_last", name=f"pool_{i}"
+        )
+        model.add(pool)
+    model.add(layers.Flatten(data_format="channels_last", name="flatten"))
+    for i, units in enumerate(settings.dense_units, 1):
+        penalty = make_regularizer(keras, penalties, "dense")
+        model.add(
+            layers.Dense(units, activation="relu", kernel_regularizer=penalty, name=f"dense_{i}")
+        )
+        if penalties.dropout:
+            model.add(layers.Dropout(penalties.dropout, name=f"dropout_{i}"))
+    penalty = make_regularizer(keras, penalties, "output")
+    model.add(
+        layers.Dense(
+            n_classes, activation="softmax", kernel_regularizer=penalty, name="probabilities"
+        )
+    )
+    optimizer = make_optimizer(keras, recipe.training)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    # Unbuilt, its state would be missing in the files and Keras would warn at each load.
+    optimizer.build(model.trainable_variables)
+    # Keras on PyTorch would write its own subclass' module, which TensorFlow does not find.
+    config = model.get_compile_config()
+    config["optimizer"] |= {"module": "keras.optimizers", "registered_name": None}
+    model.get_compile_config = lambda: config
+    return model
+
+
+def make_regularizer(keras: Any, settings: RegularizationSettings, kind: str) -> Any:
+    """Make the Keras penalty of one kind of layer, or None where the recipe has none."""
+    l1, l2 = getattr(settings.l1, kind), getattr(settings.l2, kind)
+    return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
+
+
+def make_optimizer(keras: Any, settings: TrainingSettings) -> Any:
+    """Make the Keras optimiser of the recipe, its other settings at Keras' defaults."""
+    # Named, since Keras' own names count up within a process.
+    shared = {"learning_rate": settings.learning_rate, "name": settings.optimizer}
+    match settings.optimizer:
+        case "sgd":
+            return keras.optimizers.SGD(momentum=settings.momentum, **shared)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(**shared)
+        case "adam":
+            return keras.optimizers.Adam(**shared)
+        case "adamw":
+            return keras.optimizers.AdamW(weight_decay=settings.weight_decay, **shared)
+
+
+def copy_weights(cnn: SpectrogramCnn, model: Any) -> None:
+    """Copy the PyTorch network's weights into the Keras model."""
+    convolutions = cnn.conv_layers()
+    channels = convolutions[-1].out_channels if convolutions else 1
+    weights = []
+    for conv in convolutions:
+        kernel = conv.weight.permute(2, 3, 1, 0)  # (out, in, y, x) -> (y, x, in, out)
+        weights += [kernel, conv.bias]
+    for i, linear in enumerate(cnn.linear_layers()):
+        kernel = linear.weight
+        if i == 0:
+            # PyTorch flattens (channel, y, x), Keras (y, x, channel).
+            kernel = kernel.reshape(len(kernel), channels, -1)  # (out, channel, y * x)
+            kernel = kernel.transpose(1, 2).flatten(1)  # (out, y * x * channel)
+        weights += [kernel.T, linear.bias]
+    arrays = [weight.detach().cpu().numpy() for weight in weights if weight is not None]
+    found = [array.shape for array in arrays]
+    expected = [tuple(variable.shape) for variable in model.weights]
+    if found != expected:
+        raise ExportError(
+            f"the network's weights have shapes {found}, its recipe's {expected}; "
+            "give the recipe that the network was made from"
+        )
+    model.set_weights(arrays)
+
+
+def predict_probabilities(cnn: nn.Module, images: Tensor) -> NDArray[np.float32]:
+    """Compute the PyTorch network's probabilities ``(n, classes)``, without dropout."""
+    was_training = cnn.training
+    device = next(cnn.parameters()).device
+    cnn.eval()
+    try:
+        with torch.inference_mode():
+            probabilities = torch.softmax(cnn(images.to(device)), dim=1)
+    finally:
+        cnn.train(was_training)
+    array: NDArray[np.float32] = probabilities.cpu().numpy()
+    return array
+
+
+def check_parity(
+    model: Any, path: Path, inputs: NDArray[np.float32], expected: NDArray[np.float32]
+) -> None:
+    """Refuse a loaded Keras model whose probabilities are not the PyTorch network's."""
+    difference = float(np.abs(model.predict(inputs, verbose=0) - expected).max())
+    if not difference <= MAX_DIFFERENCE:  # NaN must fail too
+        raise ExportError(
+            f"{path.name}: probabilities differ by {difference:.2g} from the PyTorch network's; "
+            f"expected at most {MAX_DIFFERENCE:g}. Nothing was written"
+        )
+
+
+@contextmanager
+def quiet_keras() -> Iterator[None]:
+    """Hold back Keras' advice against ``.h5``, which is what was asked for."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
