@@ -17,8 +17,10 @@ from emovox.evaluation.metrics import (
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import ResampleBy, bootstrap_outcomes, count, score_folds
 
-
 _SINGULAR = {"speakers": "speaker", "true": "true emotion"}
+
+# Splits that cancel out can leave 1e-18 instead of zero, which must not decide a verdict.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,17 @@ def compare_predictions(
         intervals = tuple(interval_over_splits(row, generator) for row in by_fold[0] - by_fold[1])
     else:
         said = np.stack([first.true, first.predicted, second.predicted], axis=1)
-        outcomes, index = np.unique(said, axis=0, return_inverse=True)
+        _, seen, index = np.unique(said, axis=0, return_index=True, return_inverse=True)
+        # Outcomes are numbered as clips bring them, so that B against A mirrors A against B.
+        order = np.argsort(seen)
+        outcomes = said[seen[order]]
 
         def score(counts: IntArray, model: int) -> FloatArray:
             return score_confusions(
                 count_confusions(counts, outcomes[:, 0], outcomes[:, model], len(first.labels))
             )
 
-        index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
+        index = np.argsort(order)[index.reshape(-1)]  # (clips,): numpy 2.0 gives (clips, 1)
         values = np.stack([score(np.bincount(index)[None], model)[:, 0] for model in (1, 2)])
         resampled = first.speakers if resample_by == "speakers" else first.clips
         n_units = int(np.unique(resampled).size)
@@ -158,7 +163,11 @@ def compare_predictions(
         Difference(name, float(a), float(b), float(a - b), interval)
         for name, a, b, interval in zip(SCORE_NAMES, *values, intervals, strict=True)
     )
-    better = names[0] if wa.interval.low > 0 else names[1] if wa.interval.high < 0 else None
+    better = None
+    if wa.interval.low > _ROUNDING:
+        better = names[0]
+    elif wa.interval.high < -_ROUNDING:
+        better = names[1]
     units = count(n_units, resample_by.removesuffix("s"))
     if resample_by == "splits":
         units += " of the same clips"
