@@ -217,7 +217,7 @@ def _measure_clip(path: Path) -> float | str:
     try:
         waveform = load_audio(path, _RATE_HZ)
     except AudioError as error:
-        return str(error)
+        return str(error).removeprefix(f"{path}: ")
     if not waveform.samples.any():
         return "every sample is zero, expected speech; fetch it again"
     if waveform.duration_s < _SHORTEST_S:
