@@ -1,0 +1,133 @@
+"""``emovox data``: what it prints, where, and how it exits."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from typer.testing import CliRunner
+
+from emovox.cli.data import app
+from emovox.corpora.ravdess import list_ravdess_names
+from emovox.errors import CorpusError
+
+RUN = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("EMOVOX_DATA", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Return a folder with two sound clips, one damaged, and twelve strays."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    noise = 0.1 * np.random.default_rng(1).standard_normal(144_000).clip(-3, 3)
+    for name in ("03-01-05-01-01-01-03", "03-01-01-01-01-01-04"):
+        sf.write(folder / f"{name}.wav", noise, 48_000)
+    (folder / "03-01-06-01-01-01-03.wav").write_bytes(b"")
+    for number in range(12):
+        (folder / f"[red]take{number}\udcff.wav").touch()
+    return folder
+
+
+def test_list_says_where_ravdess_lies(few: Path) -> None:
+    result = RUN.invoke(app, ["list", "--data", str(few)])
+    assert result.exit_code == 0
+    assert "ravdess  1,440 clips, 24 speakers, CC BY-NC-SA 4.0" in result.stdout
+    assert f"3 clips in {few}" in result.stdout
+
+
+def test_list_says_how_to_get_what_is_not_here() -> None:
+    result = RUN.invoke(app, ["list"])
+    assert result.exit_code == 0
+    assert "not here" in result.stdout
+    assert "emovox data fetch ravdess" in result.stdout
+    (row,) = json.loads(RUN.invoke(app, ["list", "--format", "json"]).stdout)
+    assert (row["corpus"], row["clips"], row["folder"]) == ("ravdess", 0, None)
+    assert "PLoS ONE" in row["citation"]
+
+
+def test_list_refuses_a_named_folder_that_is_wrong(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["list", "--data", str(tmp_path / "nowhere")])
+    assert isinstance(result.exception, CorpusError)
+
+
+def test_verify_prints_the_damage_and_the_tables_and_exits_1(few: Path) -> None:
+    result = RUN.invoke(app, ["verify", "ravdess", "--data", str(few)])
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[1] == "2 of 1,440 clips are there and decode: 2 speakers, 0.1 min"
+    assert "missing: 1,437" in lines
+    assert "damaged: 1" in lines
+    assert any("03-01-06-01-01-01-03.wav: " in line and "empty" in line for line in lines)
+    assert "not RAVDESS by name, not used: 12" in lines
+    assert "  and 2 more (all of them with --format json)" in lines
+    assert any("[red]take0\\udcff.wav" in line for line in lines)
+    rows = [line.split() for line in lines]
+    assert ["angry", "1", "192", "0.1"] in rows
+    assert ["3", "male", "1", "60", "0.1"] in rows
+    assert ["24", "female", "0", "60", "0.0"] in rows
+
+
+def test_verify_gives_all_of_it_as_json(few: Path) -> None:
+    result = RUN.invoke(app, ["verify", "ravdess", "--data", str(few), "--format", "json"])
+    assert result.exit_code == 1
+    check = json.loads(result.stdout)
+    assert (check["sound"], check["expected"], check["complete"]) == (2, 1440, False)
+    assert len(check["missing"]) == 1437
+    assert len(check["strays"]) == 12
+    assert check["speakers"][2] == {
+        "name": "3",
+        "gender": "male",
+        "clips": 1,
+        "expected": 60,
+        "duration_s": 3.0,
+    }
+
+
+def test_verify_without_a_corpus_says_what_to_do() -> None:
+    result = RUN.invoke(app, ["verify", "ravdess"])
+    assert isinstance(result.exception, CorpusError)
+    assert "emovox data fetch ravdess" in str(result.exception)
+
+
+def test_an_unknown_corpus_is_a_usage_error() -> None:
+    for command in ("fetch", "verify"):
+        result = RUN.invoke(app, [command, "iemocap"])
+        assert result.exit_code == 2
+        assert "ravdess" in result.stderr
+
+
+def test_fetch_installs_a_users_zip_and_shows_the_licence(tmp_path: Path, cache: Path) -> None:
+    archive = tmp_path / "mine.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for name in list_ravdess_names():
+            zipped.writestr(f"{name}.wav", "RIFF")
+    result = RUN.invoke(app, ["fetch", "ravdess", "--from", str(archive)])
+    assert result.exit_code == 0
+    assert result.stdout == f"1,440 clips installed in {cache / 'ravdess'}\n"
+    assert "CC BY-NC-SA 4.0" in result.stderr
+    assert "Livingstone" in result.stderr
+    again = RUN.invoke(app, ["fetch", "ravdess", "--format", "json"])
+    assert json.loads(again.stdout) == {
+        "corpus": "ravdess",
+        "folder": str(cache / "ravdess"),
+        "clips": 1440,
+        "installed": False,
+    }
+    assert archive.exists()
+
+
+@pytest.mark.corpus
+def test_verify_of_the_real_corpus_exits_0(ravdess: Path) -> None:
+    result = RUN.invoke(app, ["verify", "ravdess", "--data", str(ravdess)])
+    assert result.exit_code == 0
+    assert "1,440 of 1,440 clips are there and decode: 24 speakers, 88.8 min" in result.stdout
+    assert "missing" not in result.stdout
