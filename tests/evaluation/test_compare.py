@@ -122,6 +122,21 @@ def test_over_splits_the_difference_is_the_mean_of_the_splits_differences() -> N
     assert comparison.wa.interval.high <= by_split[0].max()
 
 
+def test_over_splits_the_overlap_can_be_allowed_for() -> None:
+    first, second = random_model(0.7, 1), random_model(0.6, 2)
+    plain = compare(first, second, "splits")
+    corrected = compare_predictions(
+        first, second, "splits", np.random.default_rng(0), test_to_train=36 / 168
+    )
+    by_split = (score_folds(first) - score_folds(second))[0]
+    # t(4) at 97.5% is 2.776445.
+    half = 2.776445 * np.sqrt((1 / 5 + 36 / 168) * by_split.var(ddof=1))
+    assert corrected.wa.value == plain.wa.value
+    assert corrected.wa.interval.high == pytest.approx(by_split.mean() + half, abs=1e-6)
+    assert (plain.corrected, corrected.corrected) == (False, True)
+    assert corrected.verdict.endswith("paired over 5 splits, corrected for their overlap)")
+
+
 def test_splits_that_cancel_out_decide_nothing() -> None:
     # A wins by one clip of 40 in two folds and loses by one in two others.
     right = np.ones(N_SPEAKERS * N_CLIPS, dtype=bool)

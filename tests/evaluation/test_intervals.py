@@ -5,6 +5,7 @@ from emovox.evaluation.intervals import (
     Interval,
     bootstrap_over_clips,
     bootstrap_over_speakers,
+    correct_interval_over_splits,
     interval_over_splits,
 )
 from emovox.evaluation.metrics import FloatArray, IntArray
@@ -99,6 +100,46 @@ def test_splits_give_the_interval_of_their_mean() -> None:
 def test_two_splits_span_at_most_their_range() -> None:
     # The mean of two draws is the lower value in 1 of 4 draws, the higher in 1 of 4.
     assert interval_over_splits([0.5, 0.75], np.random.default_rng(0)) == Interval(0.5, 0.75)
+
+
+def test_the_overlap_of_splits_widens_their_interval_by_nadeau_and_bengio() -> None:
+    # Mean 0.2, variance 0.01; t(2) at 97.5% is 4.302653.
+    values = [0.1, 0.2, 0.3]
+    half = 4.302653 * np.sqrt((1 / 3 + 0.2) * 0.01)
+    interval = correct_interval_over_splits(values, test_to_train=0.2)
+    assert (interval.low, interval.high) == pytest.approx((0.2 - half, 0.2 + half), abs=1e-6)
+    with pytest.raises(ValueError, match="found 0 test clips for each training clip"):
+        correct_interval_over_splits(values, test_to_train=0)
+    with pytest.raises(ValueError, match="two or more finite numbers"):
+        correct_interval_over_splits([0.1], test_to_train=0.2)
+
+
+def test_only_the_corrected_interval_spares_equal_models_that_share_their_clips() -> None:
+    # Two equally good nearest-mean classifiers on 120 points, each with noise of its own, over
+    # 10 splits of the same points: a difference between them is chance.
+    generator = np.random.default_rng(4)
+    n_classes, n_pools, n_splits = 4, 60, 10
+    true = np.repeat(np.arange(n_classes), 30)
+    plain = corrected = 0
+    for _ in range(n_pools):
+        means = generator.normal(size=(n_classes, 4))
+        points = means[true] + generator.normal(size=(2, true.size, 4))
+        values = []
+        for _ in range(n_splits):
+            order = generator.permutation(true.size)
+            train, test = order[:96], order[96:]
+            right = []
+            for cloud in points:
+                centres = np.stack([cloud[train][true[train] == k].mean(0) for k in range(4)])
+                distances = ((cloud[test][:, None] - centres) ** 2).sum(axis=2)
+                right.append(np.mean(distances.argmin(axis=1) == true[test]))
+            values.append(right[0] - right[1])
+        interval = interval_over_splits(values, generator, draws=400)
+        wider = correct_interval_over_splits(values, test_to_train=24 / 96)
+        plain += not interval.low <= 0 <= interval.high
+        corrected += not wider.low <= 0 <= wider.high
+    assert plain / n_pools > 0.2
+    assert corrected / n_pools < 0.12
 
 
 @pytest.mark.parametrize("values", [[0.5], [], [0.5, np.nan], [[0.5, 0.6]]])

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from emovox.errors import ProtocolError
-from emovox.evaluation.intervals import Interval, interval_over_splits
+from emovox.evaluation.intervals import (
+    Interval,
+    correct_interval_over_splits,
+    interval_over_splits,
+)
 from emovox.evaluation.metrics import (
     SCORE_NAMES,
     FloatArray,
@@ -61,6 +65,7 @@ class Comparison:
         ua: Difference in mean recall over classes (UAR).
         f1: Difference in macro F1.
         resample_by: What the intervals resample.
+        corrected: Whether the intervals allow for the overlap of repeated splits.
         n_units: How many speakers, splits or clips were resampled.
         better: Name of the model that the data show to be better, or ``None``.
         verdict: The same in words, with the difference and its interval.
@@ -71,6 +76,7 @@ class Comparison:
     ua: Difference
     f1: Difference
     resample_by: ResampleBy
+    corrected: bool
     n_units: int
     better: str | None
     verdict: str
@@ -86,6 +92,7 @@ class Comparison:
             "names": list(self.names),
             **{difference.name: difference.to_dict() for difference in self.differences},
             "resample_by": self.resample_by,
+            "corrected": self.corrected,
             "n_units": self.n_units,
             "better": self.better,
             "verdict": self.verdict,
@@ -99,14 +106,17 @@ def compare_predictions(
     generator: np.random.Generator,
     *,
     names: tuple[str, str] = ("A", "B"),
+    test_to_train: float | None = None,
 ) -> Comparison:
     """Compare two models that were tested on the same clips, in the same folds.
 
     Both models' scores are taken from the same resampled speakers, splits or clips, so that what
     is hard for both does not hide a difference. The verdict rests on WA, named beforehand:
-    looking for one score of three that differs would find differences by chance. Over splits the
-    interval speaks of other splits of the same clips, see
-    :func:`~emovox.evaluation.intervals.interval_over_splits`.
+    looking for one score of three that differs would find differences by chance.
+
+    Over splits, give ``test_to_train``: without it the interval speaks of other splits of the
+    same clips only, and names one of two equally good models better far more often than 1 in 20
+    times (:func:`~emovox.evaluation.intervals.correct_interval_over_splits`).
 
     Args:
         first: One model's predictions; their order does not matter.
@@ -115,6 +125,8 @@ def compare_predictions(
             small split); :func:`~emovox.evaluation.summary.choose_resampling` says which.
         generator: Source of randomness; the same state gives the same bytes.
         names: What to call the two models in the verdict.
+        test_to_train: Test clips for each training clip of a split (36 / 168 in
+            ``reference-repeated``), to allow for the splits' overlap; used over splits only.
 
     Returns:
         The differences with 95% intervals, and the verdict.
@@ -135,7 +147,12 @@ def compare_predictions(
         by_fold = np.stack([score_folds(first), score_folds(second)])  # (2, scores, folds)
         values = by_fold.mean(axis=2)
         n_units = by_fold.shape[2]
-        intervals = tuple(interval_over_splits(row, generator) for row in by_fold[0] - by_fold[1])
+        intervals = tuple(
+            interval_over_splits(row, generator)
+            if test_to_train is None
+            else correct_interval_over_splits(row, test_to_train=test_to_train)
+            for row in by_fold[0] - by_fold[1]
+        )
     else:
         said = np.stack([first.true, first.predicted, second.predicted], axis=1)
         _, seen, index = np.unique(said, axis=0, return_index=True, return_inverse=True)
@@ -170,13 +187,14 @@ def compare_predictions(
         better = names[1]
     units = count(n_units, resample_by.removesuffix("s"))
     if resample_by == "splits":
-        units += " of the same clips"
+        units += " of the same clips" if test_to_train is None else ", corrected for their overlap"
     return Comparison(
         names=names,
         wa=wa,
         ua=ua,
         f1=f1,
         resample_by=resample_by,
+        corrected=resample_by == "splits" and test_to_train is not None,
         n_units=n_units,
         better=better,
         verdict=_describe_verdict(wa, better, names, units),

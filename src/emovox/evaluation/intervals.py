@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from emovox.evaluation.metrics import FloatArray, IntArray
 
@@ -155,7 +156,8 @@ def interval_over_splits(
     The splits are exchangeable, but they share clips for training and for testing and so are not
     independent: the interval says how far the mean would move had other splits of the same clips
     been drawn. For new clips or speakers it is too narrow (Nadeau & Bengio, 2003, Inference for
-    the Generalization Error, Machine Learning 52, 239-281).
+    the Generalization Error, Machine Learning 52, 239-281): to call one model better than
+    another, use :func:`correct_interval_over_splits`.
 
     Args:
         values: The score, or the difference of two models, in each split, float ``(splits,)``.
@@ -173,14 +175,55 @@ def interval_over_splits(
         >>> interval_over_splits([0.5, 0.5, 0.5], np.random.default_rng(0))
         Interval(low=0.5, high=0.5, level=0.95)
     """
+    scores = _check_splits(values)
+    drawn = generator.integers(scores.size, size=(draws, scores.size))
+    return _take_percentiles(scores[drawn].mean(axis=1)[None], level)[0]
+
+
+def correct_interval_over_splits(
+    values: npt.ArrayLike, *, test_to_train: float, level: float = LEVEL
+) -> Interval:
+    """Return the interval of a mean over repeated splits, widened because the splits overlap.
+
+    This is the corrected resampled t interval of Nadeau & Bengio (2003): the variance of the mean
+    is taken as ``(1 / splits + test / train)`` times the variance over splits.
+
+    Args:
+        values: The difference of two models in each split, float ``(splits,)``.
+        test_to_train: Test clips for each training clip of a split, e.g. 36 / 168.
+        level: Confidence level.
+
+    Returns:
+        The interval of the mean, symmetric about it.
+
+    Raises:
+        ValueError: If there are fewer than two splits, a value is not finite, or
+            ``test_to_train`` is not above 0.
+
+    Example:
+        >>> correct_interval_over_splits([0.5, 0.5], test_to_train=36 / 168)
+        Interval(low=0.5, high=0.5, level=0.95)
+    """
+    scores = _check_splits(values)
+    if not test_to_train > 0:
+        raise ValueError(
+            f"found {test_to_train} test clips for each training clip; expected more than 0"
+        )
+    spread = np.sqrt((1 / scores.size + test_to_train) * scores.var(ddof=1))
+    half = float(stdtrit(scores.size - 1, (1 + level) / 2) * spread)
+    mean = float(scores.mean())
+    return Interval(mean - half, mean + half, level)
+
+
+def _check_splits(values: npt.ArrayLike) -> FloatArray:
+    """Return the splits' scores as an array, or say what is wrong with them."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or scores.size < 2 or not np.isfinite(scores).all():
         raise ValueError(
             f"found {scores.tolist()} as the splits' scores; "
             "expected two or more finite numbers: resample clips where there is one split"
         )
-    drawn = generator.integers(scores.size, size=(draws, scores.size))
-    return _take_percentiles(scores[drawn].mean(axis=1)[None], level)[0]
+    return scores
 
 
 def _take_percentiles(scores: FloatArray, level: float) -> tuple[Interval, ...]:
