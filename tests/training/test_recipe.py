@@ -1,0 +1,257 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from emovox.errors import RecipeError
+from emovox.training.recipe import (
+    DataSettings,
+    FrontendSettings,
+    KernelPenalty,
+    NetworkSettings,
+    Recipe,
+    RegularizationSettings,
+    TrainingSettings,
+    build_recipe,
+    list_recipes,
+    load_recipe,
+    read_toml_value,
+)
+
+
+def test_vanilla_is_the_references_first_cnn() -> None:
+    recipe = load_recipe("vanilla")
+    assert recipe.frontend == FrontendSettings(
+        sample_rate_hz=48_000, n_fft=2_048, hop_samples=512, amin=1e-5, top_db=80.0
+    )
+    assert recipe.network == NetworkSettings(
+        conv_channels=(32, 64), kernel_size=3, pool_size=2, dense_units=(128,)
+    )
+    assert recipe.regularization == RegularizationSettings(
+        l1=KernelPenalty(conv=0, dense=0, output=0), l2=KernelPenalty(), dropout=0
+    )
+    training = recipe.training
+    assert (training.optimizer, training.learning_rate) == ("rmsprop", 1e-3)
+    assert (training.batch_size, training.epochs) == (32, 50)
+    assert (training.schedule, training.early_stopping_patience) == ("constant", 0)
+
+
+def test_optimized_is_the_references_second_cnn() -> None:
+    recipe, vanilla = load_recipe("optimized"), load_recipe("vanilla")
+    assert (recipe.frontend, recipe.network) == (vanilla.frontend, vanilla.network)
+    assert recipe.regularization.l1 == KernelPenalty()
+    assert recipe.regularization.l2 == KernelPenalty(conv=0.01, dense=0.01, output=0)
+    assert recipe.regularization.dropout == 0.5
+    training = recipe.training
+    assert (training.optimizer, training.learning_rate, training.epochs) == ("adam", 1e-3, 50)
+    assert (training.schedule, training.plateau_factor) == ("plateau", 0.2)
+    assert (training.plateau_patience, training.min_learning_rate) == (3, 1e-6)
+    assert training.early_stopping_patience == 5
+
+
+def test_every_recipe_of_the_package_has_its_files_name() -> None:
+    names = list_recipes()
+    assert names == sorted(names)
+    assert {"vanilla", "optimized"} <= set(names)
+    assert [load_recipe(name).name for name in names] == names
+
+
+def test_changes_apply_in_order_with_toml_values() -> None:
+    recipe = load_recipe(
+        "vanilla",
+        [
+            "training.optimizer=sgd",
+            'training.optimizer = "adam"',
+            "training.learning_rate=3e-4",
+            "data.actors=[1, 2]",
+            "regularization.l1=1e-4",
+            "network.dense_units=[]",
+            "seed=0",
+            "description=L2 = 0.01, as printed",
+        ],
+    )
+    assert recipe.training.optimizer == "adam"
+    assert recipe.training.learning_rate == 3e-4
+    assert recipe.data.actors == (1, 2)
+    assert recipe.regularization.l1 == KernelPenalty(conv=1e-4, dense=1e-4, output=0)
+    assert recipe.network.dense_units == ()
+    assert recipe.seed == 0
+    assert recipe.description == "L2 = 0.01, as printed"
+    assert load_recipe("vanilla").training.optimizer == "rmsprop"
+
+
+def test_one_kind_of_layer_changes_alone() -> None:
+    kept = load_recipe("optimized", ["regularization.l2.conv=0.5"]).regularization.l2
+    assert kept == KernelPenalty(conv=0.5, dense=0.01)
+    changes = ["regularization.l2=0.02", "regularization.l2.output=1"]
+    spread = load_recipe("vanilla", changes).regularization.l2
+    assert spread == KernelPenalty(conv=0.02, dense=0.02, output=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("3.0", 3.0), ("true", True), ("[1, 2]", [1, 2]), ("adam", "adam"), ("", "")],
+)
+def test_a_word_that_is_no_toml_is_text(text: str, value: object) -> None:
+    found = read_toml_value(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("training.optimiser=adam", "'training.optimiser'; did you mean 'training.optimizer'"),
+        ("optimizer=adam", "unknown recipe key 'optimizer'; did you mean 'training.optimizer'"),
+        ("regularization.l2.convs=1", "did you mean 'regularization.l2.conv'"),
+        ("frontend.hop_sample=1", "did you mean 'frontend.hop_samples'"),
+        ("zzz=1", "unknown recipe key 'zzz'; known here: name, description, seed, data"),
+    ],
+)
+def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("vanilla", [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed", "cannot read 'seed'; expected section.key=value"),
+        ("=5", "cannot read '=5'; expected section.key=value"),
+        ("training.=1", "cannot read 'training.=1'"),
+        ("training=5", "'training'.*found 5"),
+        ("training.optimizer=adamm", "'sgd', 'rmsprop', 'adam' or 'adamw', found 'adamm'"),
+        ("training.schedule=step", "'constant', 'plateau' or 'cosine', found 'step'"),
+        ("training.learning_rate=0", "'training.learning_rate'.*greater than 0, found 0"),
+        ("training.learning_rate=nan", "'training.learning_rate'.*found nan"),
+        ("training.learning_rate=inf", "'training.learning_rate'.*finite number, found inf"),
+        ("training.momentum=1", "'training.momentum'.*less than 1, found 1"),
+        ("training.weight_decay=-1e-4", "'training.weight_decay'.*greater than or equal to 0"),
+        ("training.epochs=0", "'training.epochs'.*greater than 0, found 0"),
+        ("training.epochs=1.5", "'training.epochs'.*fractional part, found 1.5"),
+        ("training.epochs=many", "'training.epochs'.*valid integer.*found 'many'"),
+        ("training.batch_size=-32", "'training.batch_size'.*found -32"),
+        ("training.plateau_factor=1", "'training.plateau_factor'.*less than 1"),
+        ("training.plateau_patience=0", "'training.plateau_patience'.*greater than 0"),
+        ("training.early_stopping_patience=-1", "'training.early_stopping_patience'"),
+        ("regularization.dropout=1", "'regularization.dropout'.*less than 1, found 1"),
+        ("regularization.dropout=-0.1", "'regularization.dropout'.*found -0.1"),
+        ("regularization.l1=-1", "'regularization.l1.conv'.*found -1.0"),
+        ("regularization.l2=true", "'regularization.l2'.*found True"),
+        ("regularization.l2.output=inf", "'regularization.l2.output'.*found inf"),
+        ("network.conv_channels=8", "'network.conv_channels'.*found 8"),
+        ("network.conv_channels=[8, 0]", "'network.conv_channels.1'.*found 0"),
+        ("network.conv_channels=[8,8,8,8,8]", "5 convolution blocks leave nothing of an image"),
+        ("frontend.image_width=9", "2 convolution blocks leave nothing of an image side of 9"),
+        ("frontend.n_fft=1000", "n_fft is 1000; expected a power of two from 64"),
+        ("frontend.n_fft=32", "n_fft is 32; expected a power of two from 64"),
+        ("frontend.hop_samples=2049", "hop_samples 2049 is over n_fft 2048"),
+        ("frontend.sample_rate_hz=7999", "'frontend.sample_rate_hz'.*8000, found 7999"),
+        ("frontend.sample_rate_hz=192001", "'frontend.sample_rate_hz'.*192000, found 192001"),
+        ("frontend.scale=bark", "'linear' or 'mel', found 'bark'"),
+        ("frontend.amin=0", "'frontend.amin'.*greater than 0"),
+        ("frontend.top_db=0", "'frontend.top_db'.*greater than 0"),
+        ("data.corpus=emodb", "'data.corpus'.*'ravdess', found 'emodb'"),
+        ("data.actors=[0]", "'data.actors.0'.*greater than 0, found 0"),
+        ("seed=-1", "'seed'.*found -1"),
+        ("seed=4294967296", "'seed'.*less than 4294967296"),
+        ("name=../up", "'name'.*pattern.*found '../up'"),
+        ("name=", "'name'.*pattern.*found ''"),
+        (f"name={'n' * 81}", "'name'.*at most 80"),
+    ],
+)
+def test_value_out_of_range_is_refused_by_its_key(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("vanilla", [change])
+
+
+def test_smallest_image_that_two_blocks_leave_something_of() -> None:
+    # 10 - 2 = 8, pooled 4; 4 - 2 = 2, pooled 1.
+    assert load_recipe("vanilla", ["frontend.image_width=10"]).frontend.image_width == 10
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match=r"no recipe named 'vanila'; known: .*optimized.*vanilla"):
+        load_recipe("vanila")
+
+
+def test_missing_broken_and_nameless_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    with pytest.raises(RecipeError, match=r"mine\.toml: no such recipe file"):
+        load_recipe(path)
+    path.write_text("[training\n")
+    with pytest.raises(RecipeError, match=r"mine\.toml: not valid TOML: Expected"):
+        load_recipe(path)
+    path.write_text("seed = 3\n")
+    with pytest.raises(RecipeError, match="'name': Field required"):
+        load_recipe(path)
+
+
+def test_file_needs_only_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n')
+    assert load_recipe(path) == Recipe(name="mine")
+    assert load_recipe(str(path), ["seed=4"]) == Recipe(name="mine", seed=4)
+
+
+def test_settings_cannot_be_changed_after_the_check() -> None:
+    recipe = load_recipe("vanilla")
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.training.epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("source", ["vanilla", "optimized"])
+def test_written_file_reads_back(source: str, tmp_path: Path) -> None:
+    recipe = load_recipe(source, ["data.actors=[3, 1]"])
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+SMALL = st.integers(1, 400)
+WEIGHTS = st.floats(0, 1e6)
+SHARES = st.floats(0, 1, exclude_max=True)
+PENALTIES = st.builds(KernelPenalty, conv=WEIGHTS, dense=WEIGHTS, output=WEIGHTS)
+RECIPES = st.builds(
+    Recipe,
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}", fullmatch=True),
+    description=st.text(),
+    seed=st.integers(0, 2**32 - 1),
+    data=st.builds(DataSettings, protocol=st.text(), actors=st.lists(SMALL, max_size=4).map(tuple)),
+    frontend=st.builds(
+        FrontendSettings,
+        sample_rate_hz=st.integers(8_000, 192_000),
+        n_fft=st.integers(6, 13).map(lambda power: 2**power),
+        hop_samples=st.integers(1, 64),
+        scale=st.sampled_from(["linear", "mel"]),
+        amin=st.floats(1e-12, 1),
+        top_db=st.floats(1e-3, 300),
+        image_height=st.integers(32, 256),
+        image_width=st.integers(32, 256),
+    ),
+    network=st.builds(
+        NetworkSettings,
+        conv_channels=st.lists(SMALL, max_size=3).map(tuple),
+        dense_units=st.lists(SMALL, max_size=3).map(tuple),
+    ),
+    regularization=st.builds(RegularizationSettings, l1=PENALTIES, l2=PENALTIES, dropout=SHARES),
+    training=st.builds(
+        TrainingSettings,
+        optimizer=st.sampled_from(["sgd", "rmsprop", "adam", "adamw"]),
+        learning_rate=st.floats(1e-300, 10),
+        momentum=SHARES,
+        weight_decay=WEIGHTS,
+        epochs=SMALL,
+        schedule=st.sampled_from(["constant", "plateau", "cosine"]),
+        min_learning_rate=WEIGHTS,
+        early_stopping_patience=st.integers(0, 99),
+    ),
+)
+
+
+@given(recipe=RECIPES)
+def test_any_recipe_survives_toml(recipe: Recipe) -> None:
+    assert build_recipe(tomllib.loads(recipe.to_toml())) == recipe
