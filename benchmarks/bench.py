@@ -1,0 +1,247 @@
+"""Speed and memory beside the reference's own stack and beside bare loops: ``make bench``.
+
+Every command runs in a fresh process, ours and theirs in turn (A B A B), so that what else the
+machine does meets both. Prints medians and ratios; asserts nothing, since a timing is no test::
+
+    python benchmarks/bench.py [--data DIR] [--json FILE] [--only NAME ...] [--quick]
+
+A "first run" finds nothing in memory or in numba's cache, as on a fresh machine; a "later run"
+finds both. librosa compiles parts of itself in its first run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from processes import Command, CommandError, Measurement, evict_from_memory, measure
+from rows import Row, cost, format_header, format_row, speedup
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PYTHON = Path(sys.executable)
+EMOVOX = PYTHON.parent / "emovox"
+PEER_ENV = ROOT / ".venv-peer"
+
+# What is measured. Extra arguments follow these.
+OURS = (PYTHON, HERE / "ours.py")
+OURS_PREDICT = (EMOVOX, "predict", "--format", "json")
+OURS_BULK = (EMOVOX, "predict", "--format", "jsonl")
+PEER = (PEER_ENV / "bin" / "python", HERE / "peer_reference.py")
+BARE_LOOP = (PYTHON, HERE / "bare_loop.py")
+BARE_PREDICT = (PYTHON, HERE / "bare_predict.py")
+BARE_BULK = (PYTHON, HERE / "bare_bulk.py")
+MODEL = ROOT / "src" / "emovox" / "assets" / "model.onnx"
+MODEL_RATE_HZ = "48000"
+ONE_CLIP = "03-01-05-02-01-01-01"
+DECODE_CLIP = """
+import sys, numpy, soundfile
+samples, rate_hz = soundfile.read(sys.argv[1], dtype="float32")
+soundfile.write(sys.argv[2], samples, rate_hz, subtype="PCM_16")
+numpy.save(sys.argv[3], samples)
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the benchmarks share: where things lie and how often to repeat."""
+
+    data: Path
+    folder: Path
+    model: Path
+    quick: bool
+
+    @property
+    def repeats(self) -> int:
+        """How often a short command runs."""
+        return 1 if self.quick else 5
+
+    @property
+    def long_repeats(self) -> int:
+        """How often a command that takes many seconds runs."""
+        return 1 if self.quick else 3
+
+    @property
+    def epochs(self) -> tuple[str, str]:
+        """The epochs argument for training."""
+        return ("--epochs", "5" if self.quick else "50")
+
+
+def main() -> None:
+    """Run the chosen benchmarks, print each table row as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    data = os.environ.get("EMOVOX_DATA")
+    parser.add_argument("--data", type=Path, default=data, help="folder that holds RAVDESS")
+    parser.add_argument("--model", type=Path, default=MODEL, help="model file for the predictions")
+    parser.add_argument("--json", type=Path, help="also write every value to this file")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be repeated")
+    parser.add_argument("--quick", action="store_true", help="once each, less data: a smoke test")
+    args = parser.parse_args()
+    if args.data is None:
+        parser.error("no RAVDESS: give --data DIR or set EMOVOX_DATA")
+
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(format_header())
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args.data.resolve(), Path(folder), args.model.resolve(), args.quick)
+        for name in args.only or BENCHMARKS:
+            try:
+                for row in BENCHMARKS[name](bench):
+                    rows.append(row)
+                    print(format_row(row), flush=True)
+            except CommandError as error:
+                print(f"{name:50} not measured: {error}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+def alternate(
+    repeats: int, ours: Callable[[], Measurement], theirs: Callable[[], Measurement]
+) -> tuple[list[Measurement], list[Measurement]]:
+    """Run the two in turn, return the measurements of each."""
+    pairs = [(ours(), theirs()) for _ in range(repeats)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def measure_first_run(bench: Bench, command: Command) -> Measurement:
+    """Measure as on a fresh machine: nothing of the environment in memory, nothing compiled."""
+    evict_from_memory(Path(command[0]).parents[1])
+    with tempfile.TemporaryDirectory(dir=bench.folder) as cache:
+        return measure(command, environment={"NUMBA_CACHE_DIR": cache})
+
+
+def values(measurements: list[Measurement], *keys: str) -> list[float]:
+    """Return the sum of the named outputs of each run."""
+    return [sum(float(m.output.get(key, 0)) for key in keys) for m in measurements]
+
+
+def walls(measurements: list[Measurement]) -> list[float]:
+    """Return the wall time of each run in seconds."""
+    return [m.wall_s for m in measurements]
+
+
+def bench_imports(bench: Bench) -> Iterator[Row]:
+    """Import all that training needs."""
+    ours, peer = (*OURS, "imports"), (*PEER, "imports")
+    keys = [f"import_{name}_s" for name in ("librosa", "skimage", "sklearn", "tensorflow")]
+    a, b = alternate(
+        bench.long_repeats,
+        lambda: measure_first_run(bench, ours),
+        lambda: measure_first_run(bench, peer),
+    )
+    yield speedup("imports, first run", values(a, "import_s"), values(b, *keys), ">= 4")
+    a, b = alternate(bench.repeats, lambda: measure(ours), lambda: measure(peer))
+    yield speedup("imports, later run", values(a, "import_s"), values(b, *keys), ">= 4")
+
+
+def bench_features(bench: Bench) -> Iterator[Row]:
+    """Compute the features of the 240 clips."""
+    ours = (*OURS, "features", bench.data, "--out", bench.folder / "ours.npz")
+    peer = (*PEER, "features", bench.data, "--out", bench.folder / "peer.npz")
+    a, b = alternate(
+        bench.long_repeats,
+        lambda: measure_first_run(bench, ours),
+        lambda: measure_first_run(bench, peer),
+    )
+    wanted = ">= 6, goal 10"
+    key = "features_s"
+    yield speedup("features of 240 clips, first run", values(a, key), values(b, key), wanted)
+    a, b = alternate(bench.repeats, lambda: measure(ours), lambda: measure(peer))
+    yield speedup("features of 240 clips, later run", values(a, key), values(b, key), wanted)
+
+
+def bench_training(bench: Bench) -> Iterator[Row]:
+    """Train both models on the same features, and hold the first to a bare loop."""
+    saved = bench.folder / "train.npz"
+    measure((*PEER, "features", bench.data, "--out", saved))
+    loop = (*BARE_LOOP, saved, *bench.epochs)
+    vanilla = (*OURS, "train", "vanilla", saved, *bench.epochs)
+    runs = [
+        (
+            measure(vanilla),
+            measure((*PEER, "train", "vanilla", saved, *bench.epochs)),
+            measure(loop),
+            measure((*loop, "--validate")),
+        )
+        for _ in range(bench.long_repeats)
+    ]
+    ours, peer, bare, validated = (values(list(m), "train_s") for m in zip(*runs, strict=True))
+    yield speedup("training, vanilla", ours, peer, ">= 1.2")
+    for name, loop_s in (("with validation", validated), ("without validation", bare)):
+        yield cost(f"training, vanilla, to a bare loop {name}", ours, loop_s, "<= 1.10")
+    a, b = alternate(
+        bench.long_repeats,
+        lambda: measure((*OURS, "train", "optimized", saved, *bench.epochs)),
+        lambda: measure((*PEER, "train", "optimized", saved, *bench.epochs)),
+    )
+    # Early stopping ends the two at different epochs, so time per epoch is what compares.
+    per_epoch = [[m.output["train_s"] / m.output["epochs"] for m in side] for side in (a, b)]
+    yield speedup("training, optimized, per epoch", per_epoch[0], per_epoch[1], ">= 1.2")
+
+
+def bench_all(bench: Bench) -> Iterator[Row]:
+    """From a cold start to both trained models."""
+    ours = (*OURS, "all", bench.data, *bench.epochs)
+    peer = (*PEER, "all", bench.data, *bench.epochs, "--out", bench.folder / "peer")
+    repeats = 1 if bench.quick else 2
+    a, b = alternate(
+        repeats, lambda: measure_first_run(bench, ours), lambda: measure_first_run(bench, peer)
+    )
+    wanted = ">= 1.6, goal 2"
+    yield speedup("start to both trained models, first run", walls(a), walls(b), wanted)
+    a, b = alternate(repeats, lambda: measure(ours), lambda: measure(peer))
+    yield speedup("start to both trained models, later run", walls(a), walls(b), wanted)
+
+
+def bench_predict(bench: Bench) -> Iterator[Row]:
+    """Predict one file from a cold start."""
+    clip = next(bench.data.rglob(f"{ONE_CLIP}.*"), None)
+    if clip is None:
+        raise CommandError(f"{bench.data} has no {ONE_CLIP}")
+    wav, samples = bench.folder / "one.wav", bench.folder / "one.npy"
+    measure((PYTHON, "-c", DECODE_CLIP, clip, wav, samples))
+    ours = (*OURS_PREDICT, "--model", bench.model, wav)
+    bare = (*BARE_PREDICT, bench.model, samples)
+    measure(ours), measure(bare)
+    a, b = alternate(2 * bench.repeats, lambda: measure(ours), lambda: measure(bare))
+    yield cost("predict one file, from a cold start", walls(a), walls(b), "<= 2.5")
+    ours_mb, bare_mb = [m.peak_mb for m in a], [m.peak_mb for m in b]
+    yield cost("predict one file, peak memory", ours_mb, bare_mb, "ours < 250 MB", "MB")
+
+
+def bench_bulk(bench: Bench) -> Iterator[Row]:
+    """Predict a whole corpus on one core."""
+    speech = bench.data / "ravdess" / "speech"
+    folder = speech if speech.is_dir() else bench.data
+    if bench.quick:
+        folder = next(folder.rglob("Actor_01"), folder)
+    ours = (*OURS_BULK, "--model", bench.model, folder)
+    bare = (*BARE_BULK, bench.model, folder, "--rate-hz", MODEL_RATE_HZ)
+    measure(bare)
+    a, b = alternate(
+        1 if bench.quick else 2,
+        lambda: measure(ours, one_core=True),
+        lambda: measure(bare, one_core=True),
+    )
+    clips = int(b[0].output["clips"])
+    yield speedup(f"predict {clips} clips on one core, speed", walls(a), walls(b), ">= 0.70")
+
+
+BENCHMARKS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "imports": bench_imports,
+    "features": bench_features,
+    "training": bench_training,
+    "all": bench_all,
+    "predict": bench_predict,
+    "bulk": bench_bulk,
+}
+
+
+if __name__ == "__main__":
+    main()
