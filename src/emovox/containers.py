@@ -1,0 +1,245 @@
+"""What an audio file's own structure says, and the containers that only FFmpeg can decode."""
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from emovox.errors import AudioError
+
+if TYPE_CHECKING:
+    import av
+    import av.container
+
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000
+MAX_CHANNELS = 32
+TAIL_TOLERANCE_S = 0.05
+"""A header may be wrong by this much: two MP3 frames, or a writer that miscounts its own header."""
+
+SOUNDFILE_MAGICS = tuple(b"RIFF RIFX RF64 riff FORM .snd fLaC OggS NIST ID3 \xff".split())
+"""How the files begin that libsndfile is trusted with: its rarer readers are little tested."""
+
+_MAX_OGG_PAGE_BYTES = 65_307
+_MAX_CHUNKS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DataChunk:
+    """The chunk of a WAV or AIFF file that holds the samples.
+
+    Attributes:
+        declared_bytes: Size that its header promises.
+        held_bytes: What the file holds of it.
+        streamed: Whether the writer did not know the size, as when it wrote to a pipe.
+    """
+
+    declared_bytes: int
+    held_bytes: int
+    streamed: bool
+
+
+def check_header(rate_hz: int, channels: int) -> None:
+    """Refuse a rate or a channel count that no usable recording has.
+
+    Raises:
+        AudioError: One of them is out of range.
+    """
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise AudioError(
+            f"has a rate of {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; "
+            "correct the rate or convert the recording"
+        )
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise AudioError(
+            f"has {channels} channels, expected 1 to {MAX_CHANNELS}; convert it to mono"
+        )
+
+
+def check_duration(duration_s: float, max_duration_s: float, *, so_far: bool = False) -> None:
+    """Refuse a recording over the length limit.
+
+    Args:
+        duration_s: Length in seconds: the whole, or what is decoded so far.
+        max_duration_s: Longest length taken, in seconds.
+        so_far: Whether more may follow.
+
+    Raises:
+        AudioError: It is longer.
+    """
+    if duration_s > max_duration_s:
+        lasts = f"more than {max_duration_s:g} s" if so_far else f"{duration_s:.2f} s"
+        raise AudioError(
+            f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or raise "
+            "max_duration_s"
+        )
+
+
+def mix_to_mono(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Average the channels of ``(samples, channels)``; ``(samples,)`` stays as it is."""
+    if samples.ndim == 1:
+        return samples
+    # Infinite samples are for the caller's check to report, not for a numpy warning.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono: npt.NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    return mono
+
+
+def identify_container(head: bytes) -> str | None:
+    """Return FFmpeg's name for the container that begins with ``head``, or None.
+
+    FFmpeg never guesses: among its formats are playlists that open other files and addresses.
+    """
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+        return "mov"
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return "aac"
+    if head[:4] == b"RIFF":
+        return "wav" if head[8:12] == b"WAVE" else None
+    magics = {
+        b"\x1a\x45\xdf\xa3": "matroska",
+        b"OggS": "ogg",
+        b"fLaC": "flac",
+        b"FORM": "aiff",
+        b"caff": "caf",  # codespell:ignore caf,caff
+        b"#!AMR": "amr",
+        b"\x30\x26\xb2\x75": "asf",
+    }
+    return next((name for magic, name in magics.items() if head.startswith(magic)), None)
+
+
+def find_data_chunk(file: BinaryIO, head: bytes) -> DataChunk | None:
+    """Return the sample chunk of a WAV or AIFF file; None for other files or where it has none."""
+    if head[:4] not in (b"RIFF", b"RIFX", b"FORM"):
+        return None
+    size_format = "<I" if head[:4] == b"RIFF" else ">I"
+    wanted = b"SSND" if head[:4] == b"FORM" else b"data"
+    place = file.tell()
+    try:
+        file_bytes = file.seek(0, 2)
+        position = 12
+        for _ in range(_MAX_CHUNKS):
+            file.seek(position)
+            chunk = file.read(8)
+            if len(chunk) < 8:
+                return None
+            size: int = struct.unpack(size_format, chunk[4:])[0]
+            position += 8
+            if chunk[:4] == wanted:
+                form_bytes: int = struct.unpack(size_format, head[4:8])[0]
+                return _make_data_chunk(size, file_bytes - position, form_bytes + 8, position)
+            position += size + size % 2
+        return None
+    finally:
+        file.seek(place)
+
+
+def _make_data_chunk(size: int, left_bytes: int, form_bytes: int, start: int) -> DataChunk:
+    """Judge the sizes that a header gives: known, or only a stand-in for "until the end"."""
+    # A pipe's writer leaves 0 or its type's largest number (FFmpeg: 2^32 - 1, SoX: 2^31 - 2^12
+    # less the header). A size of 0 is meant where the size of the whole file is known.
+    largest = size >= 2**32 - 256 or 2**31 - 2**13 <= size < 2**31
+    unwritten = size == 0 and left_bytes > 0 and not start < form_bytes <= start + left_bytes + 1
+    return DataChunk(size, min(size, left_bytes), streamed=largest or unwritten)
+
+
+def check_last_ogg_page(file: BinaryIO, head: bytes) -> None:
+    """Refuse an Ogg file that ends amid a page, which libsndfile reads as shorter or empty."""
+    if not head.startswith(b"OggS"):
+        return
+    file_bytes = file.seek(0, 2)
+    file.seek(max(0, file_bytes - _MAX_OGG_PAGE_BYTES))
+    tail = file.read(_MAX_OGG_PAGE_BYTES)
+    start = tail.rfind(b"OggS")
+    if start < 0:
+        return
+    page = tail[start:]
+    body = 27 + page[26] if len(page) > 26 else len(page) + 1
+    if len(page) < body or len(page) < body + sum(page[27:body]):
+        raise AudioError(
+            f"is cut short: its {file_bytes} bytes end amid an Ogg page; copy or record it again"
+        )
+
+
+def decode_container(
+    file: BinaryIO, container: str, max_duration_s: float
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Decode the first audio stream of a container with FFmpeg.
+
+    Args:
+        file: Seekable, at its start.
+        container: FFmpeg's name, from :func:`identify_container`.
+        max_duration_s: Longest recording taken, in seconds.
+
+    Returns:
+        Mono samples, float32 ``(samples,)``, at least one, and their rate in Hz.
+
+    Raises:
+        AudioError: The container is damaged, cut short, too long, or holds no audio.
+    """
+    import av  # 30 ms and FFmpeg's libraries, for the few files that need them
+
+    try:
+        with av.open(file, "r", format=container, metadata_errors="ignore") as opened:
+            if not opened.streams.audio:
+                raise AudioError(
+                    f"holds no sound (a container of type {container} without an audio stream, or "
+                    "cut short before it), expected one; export it with sound"
+                )
+            return _decode_stream(opened, opened.streams.audio[0], max_duration_s)
+    except (av.FFmpegError, ValueError, EOFError) as error:
+        raise AudioError(
+            f"is damaged or cut short (a container of type {container} that FFmpeg cannot decode: "
+            f"{getattr(error, 'strerror', None) or type(error).__name__}); copy or export it again"
+        ) from error
+
+
+def _decode_stream(
+    opened: "av.container.InputContainer", stream: "av.AudioStream", max_duration_s: float
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Decode one stream to mono, watching its length against the limit and the header."""
+    import av
+
+    promised_end_s = _find_promised_end(opened, stream)
+    start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+    check_duration(promised_end_s - start_s, max_duration_s)
+    # PyAV miscounts the planes of more than eight channels and reads past them, hence packed.
+    to_packed = av.AudioResampler(format="flt")
+    blocks: list[npt.NDArray[np.float32]] = []
+    rate_hz, held, end_s = 0, 0, 0.0
+    for frame in opened.decode(stream):
+        rate_hz = rate_hz or frame.sample_rate
+        check_header(rate_hz, frame.layout.nb_channels)
+        if frame.sample_rate != rate_hz:
+            raise AudioError(
+                f"changes its rate from {rate_hz} to {frame.sample_rate} Hz midway, expected one; "
+                "convert it"
+            )
+        held += frame.samples
+        # Decoders pad the last frame, so this limit is a little wider than the header's.
+        check_duration(held / rate_hz - TAIL_TOLERANCE_S, max_duration_s, so_far=True)
+        end_s = max(held / rate_hz, (frame.time or 0.0) + frame.samples / rate_hz)
+        for packed in to_packed.resample(frame):
+            samples = np.asarray(packed.to_ndarray(), np.float32)
+            blocks.append(mix_to_mono(samples.reshape(-1, packed.layout.nb_channels)))  # (n, c)
+    if held == 0 or not blocks:
+        raise AudioError("holds no samples, only a header; record it again")
+    if end_s < promised_end_s - TAIL_TOLERANCE_S:
+        raise AudioError(
+            f"is cut short: the header promises {promised_end_s:.2f} s, the file holds "
+            f"{end_s:.2f} s; copy or export it again"
+        )
+    return np.concatenate(blocks), rate_hz
+
+
+def _find_promised_end(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
+    """Return when the header says that the sound ends, in seconds; 0 where it does not say."""
+    kind = opened.format.name
+    known = kind in ("mov", "caf")  # codespell:ignore caf
+    if known and stream.duration is not None and stream.time_base is not None:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    # Matroska times the whole file, picture included; other containers' durations are guesses.
+    if kind == "matroska" and opened.duration is not None and len(opened.streams) == 1:
+        return opened.duration / 1_000_000
+    return 0.0

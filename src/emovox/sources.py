@@ -1,0 +1,90 @@
+"""A path, bytes or a file object as one thing to decode: a seekable binary file, and its name."""
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from emovox.errors import AudioError
+
+MAX_STREAM_BYTES = 512 * 2**20
+
+
+def name_source(source: object) -> str:
+    """Return the name that errors use for a source: one printable line."""
+    if isinstance(source, str | Path):
+        name = os.fsencode(source).decode("utf-8", "replace")
+    elif isinstance(source, bytes | bytearray | memoryview):
+        return "<bytes>"
+    else:
+        given = getattr(source, "name", None)
+        name = given if isinstance(given, str) else "<stream>"
+    return "".join(char if char.isprintable() else "?" for char in name)
+
+
+@contextmanager
+def open_source(source: object) -> Iterator[BinaryIO]:
+    """Open a source as a seekable binary file that starts with the recording.
+
+    Args:
+        source: Path, encoded bytes, or binary file object. An object, a pipe or a device is read
+            from where it stands to its end, at most 512 MiB.
+
+    Yields:
+        The file, which is closed after the block where it was opened here.
+
+    Raises:
+        AudioError: There is no such file, or it cannot be read, or a stream goes over the limit.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | Path):
+        with _open_file(source) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            yield file if regular else _read_stream(file)
+    elif hasattr(source, "read"):
+        yield _read_stream(source)
+    else:
+        raise TypeError(
+            f"source is {type(source).__name__}, expected a path, bytes or a binary file object"
+        )
+
+
+def _open_file(path: str | Path) -> BinaryIO:
+    """Open a file for reading, or say why not."""
+    try:
+        if os.path.isdir(path):
+            raise AudioError("is a folder, expected an audio file; name a file in it")
+        # Opened by number, the file has no name by which soundfile would guess a format.
+        return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
+    except FileNotFoundError:
+        raise AudioError("no such file; check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(
+            f"cannot be opened ({reason}), expected a readable audio file; check it"
+        ) from error
+
+
+def _read_stream(stream: Any) -> BinaryIO:
+    """Read a file object to its end, but no further than the byte limit."""
+    buffer = io.BytesIO()
+    try:
+        while chunk := stream.read(2**20):
+            if not isinstance(chunk, bytes | bytearray):
+                raise TypeError("the file object gives text; open it in binary mode")
+            buffer.write(chunk)
+            if buffer.tell() > MAX_STREAM_BYTES:
+                raise AudioError(
+                    f"holds more than {MAX_STREAM_BYTES >> 20} MiB, the limit for a stream; "
+                    "save it to a file and name that"
+                )
+    except (OSError, ValueError) as error:
+        raise AudioError(
+            f"cannot be read ({error}), expected an open binary file object; open it again"
+        ) from error
+    buffer.seek(0)
+    return buffer
