@@ -1,6 +1,7 @@
 """``emovox data``: which corpora there are, get one, and check it."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from emovox.corpora.fetch import FetchedCorpus
     from emovox.corpora.verify import CorpusCheck, GroupCount
 
 app = typer.Typer(help="List, fetch and verify corpora.", no_args_is_help=True)
@@ -97,16 +99,7 @@ def fetch_corpus(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Download a corpus, check it and unpack it; an interrupted download goes on."""
-    from emovox.corpora.fetch import fetch_ravdess
-    from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
-
-    typer.echo(
-        f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with credit, shared "
-        f"alike.\nCite: {RAVDESS_CITATION}.",
-        err=True,
-    )
-    with _show_progress() as report:
-        fetched = fetch_ravdess(folder, archive=archive, report=report)
+    fetched = _fetch_ravdess(folder, archive)
     if output is Format.JSON:
         result = {
             "corpus": "ravdess",
@@ -139,6 +132,35 @@ def verify_corpus(
         _print_check(check)
     if not check.is_complete:
         raise typer.Exit(1)
+
+
+def ensure_ravdess(data: Path | None) -> Path:
+    """Return where RAVDESS lies; download it where no place was named and none has it."""
+    from emovox.corpora.locate import find_ravdess
+    from emovox.errors import CorpusError
+
+    try:
+        return find_ravdess(data)
+    except CorpusError as error:
+        # A place that was named has to be right: no download takes its place.
+        if data is not None or os.environ.get("EMOVOX_DATA"):
+            raise
+        typer.echo(f"emovox: {error.args[0].partition(':')[0]}; downloading it", err=True)
+    return _fetch_ravdess(None, None).folder
+
+
+def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus":
+    """Show the licence, then download or unpack with a progress bar."""
+    from emovox.corpora.fetch import fetch_ravdess
+    from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
+
+    typer.echo(
+        f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with credit, shared "
+        f"alike.\nCite: {RAVDESS_CITATION}.",
+        err=True,
+    )
+    with _show_progress() as report:
+        return fetch_ravdess(folder, archive=archive, report=report)
 
 
 def _print_check(check: "CorpusCheck") -> None:

@@ -10,15 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from sklearn.model_selection import KFold, train_test_split
 
 from emovox.corpora.clips import Clip
 from emovox.errors import ProtocolError
-from emovox.files import replace_file
-
-Resampling = Literal["speakers", "splits", "clips"]
 
 REFERENCE_ACTORS = ("1", "2", "3", "4")
 
@@ -68,7 +64,6 @@ class Protocol:
         version: Scores of different versions are not compared.
         description: One sentence for people.
         speaker_independent: No test speaker is trained or validated on, in any fold.
-        resampling: What an interval resamples: speakers (then clips within), splits, or clips.
         folds: The folds in order.
     """
 
@@ -76,14 +71,7 @@ class Protocol:
     version: int
     description: str
     speaker_independent: bool
-    resampling: Resampling
     folds: tuple[Fold, ...]
-
-    @property
-    def label(self) -> str:
-        """Name and version, with the words that a speaker-dependent score must carry."""
-        dependence = "independent" if self.speaker_independent else "dependent"
-        return f"{self.name} v{self.version}, speaker-{dependence}"
 
 
 PROTOCOLS: dict[str, str] = {
@@ -127,13 +115,11 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
 def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     """Build the folds of a known protocol."""
     independent = name in ("emobox-6", "luna-5", "loso")
-    resampling: Resampling = "speakers"
     if name == "reference":
-        folds, resampling = [split_reference(clips, "01", 42)], "clips"
+        folds = [split_reference(clips, "01", 42)]
     elif name == "reference-repeated":
         states = range(42, 62)
         folds = [split_reference(clips, f"{i:02d}", s) for i, s in enumerate(states, 1)]
-        resampling = "splits"
     elif name == "random-10":
         folds = split_shuffled(clips)
     elif name == "everything":
@@ -145,7 +131,7 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     else:
         actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
         folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
-    return Protocol(name, 1, PROTOCOLS[name], independent, resampling, tuple(folds))
+    return Protocol(name, 1, PROTOCOLS[name], independent, tuple(folds))
 
 
 def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:
@@ -243,14 +229,15 @@ def find_shared_speakers(fold: Fold) -> list[str]:
     return sorted({c.speaker for c in fold.test} & known, key=lambda s: (len(s), s))
 
 
-def write_split(path: Path, protocol: Protocol) -> None:
-    """Write which clip has which role in which fold, as ``clip,fold,role``."""
-    with replace_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("clip", "fold", "role"))
-        for fold in protocol.folds:
-            for role in ("train", "validation", "test"):
-                writer.writerows((c.name, fold.name, role) for c in getattr(fold, role))
+def format_split(protocol: Protocol) -> str:
+    """Return which clip has which role in which fold, as CSV with ``clip,fold,role``."""
+    rows = [
+        f"{clip.name},{fold.name},{role}\n"
+        for fold in protocol.folds
+        for role in ("train", "validation", "test")
+        for clip in getattr(fold, role)
+    ]
+    return "".join(["clip,fold,role\n", *rows])
 
 
 def read_split(
@@ -270,6 +257,25 @@ def read_split(
     Raises:
         ProtocolError: A malformed row, an unknown clip or role, a clip with two roles in a fold,
             or shared speakers without leave.
+    """
+    folds = read_folds(path, clips)
+    overlap = allow_speaker_overlap and any(find_shared_speakers(f) for f in folds)
+    protocol = Protocol(
+        name=f"custom-{path.stem}",
+        version=1,
+        description=f"custom split from {path.name}",
+        speaker_independent=not overlap,
+        folds=folds,
+    )
+    check_folds(protocol)
+    return protocol
+
+
+def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
+    """Read folds from a CSV with the columns ``clip,fold,role``; they are numbered by name.
+
+    Raises:
+        ProtocolError: The file cannot be read, a row is malformed, or a clip is unknown.
     """
     by_name = {c.name: c for c in clips}
     roles: dict[str, dict[str, list[Clip]]] = {}
@@ -291,18 +297,7 @@ def read_split(
         parts[role].append(by_name[name])
     if not roles:
         raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
-    folds = tuple(
+    return tuple(
         Fold(f"{i:02d}", *(tuple(parts[role]) for role in ("train", "validation", "test")))
         for i, (_, parts) in enumerate(sorted(roles.items()), 1)
     )
-    overlap = allow_speaker_overlap and any(find_shared_speakers(f) for f in folds)
-    protocol = Protocol(
-        name=f"custom-{path.stem}",
-        version=1,
-        description=f"custom split from {path.name}",
-        speaker_independent=not overlap,
-        resampling="clips" if overlap else "speakers",
-        folds=folds,
-    )
-    check_folds(protocol)
-    return protocol

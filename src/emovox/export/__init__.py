@@ -1,0 +1,1 @@
+"""Write a trained model as other programs read it; parity is checked before a file is kept."""

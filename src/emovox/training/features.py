@@ -76,6 +76,10 @@ class ImageCache:
             torch.tensor([EMOTIONS.index(c.emotion) for c in clips], dtype=torch.int64),
         )
 
+    def count_unknown(self, clips: Sequence[Clip], settings: FrontendSettings) -> int:
+        """Return how many of the clips are still to be computed."""
+        return sum((settings, c.name) not in self.images for c in clips)
+
     def compute(self, clips: Sequence[Clip], settings: FrontendSettings) -> Iterable[Tensor]:
         """Compute images ``(1, 1, height, width)`` one clip per core at a time."""
         frontend = SpectrogramFrontend(settings)

@@ -1,12 +1,10 @@
 """The training loop, whole on this page."""
 
-import csv
 import hashlib
-import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -56,6 +54,7 @@ def train_network(
     validation_set: ImageSet,
     folder: Path,
     *,
+    fold: str = "01",
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainedNetwork:
@@ -69,6 +68,7 @@ def train_network(
         train_set: Images in dB that the weights are fitted to.
         validation_set: Images in dB that schedule and early stopping look at.
         folder: Where to write.
+        fold: Name of the fold, for ``history.csv``.
         resume: Go on from the checkpoint in ``folder`` if there is one.
         on_epoch: Called after each finished epoch, also for those before a resume.
 
@@ -108,7 +108,7 @@ def train_network(
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
         save_checkpoint(checkpoint, state, fingerprint)
-        write_history(folder / "history.csv", state.progress.history)
+        write_history(folder / "history.csv", fold, state.progress.history)
         on_epoch(epoch)
 
     if state.best_weights:
@@ -202,10 +202,9 @@ def fingerprint_training(recipe: Recipe, training: ImageSet, validation: ImageSe
     return digest.hexdigest()
 
 
-def write_history(path: Path, history: list[Epoch]) -> None:
+def write_history(path: Path, fold: str, history: list[Epoch]) -> None:
     """Write ``history.csv``: one row per finished epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Epoch)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(epoch) for epoch in history)
-    write_text(path, text.getvalue())
+    names = [f.name for f in fields(Epoch)]
+    lines = [",".join(["fold", *names])]
+    lines += [",".join([fold, *(f"{getattr(e, name):.10g}" for name in names)]) for e in history]
+    write_text(path, "\n".join(lines) + "\n")

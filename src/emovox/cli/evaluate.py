@@ -1,0 +1,36 @@
+"""``emovox evaluate``: score a run's model files again."""
+
+import json
+
+import typer
+
+from emovox.cli.options import DataOption, RunArgument, ScoreFormat, ScoreFormatOption
+
+
+def evaluate(
+    run: RunArgument, data: DataOption = None, output: ScoreFormatOption = ScoreFormat.TABLE
+) -> None:
+    """Predict a run's test clips again with its model files, and write scores and report anew."""
+    from emovox.cli.progress import ProgressBars
+    from emovox.runs import evaluate_run
+
+    with ProgressBars(run.name) as watcher:
+        evaluation = evaluate_run(run, data, watcher)
+    if output is ScoreFormat.JSON:
+        content = {**evaluation.summary.to_dict(), "metrics": evaluation.metrics.to_dict()}
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for line in evaluation.describe():
+        typer.echo(line)
+    metrics = evaluation.metrics
+    typer.echo(
+        f"log-loss {metrics.log_loss:.3f}, "
+        f"expected calibration error {metrics.expected_calibration_error:.3f}"
+    )
+    typer.echo(f"\n{'class':<10} precision  recall      F1  clips")
+    for entry in metrics.per_class:
+        if entry.support:
+            figures = f"{entry.precision:9.3f} {entry.recall:7.3f} {entry.f1:7.3f}"
+            typer.echo(f"{entry.label:<10} {figures} {entry.support:6,}")
+        else:
+            typer.echo(f"{entry.label:<10} no test clip")

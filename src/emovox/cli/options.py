@@ -1,0 +1,52 @@
+"""Options that several commands share, each with one name and one help text."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How predictions are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class ScoreFormat(StrEnum):
+    """How scores are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Where RAVDESS lies. Default: EMOVOX_DATA, else the folder that 'emovox data fetch' "
+        "fills.",
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+ScoreFormatOption = Annotated[ScoreFormat, typer.Option("--format", help="How to print.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads for training. Default: all cores."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting of the recipe, e.g. training.optimizer=adam. May be repeated.",
+    ),
+]
+SplitsOption = Annotated[
+    int | None,
+    typer.Option("--splits", min=1, metavar="N", help="Only the first N folds: a quick look."),
+]

@@ -1,0 +1,120 @@
+"""``emovox predict``: the emotion of recordings."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emovox.cli.options import Format
+
+if TYPE_CHECKING:
+    from emovox.recognizer import Recognizer
+    from emovox.results import FileFailure, Prediction
+
+STDIN = "-"
+
+
+def predict(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders, or - (stdin)."),
+    ],
+    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="FILE", help="A model.onnx. Default: ours.")
+    ] = None,
+    min_confidence: Annotated[
+        float,
+        typer.Option("--min-confidence", min=0, max=1, help="Below it: no emotion, 'uncertain'."),
+    ] = 0.0,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Files at the same time.")] = 1,
+) -> None:
+    """Predict the emotion of recordings, with the score of every class.
+
+    A file that cannot be used is reported on stderr and the others go on; the exit status is
+    then 1.
+    """
+    from emovox.recognizer import Recognizer
+    from emovox.results import FileFailure
+
+    recognizer = Recognizer.load(model, min_confidence=min_confidence)
+    results = predict_sources(recognizer, sources, jobs)
+    writers = {
+        Format.TABLE: write_table,
+        Format.JSON: write_json,
+        Format.JSONL: write_jsonl,
+        Format.CSV: write_csv,
+    }
+    n_failures = 0
+
+    def succeeded() -> Iterator["Prediction"]:
+        nonlocal n_failures
+        for result in results:
+            if isinstance(result, FileFailure):
+                n_failures += 1
+                typer.echo(f"emovox: {result.error}", err=True)
+            else:
+                yield result
+
+    writers[output](succeeded(), recognizer.info.labels)
+    if n_failures:
+        raise typer.Exit(1)
+
+
+def predict_sources(
+    recognizer: "Recognizer", sources: list[str], jobs: int
+) -> Iterator["Prediction | FileFailure"]:
+    """Predict files, the audio files of folders, and standard input, in the order given."""
+    from emovox.errors import AudioError
+    from emovox.results import FileFailure
+
+    for source in sources:
+        if source == STDIN:
+            try:
+                yield recognizer.predict(sys.stdin.buffer)
+            except AudioError as error:
+                yield FileFailure(STDIN, str(error))
+        elif os.path.isdir(source):
+            try:
+                yield from recognizer.predict_folder(source, jobs=jobs)
+            except AudioError as error:
+                yield FileFailure(source, str(error))
+        else:
+            yield recognizer.predict_or_explain(source)
+
+
+def write_table(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
+    """Print a line per recording as soon as it is known: file, emotion, confidence, all scores."""
+    head = " ".join(f"{label:>9}" for label in labels)
+    for number, p in enumerate(predictions):
+        if number == 0:
+            typer.echo(f"{'emotion':<10} {'confidence':>10}  {head}  file")
+        scores = " ".join(f"{p.scores[label]:>9.3f}" for label in labels)
+        name = p.file or STDIN
+        typer.echo(f"{p.emotion or p.abstained:<10} {p.confidence:>10.3f}  {scores}  {name}")
+
+
+def write_json(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
+    """Print one JSON array."""
+    typer.echo(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
+
+
+def write_jsonl(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
+    """Print a JSON object per line, as soon as it is known."""
+    for p in predictions:
+        typer.echo(json.dumps(p.to_dict(), ensure_ascii=False))
+
+
+def write_csv(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
+    """Print CSV with a column per emotion."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("file", "start", "end", "emotion", "confidence", "abstained", *labels))
+    for p in predictions:
+        row = p.to_dict()
+        scores = row.pop("scores")
+        writer.writerow([*row.values(), *(scores[label] for label in labels)])

@@ -1,0 +1,94 @@
+"""Progress on stderr: bars on a terminal, one line per fold everywhere."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from emovox.corpora.protocols import Fold
+from emovox.experiment import Watcher
+from emovox.training.checkpoint import Epoch
+
+
+class ProgressBars(Watcher):
+    """Draws one bar for what is going on now.
+
+    Args:
+        name: What the bars belong to, e.g. the recipe.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.title = name
+        self.last: Epoch | None = None
+        self.task: TaskID | None = None
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        console = Console(stderr=True)
+        self.progress = Progress(
+            *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+        )
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def start_fold(self, fold: Fold, n_folds: int) -> None:
+        """Name the fold, unless it is the only one."""
+        self.title = f"{self.name}, fold {fold.name} of {n_folds}" if n_folds > 1 else self.name
+
+    def start_clips(self, action: str, n_clips: int) -> None:
+        """Begin a bar over clips."""
+        self.start_bar(f"{self.title}: {action}", n_clips)
+
+    def end_clip(self) -> None:
+        """Advance it."""
+        if self.task is not None:
+            self.progress.advance(self.task)
+
+    def start_training(self, n_epochs: int) -> None:
+        """Begin a bar over epochs."""
+        self.last = None
+        self.start_bar(f"{self.title}: epochs", n_epochs)
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """Advance it, with losses, accuracies and learning rate."""
+        self.last = epoch
+        note = (
+            f"loss {epoch.train_loss:.3f} val {epoch.validation_loss:.3f}  "
+            f"acc {epoch.train_accuracy:.2f} val {epoch.validation_accuracy:.2f}  "
+            f"lr {epoch.learning_rate:.1e}"
+        )
+        if self.task is not None:
+            self.progress.update(self.task, completed=epoch.epoch, note=note)
+
+    def end_training(self) -> None:
+        """Say in one line how the fold's training ended."""
+        if self.last is not None:
+            sys.stderr.write(
+                f"{self.title}: {self.last.epoch} epochs, loss {self.last.train_loss:.3f}, "
+                f"validation loss {self.last.validation_loss:.3f}, "
+                f"validation accuracy {self.last.validation_accuracy:.2f}\n"
+            )
+            sys.stderr.flush()
+
+    def start_bar(self, title: str, total: int) -> None:
+        """Replace the bar."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task = self.progress.add_task(title, total=total, note="")

@@ -1,0 +1,21 @@
+"""``emovox report``: build a run's page again."""
+
+import typer
+
+from emovox.cli.options import DataOption, RunArgument
+
+
+def report(run: RunArgument, data: DataOption = None) -> None:
+    """Build report.html of a run again, with players for its worst mistakes where the data is."""
+    from emovox.errors import CorpusError
+    from emovox.evaluation.report import write_report
+    from emovox.experiment import load_clips
+
+    clips = None
+    try:
+        clips = {clip.name: clip for clip in load_clips(data)}
+    except CorpusError as error:
+        if data is not None:
+            raise
+        typer.echo(f"emovox: without recordings: {error}", err=True)
+    typer.echo(write_report(run, clips))

@@ -1,0 +1,320 @@
+"""Who is mistaken for what: pairs, speakers, genders and single clips behind the scores."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm, ttest_ind
+
+from emovox.evaluation.intervals import LEVEL, Interval
+from emovox.evaluation.metrics import FloatArray
+from emovox.evaluation.predictions import Predictions
+
+_SPEAKERS_FOR_GAP = 3
+"""Fewest speakers of each gender for an interval of their difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How often something happened out of the times it could have.
+
+    Attributes:
+        group: Whom it is about: a speaker or a gender.
+        count: Times it happened.
+        total: Times it could have happened, at least 1.
+    """
+
+    group: str
+    count: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """``count / total``, in [0, 1]."""
+        return self.count / self.total
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """One emotion that was heard as another.
+
+    Attributes:
+        true: What the clips are.
+        predicted: What they were called.
+        overall: How many tests of the true emotion ended so.
+        genders: The same for each gender that has such tests.
+        speakers: The same for each speaker it happened to, most frequent first.
+    """
+
+    true: str
+    predicted: str
+    overall: Share
+    genders: tuple[Share, ...]
+    speakers: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerScore:
+    """How well one speaker is recognised.
+
+    Attributes:
+        speaker: The speaker's name.
+        gender: ``"male"``, ``"female"``, or ``""`` where the corpus does not say.
+        tests: Number of tests.
+        clips: Number of different clips in these tests.
+        accuracy: Share of the tests that were right, in [0, 1].
+        interval: Wilson's interval of the accuracy, each clip counted once.
+        top_mistake: The most frequent (true, predicted, count), or ``None`` without a mistake.
+    """
+
+    speaker: str
+    gender: str
+    tests: int
+    clips: int
+    accuracy: float
+    interval: Interval
+    top_mistake: tuple[str, str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GenderGap:
+    """The difference between women and men, with speakers as the units.
+
+    Attributes:
+        female: Mean accuracy over the female speakers, in [0, 1].
+        male: Mean accuracy over the male speakers.
+        n_female: Number of female speakers.
+        n_male: Number of male speakers.
+        interval: Welch's interval of female minus male, or ``None`` where fewer than three
+            speakers of a gender, or speakers who all score the same, leave nothing to judge by.
+    """
+
+    female: float
+    male: float
+    n_female: int
+    n_male: int
+    interval: Interval | None
+
+    @property
+    def difference(self) -> float:
+        """Female minus male, in [-1, 1]."""
+        return self.female - self.male
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mistake:
+    """One clip that the model got wrong.
+
+    Attributes:
+        clip: The clip's name.
+        fold: The fold of the most confident wrong answer.
+        speaker: Who speaks.
+        gender: ``"male"``, ``"female"`` or ``""``.
+        true: What the clip is.
+        predicted: What it was called.
+        confidence: Probability of the wrong answer, in [0, 1].
+        scores: Probability of each class in the labels' order, float64 ``(classes,)``.
+        wrong_tests: How many tests of this clip were wrong.
+        tests: How many tests of this clip there were.
+    """
+
+    clip: str
+    fold: str
+    speaker: str
+    gender: str
+    true: str
+    predicted: str
+    confidence: float
+    scores: FloatArray
+    wrong_tests: int
+    tests: int
+
+
+def find_confused_pairs(predictions: Predictions, limit: int = 10) -> tuple[ConfusedPair, ...]:
+    """Find the emotions most often heard as another, and for whom.
+
+    Args:
+        predictions: What the model said.
+        limit: Return no more pairs than this.
+
+    Returns:
+        The pairs by falling count, then by the labels' order.
+
+    Example:
+        >>> find_confused_pairs(predictions)[0].true  # doctest: +SKIP
+        'sad'
+    """
+    true, predicted = predictions.true, predictions.predicted
+    pairs = []
+    for is_class, called, count in _count_mistakes(predictions)[:limit]:
+        of_class = true == is_class
+        hit = of_class & (predicted == called)
+        speakers = [
+            Share(name, int(hit[own].sum()), int(of_class[own].sum()))
+            for name in sort_speakers(np.unique(predictions.speakers[hit]).tolist())
+            for own in [predictions.speakers == name]
+        ]
+        genders = [
+            Share(gender, int(hit[own].sum()), int(of_class[own].sum()))
+            for gender in ("female", "male")
+            for own in [predictions.genders == gender]
+            if of_class[own].any()
+        ]
+        pairs.append(
+            ConfusedPair(
+                predictions.labels[is_class],
+                predictions.labels[called],
+                Share("all", count, int(of_class.sum())),
+                tuple(genders),
+                tuple(sorted(speakers, key=lambda entry: -entry.count)),
+            )
+        )
+    return tuple(pairs)
+
+
+def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
+    """Score each speaker.
+
+    Args:
+        predictions: What the model said.
+
+    Returns:
+        One entry for each speaker, in the order of their numbers or names.
+
+    Example:
+        >>> score_speakers(predictions)[0].accuracy  # doctest: +SKIP
+        0.75
+    """
+    scores = []
+    for name in sort_speakers(np.unique(predictions.speakers).tolist()):
+        own = predictions.select(predictions.speakers == name)
+        mistakes = _count_mistakes(own)
+        labels = own.labels
+        clips = int(np.unique(own.clips).size)
+        accuracy = float((own.true == own.predicted).mean())
+        scores.append(
+            SpeakerScore(
+                name,
+                str(own.genders[0]),
+                len(own),
+                clips,
+                accuracy,
+                wilson_interval(accuracy, clips),
+                (labels[mistakes[0][0]], labels[mistakes[0][1]], mistakes[0][2])
+                if mistakes
+                else None,
+            )
+        )
+    return tuple(scores)
+
+
+def compare_genders(speakers: tuple[SpeakerScore, ...]) -> GenderGap | None:
+    """Compare the mean accuracy of female and male speakers.
+
+    Speakers are the units: a gap between two groups of people is no firmer for many clips of each.
+
+    Args:
+        speakers: The speakers' scores.
+
+    Returns:
+        The gap, or ``None`` where the corpus names no speaker of one of the genders.
+
+    Example:
+        >>> compare_genders(score_speakers(predictions)).difference  # doctest: +SKIP
+        0.04
+    """
+    female = [entry.accuracy for entry in speakers if entry.gender == "female"]
+    male = [entry.accuracy for entry in speakers if entry.gender == "male"]
+    if not female or not male:
+        return None
+    interval = None
+    varies = len(set(female)) > 1 or len(set(male)) > 1
+    if min(len(female), len(male)) >= _SPEAKERS_FOR_GAP and varies:
+        bounds = ttest_ind(female, male, equal_var=False).confidence_interval(LEVEL)
+        interval = Interval(float(bounds.low), float(bounds.high), LEVEL)
+    return GenderGap(float(np.mean(female)), float(np.mean(male)), len(female), len(male), interval)
+
+
+def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[Mistake, ...]:
+    """Find the clips that the model got wrong with the highest confidence, each clip once.
+
+    Args:
+        predictions: What the model said.
+        limit: Return no more clips than this.
+
+    Returns:
+        The mistakes by falling confidence, then by name.
+
+    Example:
+        >>> find_confident_mistakes(predictions)[0].confidence  # doctest: +SKIP
+        0.98
+    """
+    predicted = predictions.predicted
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = predicted != predictions.true
+    rows = np.flatnonzero(wrong)
+    ranked = sorted(
+        rows.tolist(),
+        key=lambda row: (-confidence[row], predictions.clips[row], predictions.folds[row]),
+    )
+    chosen: dict[str, int] = {}
+    for row in ranked:
+        chosen.setdefault(str(predictions.clips[row]), row)
+    mistakes = []
+    for clip, row in list(chosen.items())[:limit]:
+        tests = predictions.clips == clip
+        mistakes.append(
+            Mistake(
+                clip,
+                str(predictions.folds[row]),
+                str(predictions.speakers[row]),
+                str(predictions.genders[row]),
+                predictions.labels[predictions.true[row]],
+                predictions.labels[predicted[row]],
+                float(confidence[row]),
+                predictions.probabilities[row],
+                int((wrong & tests).sum()),
+                int(tests.sum()),
+            )
+        )
+    return tuple(mistakes)
+
+
+def wilson_interval(share: float, total: int, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval of a share (Wilson, 1927, JASA 22, 209-212).
+
+    Args:
+        share: The share seen, in [0, 1]; it need not be a multiple of ``1 / total``.
+        total: Number of independent tries, at least 1.
+        level: Confidence level.
+
+    Returns:
+        The interval, within [0, 1].
+
+    Example:
+        >>> wilson_interval(0.5, 10).low  # doctest: +ELLIPSIS
+        0.2365...
+    """
+    z = float(norm.ppf((1 + level) / 2))
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    half = (
+        z
+        / (1 + z * z / total)
+        * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    )
+    return Interval(max(0.0, centre - half), min(1.0, centre + half), level)
+
+
+def sort_speakers(names: list[str]) -> list[str]:
+    """Sort numbered speakers by number, before named ones by name."""
+    return sorted(names, key=lambda name: (not name.isdecimal(), name.zfill(12), name))
+
+
+def _count_mistakes(predictions: Predictions) -> list[tuple[int, int, int]]:
+    """Return true class, predicted class and count of each confusion, most frequent first."""
+    true, predicted = predictions.true, predictions.predicted
+    wrong = true != predicted
+    counts = Counter(zip(true[wrong].tolist(), predicted[wrong].tolist(), strict=True))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [(is_class, called, count) for (is_class, called), count in ranked]

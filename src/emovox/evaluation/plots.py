@@ -1,0 +1,333 @@
+"""The report's figures, as SVG text whose colours the page sets."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from emovox.evaluation.breakdown import SpeakerScore, wilson_interval
+from emovox.evaluation.metrics import CalibrationBin, FloatArray
+from emovox.evaluation.run_files import FoldEntry, FoldHistory, RunScores
+
+# Drawn in these, then handed to the page's variables, so that one figure serves light and dark.
+_INK, _MUTED, _GRID, _TRAIN, _VALIDATION, _PAPER = (f"#00000{i}" for i in range(1, 7))
+_THEME = {
+    _INK: "var(--ink, #1d2129)",
+    _MUTED: "var(--muted, #59616d)",
+    _GRID: "var(--line, #d9dce1)",
+    _TRAIN: "var(--blue, #0b63a5)",
+    _VALIDATION: "var(--orange, #b3500b)",
+    _PAPER: "var(--paper, #ffffff)",
+}
+
+_WIDTH_IN = 4.7
+_HEIGHT_IN = 3.1
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied
+    "text.parse_math": False,  # a name may hold dollar signs
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "text.color": _INK,
+    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": _MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "grid.color": _GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0.2,
+}
+
+_FAINT_FOLDS = 2
+"""From this many folds on, each is a faint line and their mean a strong one."""
+
+
+def plot_curves(
+    histories: Sequence[FoldHistory], measure: str, best_epochs: Mapping[str, int]
+) -> str:
+    """Draw how training and validation went over the epochs.
+
+    Args:
+        histories: One for each fold; several give a faint line each and their mean.
+        measure: ``"loss"`` or ``"accuracy"``.
+        best_epochs: Epoch of the weights that were kept, by fold; marked where there is one fold.
+
+    Returns:
+        The figure as SVG.
+
+    Raises:
+        ValueError: There is no history.
+
+    Example:
+        >>> plot_curves(read_history(path), "loss", {})[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    if not histories:
+        raise ValueError("found no history; expected that of at least one fold")
+    with mpl.rc_context(_RC):
+        figure, axes = _make_axes(_HEIGHT_IN)
+        for part, colour, linestyle in (
+            ("train", _TRAIN, (0, (4, 1.5))),
+            ("validation", _VALIDATION, "solid"),
+        ):
+            name = f"{part}_{measure}"
+            if all(np.isnan(history.curves[name]).all() for history in histories):
+                continue
+            several = len(histories) >= _FAINT_FOLDS
+            style: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.28}
+            if not several:
+                style = {"linewidth": 1.9, "linestyle": linestyle}
+            for history in histories:
+                (line,) = axes.plot(history.epochs, history.curves[name], color=colour, **style)
+            if several:
+                epochs, mean = average_curves(histories, name)
+                (line,) = axes.plot(epochs, mean, color=colour, linewidth=2.2, linestyle=linestyle)
+            line.set_label(f"{part}, mean" if several else part)
+        if len(histories) == 1 and histories[0].fold in best_epochs:
+            _mark_epoch(axes, best_epochs[histories[0].fold])
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlim(left=1)
+        if measure == "accuracy":
+            axes.set_ylim(0, 1.02)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        else:
+            axes.set_ylim(bottom=0)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
+        return _to_svg(figure, measure)
+
+
+def average_curves(histories: Sequence[FoldHistory], name: str) -> tuple[FloatArray, FloatArray]:
+    """Average one curve over the folds, as far as at least half of them trained.
+
+    Args:
+        histories: One for each fold; early stopping makes them differ in length.
+        name: One of :data:`emovox.evaluation.run_files.HISTORY_CURVES`.
+
+    Returns:
+        Epochs and means over the folds that reached them, each float64 ``(epochs,)``.
+
+    Example:
+        >>> average_curves(histories, "validation_loss")  # doctest: +SKIP
+    """
+    values: dict[float, list[float]] = {}
+    for history in histories:
+        for epoch, value in zip(history.epochs, history.curves[name], strict=True):
+            if np.isfinite(value):
+                values.setdefault(float(epoch), []).append(float(value))
+    kept = [epoch for epoch in sorted(values) if 2 * len(values[epoch]) >= len(histories)]
+    return np.array(kept), np.array([np.mean(values[epoch]) for epoch in kept])
+
+
+def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
+    """Draw how often the model is right at each confidence, over a histogram of its confidence.
+
+    Args:
+        bins: The bins that hold clips.
+
+    Returns:
+        The figure as SVG; the whiskers are Wilson's 95% intervals of each bin.
+
+    Example:
+        >>> plot_calibration(metrics.calibration_bins)[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    with mpl.rc_context(_RC):
+        figure = Figure(figsize=(_WIDTH_IN, 4.3), layout="constrained")
+        grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
+        axes = figure.add_subplot(grid[0])
+        below = figure.add_subplot(grid[1], sharex=axes)
+        axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, dashes=(2, 2), label="ideal")
+        confidence = [entry.confidence for entry in bins]
+        accuracy = [entry.accuracy for entry in bins]
+        intervals = [wilson_interval(entry.accuracy, entry.count) for entry in bins]
+        axes.vlines(
+            confidence,
+            [interval.low for interval in intervals],
+            [interval.high for interval in intervals],
+            color=_TRAIN,
+            linewidth=1.2,
+            alpha=0.55,
+        )
+        axes.plot(confidence, accuracy, "o-", color=_TRAIN, linewidth=1.6, markersize=4.5)
+        axes.lines[-1].set_label("this model")
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_ylabel("share right")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.tick_params(labelbottom=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2)
+        below.bar(
+            [entry.low for entry in bins],
+            [entry.count for entry in bins],
+            width=[entry.high - entry.low for entry in bins],
+            align="edge",
+            color=_TRAIN,
+            edgecolor=_PAPER,
+            linewidth=0.8,
+        )
+        below.set_ylabel("tests")
+        below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        below.set_xlabel("confidence")
+        below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        below.set_xlim(0, 1.01)
+        return _to_svg(figure, "calibration")
+
+
+def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
+    """Draw each speaker's accuracy with its interval, the best above.
+
+    Args:
+        speakers: The speakers' scores.
+
+    Returns:
+        The figure as SVG; the mark's shape and colour tell the gender.
+
+    Example:
+        >>> plot_speakers(score_speakers(predictions))[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    ranked = sorted(speakers, key=lambda entry: entry.accuracy)
+    with mpl.rc_context(_RC):
+        figure, axes = _make_axes(0.95 + 0.2 * max(4, len(ranked)))
+        for gender, colour, marker in (
+            ("female", _VALIDATION, "o"),
+            ("male", _TRAIN, "s"),
+            ("", _INK, "D"),
+        ):
+            rows = [row for row, entry in enumerate(ranked) if entry.gender == gender]
+            if not rows:
+                continue
+            axes.hlines(
+                rows,
+                [ranked[row].interval.low for row in rows],
+                [ranked[row].interval.high for row in rows],
+                color=colour,
+                linewidth=1.6,
+                alpha=0.5,
+            )
+            axes.plot(
+                [ranked[row].accuracy for row in rows],
+                rows,
+                marker,
+                color=colour,
+                markersize=5,
+                label=gender or "gender not known",
+            )
+        axes.set_yticks(range(len(ranked)))
+        axes.set_yticklabels([entry.speaker for entry in ranked])
+        axes.set_ylim(-0.7, len(ranked) - 0.3)
+        axes.set_ylabel("speaker")
+        axes.grid(visible=False, axis="y")
+        _format_share_axis(axes)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+        return _to_svg(figure, "speakers")
+
+
+def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
+    """Draw the scores of all folds, and their mean with its interval.
+
+    Args:
+        folds: The folds' scores.
+        scores: The run's summary.
+
+    Returns:
+        The figure as SVG.
+
+    Example:
+        >>> plot_folds(scores.folds, scores)[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    with mpl.rc_context(_RC):
+        figure, axes = _make_axes(2.3)
+        rows = (("WA", "accuracy"), ("UA", "uar"), ("macro F1", "macro_f1"))
+        for row, (_, name) in enumerate(rows):
+            values = np.array([getattr(fold, name) for fold in folds])
+            axes.plot(values, spread_ties(values) * 0.26 + row, "o", color=_TRAIN, markersize=4.5)
+            axes.lines[-1].set_alpha(0.5)
+            summary = getattr(scores.summary, name)
+            if summary.low is not None and summary.high is not None:
+                axes.hlines(row + 0.36, summary.low, summary.high, color=_VALIDATION, linewidth=2)
+            axes.plot([summary.mean], [row + 0.36], "D", color=_VALIDATION, markersize=5)
+        axes.lines[0].set_label("one fold")
+        axes.lines[1].set_label("mean and interval")
+        axes.set_yticks(range(len(rows)), [label for label, _ in rows])
+        axes.set_ylim(len(rows) - 0.35, -0.5)
+        axes.grid(visible=False, axis="y")
+        _format_share_axis(axes)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
+        return _to_svg(figure, "folds")
+
+
+def spread_ties(values: FloatArray) -> FloatArray:
+    """Return offsets in [-1, 1] that set equal values apart, so that each can be seen.
+
+    Args:
+        values: float64 ``(points,)``.
+
+    Returns:
+        float64 ``(points,)``; 0 for a value that stands alone.
+
+    Example:
+        >>> spread_ties(np.array([0.5, 0.5, 0.7])).tolist()
+        [-0.25, 0.25, 0.0]
+    """
+    offsets = np.zeros(values.size)
+    keys = values.round(6)
+    largest = max(int(np.count_nonzero(keys == key)) for key in np.unique(keys))
+    step = 2 / max(largest, 4)
+    for key in np.unique(keys):
+        same = np.flatnonzero(keys == key)
+        offsets[same] = (np.arange(same.size) - (same.size - 1) / 2) * step
+    return offsets
+
+
+def _make_axes(height_in: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _format_share_axis(axes: Axes) -> None:
+    axes.set_xlim(-0.01, 1.01)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _mark_epoch(axes: Axes, epoch: int) -> None:
+    axes.axvline(epoch, color=_MUTED, linewidth=1, dashes=(1, 2), label=f"kept: epoch {epoch}")
+
+
+def _to_svg(figure: Figure, name: str) -> str:
+    """Return the figure as an SVG element with the page's colours and no names of its own."""
+    file = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.hashsalt": f"emovox {name}"}):
+        figure.savefig(file, format="svg", metadata=no_metadata)
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    # Several figures share a page: ids of groups are not needed and would be there twice.
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    # The page sets the size; the viewBox keeps the shape.
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    # The page's own font and line joins; a style element would reach beyond its figure.
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r" font-family: [^;\"]*;", "", text)
+    for drawn, shown in _THEME.items():
+        text = text.replace(drawn, shown)
+    return re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL).strip()

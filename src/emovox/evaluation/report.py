@@ -1,0 +1,258 @@
+"""The report of a run: one HTML file that opens offline and says what its scores rest on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from emovox.corpora.clips import Clip
+from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
+from emovox.errors import AudioError, RunError
+from emovox.evaluation import breakdown, plots, report_notes
+from emovox.evaluation.clip_media import ClipMedia, make_clip_media
+from emovox.evaluation.metrics import Metrics, compute_metrics
+from emovox.evaluation.predictions import Predictions, read_predictions
+from emovox.evaluation.run_files import RunScores, ScoreEntry, read_history, read_scores
+from emovox.files import write_text
+from emovox.training.recipe import load_recipe
+
+REPORT_NAME = "report.html"
+_BARS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """One of the scores at the top of the page; all values in [0, 1]."""
+
+    short: str
+    name: str
+    score: ScoreEntry
+    most_frequent: float
+
+
+@dataclass(frozen=True, slots=True)
+class MistakeCard:
+    """A mistake with its recording; ``problem`` says why the recording is not there."""
+
+    mistake: breakdown.Mistake
+    bars: tuple[tuple[str, float], ...]
+    clip: Clip | None
+    media: ClipMedia | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportPage:
+    """Everything that the page shows."""
+
+    scores: RunScores
+    cards: tuple[ScoreCard, ...]
+    n_tests: int
+    n_clips: int
+    n_speakers: int
+    findings: list[str]
+    limits: list[str]
+    metrics: Metrics
+    labels: tuple[str, ...]
+    figures: dict[str, Markup]
+    pairs: tuple[breakdown.ConfusedPair, ...]
+    speakers: tuple[breakdown.SpeakerScore, ...]
+    gap: breakdown.GenderGap | None
+    mistakes: tuple[MistakeCard, ...]
+    n_wrong: int
+    with_recordings: bool
+    recipe_toml: str
+    versions: tuple[tuple[str, str], ...]
+    corpus: str
+    licence: str
+    citation: str
+
+    @property
+    def unit(self) -> str:
+        """What is counted: clips, or tests where a clip was tested more than once."""
+        return "tests" if self.n_tests > self.n_clips else "clips"
+
+    @property
+    def speaker_words(self) -> str:
+        """The words that have to stand beside each score."""
+        independent = self.scores.protocol.speaker_independent
+        return "speaker-independent" if independent else "speaker-dependent"
+
+
+def write_report(run_folder: Path, clips: Mapping[str, Clip] | None) -> Path:
+    """Write ``report.html`` of a finished run from the files in its folder.
+
+    The page needs no network and no script. The same run and recordings give the same bytes.
+
+    Args:
+        run_folder: Holds ``recipe.toml``, ``history.csv``, ``predictions.csv``, ``metrics.json``.
+        clips: Where the recordings lie, by name, for the players and spectrograms of the worst
+            mistakes; ``None`` leaves them out, and the page says so.
+
+    Returns:
+        Path of the report, written whole or not at all.
+
+    Raises:
+        RunError: A file of the run is missing or damaged, or two of them are not of one run.
+        RecipeError: The recipe cannot be read.
+
+    Example:
+        >>> write_report(Path("runs/vanilla"), None)  # doctest: +SKIP
+        PosixPath('runs/vanilla/report.html')
+    """
+    page = gather_page(run_folder, clips)
+    path = run_folder / REPORT_NAME
+    write_text(path, render_page(page))
+    return path
+
+
+def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPage:
+    """Read a run and work out what its page shows.
+
+    Args:
+        run_folder: The finished run.
+        clips: Where the recordings lie, by name, or ``None``.
+
+    Returns:
+        The page's content.
+
+    Raises:
+        RunError: A file is missing or damaged, or two of them are not of one run.
+        RecipeError: The recipe cannot be read.
+
+    Example:
+        >>> gather_page(Path("runs/vanilla"), None).n_clips  # doctest: +SKIP
+        36
+    """
+    if not run_folder.is_dir():
+        raise RunError(f"{run_folder}: no such run folder; expected one that 'emovox train' made")
+    scores = read_scores(run_folder / "metrics.json")
+    predictions = read_predictions(run_folder / "predictions.csv")
+    metrics = compute_metrics(predictions.true, predictions.probabilities, predictions.labels)
+    if metrics.confusion.tolist() != scores.metrics.confusion:
+        raise RunError(
+            f"{run_folder}: predictions.csv and metrics.json count different confusions; expected "
+            "both from one evaluation: evaluate the run again"
+        )
+    recipe = load_recipe(run_folder / "recipe.toml")
+    speakers = breakdown.score_speakers(predictions)
+    is_ravdess = recipe.data.corpus == "ravdess"
+    baseline = report_notes.score_most_frequent(metrics)
+    summary = scores.summary
+    return ReportPage(
+        scores=scores,
+        cards=(
+            ScoreCard("WA", "accuracy", summary.accuracy, baseline[0]),
+            ScoreCard("UA", "mean recall over emotions", summary.uar, baseline[1]),
+            ScoreCard("F1", "macro F1", summary.macro_f1, baseline[2]),
+        ),
+        n_tests=len(predictions),
+        n_clips=int(np.unique(predictions.clips).size),
+        n_speakers=len(speakers),
+        findings=report_notes.describe_findings(metrics),
+        limits=report_notes.describe_limits(scores, metrics, predictions, recipe.data.corpus),
+        metrics=metrics,
+        labels=predictions.labels,
+        figures=_draw_figures(run_folder, scores, metrics, speakers),
+        pairs=breakdown.find_confused_pairs(predictions),
+        speakers=speakers,
+        gap=breakdown.compare_genders(speakers),
+        mistakes=_collect_mistakes(predictions, clips),
+        n_wrong=int(np.count_nonzero(predictions.true != predictions.predicted)),
+        with_recordings=clips is not None,
+        recipe_toml=(run_folder / "recipe.toml").read_text(encoding="utf-8").strip(),
+        versions=_flatten_versions(scores.versions),
+        corpus="RAVDESS speech" if is_ravdess else recipe.data.corpus,
+        licence=RAVDESS_LICENCE if is_ravdess else "",
+        citation=RAVDESS_CITATION if is_ravdess else "",
+    )
+
+
+def render_page(page: ReportPage) -> str:
+    """Return the page as HTML; every name in it is escaped.
+
+    Args:
+        page: Its content.
+
+    Returns:
+        A whole HTML document.
+
+    Example:
+        >>> render_page(gather_page(Path("runs/vanilla"), None))[:15]  # doctest: +SKIP
+        '<!doctype html>'
+    """
+    environment = Environment(
+        loader=PackageLoader("emovox.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = format_percent
+    environment.filters["counted"] = report_notes.count_words
+    return environment.get_template("report.html.j2").render(page=page)
+
+
+def format_percent(share: float, decimals: int = 1) -> str:
+    """Return a share in [0, 1] as text, such as ``"66.7%"``."""
+    return f"{100 * share:.{decimals}f}%"
+
+
+def _draw_figures(
+    run_folder: Path,
+    scores: RunScores,
+    metrics: Metrics,
+    speakers: Sequence[breakdown.SpeakerScore],
+) -> dict[str, Markup]:
+    """Draw what the run has data for; matplotlib escapes the names in it."""
+    histories = read_history(run_folder / "history.csv")
+    best = {fold.fold: fold.best_epoch for fold in scores.folds if fold.best_epoch is not None}
+    figures = {
+        "calibration": plots.plot_calibration(metrics.calibration_bins),
+        "speakers": plots.plot_speakers(speakers),
+    }
+    if histories:
+        figures["loss"] = plots.plot_curves(histories, "loss", best)
+        figures["accuracy"] = plots.plot_curves(histories, "accuracy", best)
+    if len(scores.folds) > 1:
+        figures["folds"] = plots.plot_folds(scores.folds, scores)
+    return {name: Markup(svg) for name, svg in figures.items()}  # noqa: S704
+
+
+def _collect_mistakes(
+    predictions: Predictions, clips: Mapping[str, Clip] | None
+) -> tuple[MistakeCard, ...]:
+    """Return the most confident mistakes, each with its recording where it can be had."""
+    cards = []
+    for mistake in breakdown.find_confident_mistakes(predictions):
+        clip = None if clips is None else clips.get(mistake.clip)
+        media, problem = None, ""
+        if clip is not None:
+            try:
+                media = make_clip_media(clip.path)
+            except AudioError:
+                # The message names a folder of this machine, which a shared page should not.
+                problem = "The recording cannot be read."
+        elif clips is not None:
+            problem = "The recording was not found."
+        ranked = sorted(
+            zip(predictions.labels, mistake.scores.tolist(), strict=True), key=lambda bar: -bar[1]
+        )
+        bars = [bar for i, bar in enumerate(ranked) if i < _BARS or bar[0] == mistake.true]
+        cards.append(MistakeCard(mistake, tuple(bars), clip, media, problem))
+    return tuple(cards)
+
+
+def _flatten_versions(versions: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return names and values, the keys of nested entries joined by spaces."""
+    rows: list[tuple[str, str]] = []
+    for name, value in versions.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{name} {below}", text) for below, text in _flatten_versions(value)]
+        else:
+            rows.append((name, str(value)))
+    return tuple(rows)

@@ -1,0 +1,331 @@
+"""An experiment: one recipe under one protocol, from clips to a finished run folder.
+
+    for each fold: images -> training -> weights.safetensors -> model.onnx -> predictions.csv
+    then:          metrics.json, the scores into each model file, report.html
+
+A fold is finished when its predictions are written; an interrupted run goes on where it stopped.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from emovox.audio import load_audio
+from emovox.corpora.clips import Clip
+from emovox.corpora.locate import find_ravdess
+from emovox.corpora.protocols import (
+    Fold,
+    Protocol,
+    format_split,
+    make_protocol,
+    read_split,
+)
+from emovox.corpora.ravdess import read_ravdess
+from emovox.errors import RunError
+from emovox.evaluation.evaluate import (
+    Evaluation,
+    evaluate_predictions,
+    predict_fold,
+    write_metrics,
+)
+from emovox.evaluation.predictions import (
+    Predictions,
+    concatenate_predictions,
+    read_predictions,
+    write_predictions,
+)
+from emovox.evaluation.report import write_report
+from emovox.evaluation.run_files import read_history
+from emovox.export.onnx import export_onnx, write_scores
+from emovox.files import replace_file, write_text
+from emovox.labels import EMOTIONS
+from emovox.model_file import ModelInfo, hash_clip_names
+from emovox.training.checkpoint import Epoch
+from emovox.training.features import ImageCache
+from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.networks import SpectrogramCnn, WaveformClassifier
+from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.trainer import TrainedNetwork, train_network
+
+MODEL_LICENCE = (
+    "Weights trained on RAVDESS (CC BY-NC-SA 4.0): for non-commercial use, with attribution to "
+    "Livingstone and Russo (2018)"
+)
+N_PARITY_CLIPS = 4
+
+
+class Watcher:
+    """Hears how an experiment goes on; the command line's draws progress bars."""
+
+    def start_fold(self, fold: Fold, n_folds: int) -> None:
+        """A fold begins."""
+
+    def start_clips(self, action: str, n_clips: int) -> None:
+        """So many clips will be worked on."""
+
+    def end_clip(self) -> None:
+        """One of them is done."""
+
+    def start_training(self, n_epochs: int) -> None:
+        """Training begins, of at most so many epochs."""
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """An epoch is done."""
+
+    def end_training(self) -> None:
+        """Training is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: Where everything lies.
+        recipe: What it was trained by.
+        predictions: Of all test clips.
+        evaluation: Their scores; ``None`` where nothing was tested.
+    """
+
+    folder: Path
+    recipe: Recipe
+    predictions: Predictions | None
+    evaluation: Evaluation | None
+
+
+def run_experiment(
+    recipe: Recipe,
+    protocol: Protocol,
+    folder: Path,
+    *,
+    images: ImageCache | None = None,
+    resume: bool = False,
+    keep_models: bool = True,
+    watcher: Watcher | None = None,
+) -> Run:
+    """Train and test a recipe on every fold of a protocol.
+
+    Args:
+        recipe: What to train.
+        protocol: On which clips to train and test.
+        folder: Where to write; made where it is missing.
+        images: Images already computed by other runs, and kept for the next.
+        resume: Go on with the run in ``folder``.
+        keep_models: Keep weights, model files and the report, not only predictions and scores.
+        watcher: Hears of the progress.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
+        AudioError: A recording cannot be used.
+    """
+    images = images or ImageCache()
+    watcher = watcher or Watcher()
+    open_run(folder, recipe, protocol, resume=resume)
+    for fold in protocol.folds:
+        watcher.start_fold(fold, len(protocol.folds))
+        run_fold(recipe, fold, find_fold_folder(folder, fold, protocol), images, watcher)
+        if not keep_models:
+            for name in ("weights.safetensors", "model.onnx"):
+                (find_fold_folder(folder, fold, protocol) / name).unlink(missing_ok=True)
+    return finish_run(recipe, protocol, folder, keep_models=keep_models)
+
+
+def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) -> None:
+    """Make the run folder, or check that what is there is the same run.
+
+    Raises:
+        RunError: A run is there and ``resume`` is not set, or it is another one.
+    """
+    recipe_path, split_path = folder / "recipe.toml", folder / "split.csv"
+    if recipe_path.exists():
+        if not resume:
+            raise RunError(
+                f"{folder} holds a run already; go on with it by --resume, or name another folder "
+                "by --out"
+            )
+        if load_recipe(recipe_path) != recipe:
+            raise RunError(
+                f"{recipe_path} differs from the recipe asked for; resume with the same recipe "
+                "and --set values, or name another folder by --out"
+            )
+    split = format_split(protocol)
+    if split_path.exists() and split_path.read_text(encoding="utf-8") != split:
+        raise RunError(
+            f"{split_path} differs from the split asked for: other clips or another protocol; "
+            "name another folder by --out"
+        )
+    write_text(split_path, split)
+    write_text(recipe_path, recipe.to_toml())
+
+
+def find_fold_folder(folder: Path, fold: Fold, protocol: Protocol) -> Path:
+    """Return where a fold's files lie: a folder each, or the run's own if there is only one."""
+    return folder / f"fold-{fold.name}" if len(protocol.folds) > 1 else folder
+
+
+def run_fold(
+    recipe: Recipe, fold: Fold, folder: Path, images: ImageCache, watcher: Watcher
+) -> None:
+    """Train one fold, write its model file, and predict its test clips, unless that is done."""
+    done = folder / ("predictions.csv" if fold.test else "model.onnx")
+    if done.exists():
+        return
+    settings = recipe.frontend
+    n_unknown = images.count_unknown((*fold.train, *fold.validation), settings)
+    watcher.start_clips("spectrograms", n_unknown)
+    train_set = images.load(fold.train, settings, watcher.end_clip)
+    validation_set = images.load(fold.validation, settings, watcher.end_clip)
+    watcher.start_training(recipe.training.epochs)
+    trained = train_network(
+        recipe,
+        train_set,
+        validation_set,
+        folder,
+        fold=fold.name,
+        resume=True,
+        on_epoch=watcher.end_epoch,
+    )
+    watcher.end_training()
+    save_weights(folder / "weights.safetensors", trained)
+    export_fold(recipe, fold, trained, folder / "model.onnx")
+    if fold.test:
+        watcher.start_clips("test clips", len(fold.test))
+        predictions = predict_fold(folder / "model.onnx", fold, watcher.end_clip)
+        write_predictions(folder / "predictions.csv", predictions)
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+def save_weights(path: Path, trained: TrainedNetwork) -> None:
+    """Write the weights, with the mean and standard deviation that belong to them."""
+    tensors = {f"cnn.{k}": v.contiguous() for k, v in trained.cnn.state_dict().items()}
+    tensors["mean_db"] = torch.tensor(trained.mean_db)
+    tensors["std_db"] = torch.tensor(trained.std_db)
+    with replace_file(path) as part:
+        save_file(tensors, part, metadata={"best_epoch": str(trained.best_epoch)})
+
+
+def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
+    """Rebuild a fold's network from ``weights.safetensors``.
+
+    Args:
+        folder: The fold's folder.
+        recipe: The run's recipe.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        RunError: The weights are missing or do not fit the recipe.
+    """
+    path = folder / "weights.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        cnn = SpectrogramCnn(recipe, len(EMOTIONS), torch.Generator())
+        model = WaveformClassifier(SpectrogramFrontend(recipe.frontend), cnn, 0.0, 1.0)
+        model.load_state_dict(tensors)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
+    return model.eval()
+
+
+def export_fold(recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path) -> None:
+    """Write a fold's model file, checked against PyTorch on real clips."""
+    frontend = SpectrogramFrontend(recipe.frontend)
+    model = WaveformClassifier(frontend, trained.cnn, trained.mean_db, trained.std_db).eval()
+    info = ModelInfo(
+        name=recipe.name,
+        labels=EMOTIONS,
+        sample_rate_hz=recipe.frontend.sample_rate_hz,
+        temperature=1.0,
+        training_corpora=tuple(sorted({c.corpus for c in fold.train})),
+        training_clips=len(fold.train),
+        training_clips_sha256=hash_clip_names([c.name for c in fold.train]),
+        scores=(),
+        recipe=recipe.to_toml(),
+        licence=MODEL_LICENCE,
+    )
+    clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
+    rate_hz = recipe.frontend.sample_rate_hz
+    export_onnx(model, recipe, info, path, [load_audio(c.path, rate_hz).samples for c in clips])
+
+
+def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models: bool) -> Run:
+    """Collect the folds: history, predictions, scores, and the report."""
+    if not any(fold.test for fold in protocol.folds):
+        return Run(folder, recipe, None, None)
+    folders = [find_fold_folder(folder, fold, protocol) for fold in protocol.folds]
+    parts = [read_predictions(f / "predictions.csv") for f in folders]
+    predictions = concatenate_predictions(parts)
+    evaluation = evaluate_predictions(protocol, predictions)
+    write_predictions(folder / "predictions.csv", predictions)
+    header, *_ = (folders[0] / "history.csv").read_text(encoding="utf-8").splitlines()
+    rows = [
+        row
+        for fold_folder in folders
+        for row in (fold_folder / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    write_text(folder / "history.csv", "\n".join([header, *rows]) + "\n")
+    write_metrics(folder / "metrics.json", evaluation, recipe, read_history(folder / "history.csv"))
+    if keep_models:
+        for fold_folder in folders:
+            write_scores(fold_folder / "model.onnx", evaluation.to_scores())
+        write_report(folder, {c.name: c for fold in protocol.folds for c in fold.test})
+    return Run(folder, recipe, predictions, evaluation)
+
+
+def set_threads(threads: int | None) -> None:
+    """Use so many CPU threads for training; ``None``: one per core.
+
+    The bytes of a training depend on it, so that it does not follow from the machine's load.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+
+
+def load_clips(data: Path | None = None) -> list[Clip]:
+    """Read the corpus that recipes train on.
+
+    Raises:
+        CorpusError: It is not here.
+    """
+    return read_ravdess(find_ravdess(data))
+
+
+def load_protocol(
+    recipe: Recipe,
+    data: Path | None,
+    *,
+    n_splits: int | None = None,
+    split: Path | None = None,
+    allow_speaker_overlap: bool = False,
+) -> Protocol:
+    """Make the folds that a recipe asks for.
+
+    Args:
+        recipe: Names the protocol and, where not all take part, the actors.
+        data: Where the corpus lies; ``None``: the usual places.
+        n_splits: Keep only the first folds.
+        split: A custom split instead of the recipe's protocol.
+        allow_speaker_overlap: Take a custom split that tests training speakers.
+
+    Returns:
+        The protocol with its folds.
+
+    Raises:
+        CorpusError: The corpus is not here.
+        ProtocolError: The protocol cannot be made of it.
+    """
+    actors = {str(actor) for actor in recipe.data.actors}
+    clips = [clip for clip in load_clips(data) if not actors or clip.speaker in actors]
+    if split is not None:
+        return read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
+    return make_protocol(recipe.data.protocol, clips, n_splits=n_splits)

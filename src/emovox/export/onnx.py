@@ -1,0 +1,160 @@
+"""Write ``model.onnx``: the whole network, waveform in, probabilities out, with its metadata.
+
+PyTorch's exporter traces each architecture once; the weights of a trained network are then put
+into the traced graph, so that twenty trained folds cost one trace.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from onnx import numpy_helper
+
+from emovox.errors import ExportError
+from emovox.files import replace_file
+from emovox.labels import EMOTIONS
+from emovox.model_file import (
+    INPUT_NAME,
+    METADATA_PREFIX,
+    OUTPUT_NAME,
+    ModelInfo,
+    ProtocolScore,
+    open_model,
+)
+from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.networks import SpectrogramCnn, WaveformClassifier
+from emovox.training.recipe import FrontendSettings, NetworkSettings, Recipe
+
+MAX_DIFFERENCE = 1e-4
+"""Largest difference between a probability of PyTorch's and one of the exported file's."""
+
+
+def export_onnx(
+    model: WaveformClassifier,
+    recipe: Recipe,
+    info: ModelInfo,
+    path: Path,
+    waveforms: Sequence[npt.NDArray[np.float32]],
+) -> float:
+    """Write a trained model as ONNX, once its answers agree with PyTorch's.
+
+    Args:
+        model: The trained model in evaluation mode.
+        recipe: The recipe it was made by.
+        info: What the file shall say about itself.
+        path: The file to write.
+        waveforms: Real recordings to compare on, float32 ``(samples,)`` at the model's rate.
+
+    Returns:
+        The largest difference of a probability.
+
+    Raises:
+        ExportError: A difference is over :data:`MAX_DIFFERENCE`; nothing is written.
+    """
+    proto = onnx.ModelProto.FromString(trace_graph(recipe.frontend, recipe.network))
+    insert_weights(proto, model)
+    for key, value in info.to_metadata().items():
+        proto.metadata_props.add(key=key, value=value)
+    content = proto.SerializeToString()
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    difference = 0.0
+    for waveform in waveforms:
+        batch = waveform[np.newaxis]  # (1, samples)
+        (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(batch)).numpy()
+        difference = max(difference, float(np.abs(answer - expected).max()))
+    # Not "difference > limit": that would let NaN through.
+    if not difference <= MAX_DIFFERENCE:
+        raise ExportError(
+            f"{path}: the exported model's probabilities differ by {difference:.2g} from "
+            f"PyTorch's; expected at most {MAX_DIFFERENCE:g}. Please report this with the recipe"
+        )
+    with replace_file(path) as part:
+        part.write_bytes(content)
+    return difference
+
+
+@lru_cache(maxsize=8)
+def trace_graph(frontend: FrontendSettings, network: NetworkSettings) -> bytes:
+    """Trace an architecture, for any batch size and length, into an ONNX model."""
+    generator = torch.Generator().manual_seed(0)
+    recipe = Recipe(name="trace", frontend=frontend, network=network)
+    cnn = SpectrogramCnn(recipe, len(EMOTIONS), generator)
+    # Weights that are zero, or a deviation of 1, would be optimised away, and could not be put in
+    # later.
+    with torch.no_grad():
+        for weight in cnn.parameters():
+            weight.uniform_(-0.1, 0.1, generator=generator)
+    model = WaveformClassifier(SpectrogramFrontend(frontend), cnn, -50.0, 20.0).eval()
+    example = torch.zeros(2, frontend.sample_rate_hz)
+    dynamic = torch.export.Dim.DYNAMIC
+    with quiet_exporter():
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            dynamic_shapes={"waveform": {0: dynamic, 1: dynamic}},
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            verbose=False,
+        )
+    if program is None:
+        raise ExportError("PyTorch's exporter gave no model")
+    content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+@contextlib.contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Silence the exporter's notes on its own inside: missing torchvision, deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:
+    """Put a model's weights in place of those that the graph was traced with.
+
+    Raises:
+        ExportError: The graph lacks one of them.
+    """
+    initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
+    for name, value in model.state_dict().items():
+        if name not in initializers:
+            raise ExportError(f"the traced graph has no weight {name}; the exporter renamed it")
+        array = value.contiguous().numpy()
+        initializers[name].CopyFrom(numpy_helper.from_array(array, name))
+
+
+def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
+    """Put a recipe's scores into a model file that was written before they were known.
+
+    Raises:
+        ModelFileError: The file is no model file.
+    """
+    info = replace(open_model(path).info, scores=tuple(scores))
+    proto = onnx.ModelProto.FromString(path.read_bytes())
+    kept = [p for p in proto.metadata_props if not p.key.startswith(METADATA_PREFIX)]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    for key, value in info.to_metadata().items():
+        proto.metadata_props.add(key=key, value=value)
+    with replace_file(path) as part:
+        part.write_bytes(proto.SerializeToString())

@@ -1,0 +1,226 @@
+"""The recogniser: any recording to its emotion, by a model file."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from emovox.audio import (
+    AUDIO_SUFFIXES,
+    MAX_DURATION_S,
+    Waveform,
+    load_audio,
+    waveform_from_array,
+)
+from emovox.errors import AudioError, EmovoxError
+from emovox.model_file import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    ModelFile,
+    ModelInfo,
+    find_default_model,
+    open_model,
+)
+from emovox.results import FileFailure, Prediction
+
+SILENCE_PEAK = 1e-4
+"""Below this peak (-80 dBFS) a recording is taken for digital silence, in which nobody speaks."""
+
+
+class Recognizer:
+    """Hears which emotion is in a recording, and says how sure it is.
+
+    Make one with :meth:`load`. It holds no state between predictions, and threads may share it.
+
+    Args:
+        model: An opened model file.
+        min_confidence: Below this probability of the best emotion the recogniser abstains.
+        max_duration_s: Longest recording taken, in seconds.
+
+    Example:
+        >>> recognizer = Recognizer.load()  # doctest: +SKIP
+        >>> recognizer.predict("clip.wav").emotion  # doctest: +SKIP
+        'happy'
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        min_confidence: float = 0.0,
+        max_duration_s: float = MAX_DURATION_S,
+    ) -> None:
+        if not 0 <= min_confidence <= 1:
+            raise EmovoxError(f"min_confidence is {min_confidence}; expected 0 to 1")
+        self.model = model
+        self.min_confidence = min_confidence
+        self.max_duration_s = max_duration_s
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        threads: int = 1,
+        min_confidence: float = 0.0,
+        max_duration_s: float = MAX_DURATION_S,
+    ) -> "Recognizer":
+        """Load a model file.
+
+        Args:
+            path: A ``model.onnx``; ``None``: the model that comes with the package.
+            threads: CPU threads for one prediction.
+            min_confidence: Below this probability of the best emotion the recogniser abstains.
+            max_duration_s: Longest recording taken, in seconds.
+
+        Returns:
+            A recogniser ready to use.
+
+        Raises:
+            ModelFileError: The file is missing, damaged, or contradicts itself.
+        """
+        model = open_model(path or find_default_model(), threads=threads)
+        return cls(model, min_confidence=min_confidence, max_duration_s=max_duration_s)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model file says about itself."""
+        return self.model.info
+
+    def predict(self, source: str | Path | bytes | BinaryIO) -> Prediction:
+        """Predict the emotion of one recording.
+
+        Args:
+            source: Path, encoded bytes, or binary file object.
+
+        Returns:
+            The prediction for the whole recording.
+
+        Raises:
+            AudioError: The recording cannot be used; the message says why.
+        """
+        waveform = load_audio(source, self.info.sample_rate_hz, max_duration_s=self.max_duration_s)
+        file = str(source) if isinstance(source, str | Path) else None
+        return self.classify(waveform, file)
+
+    def predict_waveform(self, samples: npt.ArrayLike, rate_hz: int) -> Prediction:
+        """Predict the emotion of samples.
+
+        Args:
+            samples: ``(samples,)`` or ``(samples, channels)``; floats in [-1, 1] or integers.
+            rate_hz: Their sampling rate; resampled where the model takes another.
+
+        Returns:
+            The prediction for all of them, with ``file`` None.
+
+        Raises:
+            AudioError: Wrong shape, no samples, or values that are no audio.
+        """
+        waveform = waveform_from_array(
+            samples,
+            rate_hz,
+            target_rate_hz=self.info.sample_rate_hz,
+            max_duration_s=self.max_duration_s,
+        )
+        return self.classify(waveform, None)
+
+    def predict_files(
+        self, files: Iterable[str | Path], *, jobs: int = 1
+    ) -> Iterator[Prediction | FileFailure]:
+        """Predict many recordings, one after the other in their order.
+
+        Args:
+            files: Paths; they are taken as they are needed.
+            jobs: How many to work on at the same time.
+
+        Yields:
+            A prediction per file, or a failure that says what is wrong with it; the rest go on.
+        """
+        remaining = iter(files)
+        if jobs == 1:
+            yield from map(self.predict_or_explain, remaining)
+            return
+        with ThreadPoolExecutor(jobs) as pool:
+            # A window of waiting files, not all of them: a folder may hold a million.
+            waiting = [pool.submit(self.predict_or_explain, f) for f in islice(remaining, 4 * jobs)]
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(self.predict_or_explain, f) for f in islice(remaining, 1)]
+
+    def predict_folder(
+        self, folder: str | Path, *, jobs: int = 1
+    ) -> Iterator[Prediction | FileFailure]:
+        """Predict every audio file in a folder and the folders in it, in the order of their paths.
+
+        Args:
+            folder: Where to look.
+            jobs: How many files to work on at the same time.
+
+        Returns:
+            An iterator as of :meth:`predict_files`.
+
+        Raises:
+            AudioError: There is no such folder, or no audio file in it.
+        """
+        return self.predict_files(list_audio_files(folder), jobs=jobs)
+
+    def predict_or_explain(self, file: str | Path) -> Prediction | FileFailure:
+        """Predict one file, or say in one line why that is not possible."""
+        try:
+            return self.predict(file)
+        except AudioError as error:
+            return FileFailure(str(file), str(error))
+
+    def classify(self, waveform: Waveform, file: str | None) -> Prediction:
+        """Run the model on a waveform at the model's own rate."""
+        labels = self.info.labels
+        peak = float(np.abs(waveform.samples).max())
+        if peak < SILENCE_PEAK:
+            probabilities = np.full(len(labels), 1 / len(labels))
+        else:
+            batch = waveform.samples[np.newaxis]  # (1, samples)
+            (output,) = self.model.session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+            probabilities = np.asarray(output[0], dtype=np.float64)
+            probabilities /= probabilities.sum()
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+        abstained = None
+        if peak < SILENCE_PEAK:
+            abstained = "no speech"
+        elif confidence < self.min_confidence:
+            abstained = "uncertain"
+        return Prediction(
+            file=file,
+            start_s=0.0,
+            end_s=waveform.duration_s,
+            emotion=None if abstained else labels[best],
+            confidence=confidence,
+            scores=dict(zip(labels, probabilities.tolist(), strict=True)),
+            abstained=abstained,
+        )
+
+
+def list_audio_files(folder: str | Path) -> list[Path]:
+    """Return the audio files in a folder and the folders in it, sorted; hidden ones are left out.
+
+    Raises:
+        AudioError: There is no such folder, or no audio file in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise AudioError(f"{folder}: no such folder; expected one with recordings")
+    files = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    if not files:
+        endings = ", ".join(sorted(AUDIO_SUFFIXES))
+        raise AudioError(f"{folder}: no audio file in it; expected some of {endings}")
+    return files
