@@ -10,8 +10,13 @@ import soundfile as sf
 
 @pytest.fixture(scope="session")
 def ravdess() -> Path:
-    """Return the data folder that holds RAVDESS, or skip where EMOVOX_DATA does not say."""
+    """Return the data folder that holds RAVDESS, or skip where EMOVOX_DATA does not say.
+
+    Where EMOVOX_REQUIRE_CORPUS is set, as in CI, it fails instead: a skip is no pass.
+    """
     data = os.environ.get("EMOVOX_DATA")
+    if not data and os.environ.get("EMOVOX_REQUIRE_CORPUS"):
+        pytest.fail("EMOVOX_REQUIRE_CORPUS is set, but EMOVOX_DATA is not")
     if not data:
         pytest.skip("EMOVOX_DATA is not set: no RAVDESS recordings")
     return Path(data)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from emovox.audio import load_audio
@@ -232,7 +232,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
         cnn = SpectrogramCnn(recipe, len(EMOTIONS), torch.Generator())
         model = WaveformClassifier(SpectrogramFrontend(recipe.frontend), cnn, 0.0, 1.0)
         model.load_state_dict(tensors)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
     return model.eval()

@@ -131,7 +131,7 @@ def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> N
         ("training.momentum=1", "'training.momentum'.*less than 1, found 1"),
         ("training.weight_decay=-1e-4", "'training.weight_decay'.*greater than or equal to 0"),
         ("training.epochs=0", "'training.epochs'.*greater than 0, found 0"),
-        ("training.epochs=1.5", "'training.epochs'.*fractional part, found 1.5"),
+        ("training.epochs=1.5", "'training.epochs'.*valid integer, found 1.5"),
         ("training.epochs=many", "'training.epochs'.*valid integer.*found 'many'"),
         ("training.batch_size=-32", "'training.batch_size'.*found -32"),
         ("training.plateau_factor=1", "'training.plateau_factor'.*less than 1"),
@@ -180,7 +180,7 @@ def test_unknown_name_lists_the_known_ones() -> None:
 
 def test_missing_broken_and_nameless_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    with pytest.raises(RecipeError, match=r"mine\.toml: no such recipe file"):
+    with pytest.raises(RecipeError, match=r"mine\.toml: cannot be read"):
         load_recipe(path)
     path.write_text("[training\n")
     with pytest.raises(RecipeError, match=r"mine\.toml: not valid TOML: Expected"):

@@ -59,9 +59,8 @@ class SpectrogramCnn(nn.Module):
         layers.append(nn.Flatten())
         features = channels * height * width
         for n in settings.dense_units:
-            layers += [nn.Linear(features, n), nn.ReLU()]
-            if recipe.regularization.dropout:
-                layers.append(GeneratorDropout(recipe.regularization.dropout, generator))
+            dropout = GeneratorDropout(recipe.regularization.dropout, generator)
+            layers += [nn.Linear(features, n), nn.ReLU(), dropout]
             features = n
         layers.append(nn.Linear(features, n_classes))
         self.layers = nn.Sequential(*layers)

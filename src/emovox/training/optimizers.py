@@ -78,7 +78,10 @@ def make_optimizer(
         case "adam":
             return KerasAdam(parameters, lr=rate, fused=True)
         case "adamw":
-            decay = settings.weight_decay
-            return torch.optim.AdamW(
-                parameters, lr=rate, eps=KERAS_EPSILON, weight_decay=decay, fused=True
+            return KerasAdam(
+                parameters,
+                lr=rate,
+                weight_decay=settings.weight_decay,
+                decoupled_weight_decay=True,
+                fused=True,
             )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from emovox.errors import RecipeError
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, strict=True)]
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -169,20 +169,20 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
             named) or a value out of range.
     """
     path = Path(source)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise RecipeError(f"{path}: no such recipe file; expected a TOML file")
-        text = path.read_text(encoding="utf-8")
-    elif str(source) in list_recipes():
-        text = (resources.files("emovox") / "recipes" / f"{source}.toml").read_text("utf-8")
-    else:
-        raise RecipeError(
-            f"no recipe named {str(source)!r}; known: {', '.join(list_recipes())}, "
-            "or the path of a .toml file"
-        )
+    if path.suffix != ".toml":
+        if str(source) not in list_recipes():
+            raise RecipeError(
+                f"no recipe named {str(source)!r}; known: {', '.join(list_recipes())}, "
+                "or the path of a .toml file"
+            )
+        path = Path(str(resources.files("emovox") / "recipes" / f"{source}.toml"))
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: cannot be read ({error.strerror}); expected a TOML file"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{source}: not valid TOML: {error}") from None
     for change in changes:
         apply_change(values, change)
@@ -197,9 +197,11 @@ def apply_change(values: dict[str, Any], change: str) -> None:
         raise RecipeError(f"cannot read {change!r}; expected section.key=value")
     for section in sections:
         below = values.setdefault(section, {})
-        if not isinstance(below, dict):
+        if isinstance(below, int | float):
             # A penalty given as one number becomes a table when one of its parts is set.
             below = values[section] = {"conv": below, "dense": below}
+        if not isinstance(below, dict):
+            raise RecipeError(f"cannot set {key!r}: {section!r} is a value, not a section")
         values = below
     values[name] = read_toml_value(text.strip())
 
@@ -207,9 +209,10 @@ def apply_change(values: dict[str, Any], change: str) -> None:
 def read_toml_value(text: str) -> Any:
     """Read a TOML value; a word that is none is taken as text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        values = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return values["value"] if len(values) == 1 else text
 
 
 def build_recipe(values: dict[str, Any]) -> Recipe:
@@ -230,13 +233,19 @@ def explain_error(error: ValidationError) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = list_keys(Recipe)
-        section = key.rpartition(".")[0]
+        section, _, name = key.rpartition(".")
         siblings = [k for k in known if k.rpartition(".")[0] == section]
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(siblings)}"
-        return f"unknown recipe key {key!r}; {hint}"
-    found = "" if key == "" else f", found {detail['input']!r}"
-    return f"recipe{f' key {key!r}' if key else ''}: {detail['msg']}{found}"
+        # A slip within the section is likelier than a key put into the wrong one.
+        for candidates in (siblings, known):
+            names = {k.rpartition(".")[2]: k for k in candidates}
+            near = difflib.get_close_matches(name, names, n=1)
+            if near:
+                return f"unknown recipe key {key!r}; did you mean {names[near[0]]!r}?"
+        return f"unknown recipe key {key!r}; known here: {', '.join(siblings)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], dict):
+        return f"recipe{f' section {key!r}' if key else ''}: {message}"
+    return f"recipe key {key!r}: {message}, found {detail['input']!r}"
 
 
 def list_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -1,0 +1,49 @@
+# The two commands of a newcomer: `make reproduce` and `make test`. `make help` lists the rest.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Installed anew whenever what is to be installed changes.
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install reproduce reproduce-all test check format bench docs notebook clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	touch $@
+
+install: $(INSTALLED)  ## Make .venv and install everything into it
+
+reproduce: $(INSTALLED)  ## The reference experiment: both models, on one split and on 20
+	$(BIN)/emovox reproduce
+
+reproduce-all: $(INSTALLED)  ## The same, and on speakers the models have never heard
+	$(BIN)/emovox reproduce --all
+
+test: $(INSTALLED) check  ## Lint, types and tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## Lint, format, types and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: $(INSTALLED)  ## Put the code into the house's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebook: $(INSTALLED)  ## Run the notebook again and keep its outputs
+	$(BIN)/python notebooks/run.py
+
+bench: $(INSTALLED)  ## Measure speed and memory beside the peers
+	$(BIN)/python benchmarks/bench.py
+
+docs: $(INSTALLED)  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean:  ## Remove what was built, but no run and no data
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
