@@ -39,7 +39,6 @@ from emovox.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from emovox.evaluation.report import write_report
 from emovox.evaluation.run_files import read_history
 from emovox.export.onnx import export_onnx, write_scores
 from emovox.files import replace_file, write_text
@@ -277,6 +276,9 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
     write_text(folder / "history.csv", "\n".join([header, *rows]) + "\n")
     write_metrics(folder / "metrics.json", evaluation, recipe, read_history(folder / "history.csv"))
     if keep_models:
+        # Importing matplotlib takes a second: only when there is something to draw.
+        from emovox.evaluation.report import write_report
+
         for fold_folder in folders:
             write_scores(fold_folder / "model.onnx", evaluation.to_scores())
         write_report(folder, {c.name: c for fold in protocol.folds for c in fold.test})

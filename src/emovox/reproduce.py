@@ -98,7 +98,7 @@ def reproduce_reference(
 
 def explain_result(result: ProtocolResult) -> str:
     """Say in words what a protocol's result shows and what it does not."""
-    verdict = result.comparison.verdict
+    verdict = f"{result.comparison.verdict}."
     match result.protocol:
         case "reference":
             return (

@@ -47,22 +47,36 @@ def reproduce(
 
 def print_result(result: "ProtocolResult") -> None:
     """Print a protocol's table, the published numbers beside ours for the reference split."""
+    from emovox.evaluation.summary import count
     from emovox.reproduce import PUBLISHED, RECIPES
 
-    n_folds = len(result.runs[0].evaluation.protocol.folds) if result.runs[0].evaluation else 0
-    typer.echo(f"\n{result.label}, {n_folds} {'split' if n_folds == 1 else 'splits or folds'}")
-    for name, run in zip(RECIPES, result.runs, strict=True):
-        if run.evaluation is None:
-            continue
-        if result.protocol == "reference":
-            published = PUBLISHED[name]
+    evaluations = [run.evaluation for run in result.runs if run.evaluation is not None]
+    summary = evaluations[0].summary
+    typer.echo(
+        f"\n{result.label}: {count(summary.n_folds, 'fold')}, 1 seed, "
+        f"{count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}; "
+        f"percent, 95% intervals over {summary.resample_by}"
+    )
+    typer.echo("            WA                    UA                    F1")
+    for name, evaluation in zip(RECIPES, evaluations, strict=True):
+        cells = [
+            format_cell(100 * s.value, 100 * s.interval.low, 100 * s.interval.high)
+            for s in evaluation.summary.scores
+        ]
+        typer.echo(f"{name:<12}{'  '.join(cells)}")
+    cells = [
+        format_cell(100 * d.value, 100 * d.interval.low, 100 * d.interval.high, sign="+")
+        for d in result.comparison.differences
+    ]
+    typer.echo(f"{'difference':<12}{'  '.join(cells)}")
+    if result.protocol == "reference":
+        for name, published in PUBLISHED.items():
             typer.echo(
-                f"  {name}: the reference printed WA {100 * published.first:.2f}, and "
-                f"{100 * published.own_analysis:.2f} in its own error analysis of the same model"
+                f"The reference printed WA {100 * published.first:.2f} for {name}, and "
+                f"{100 * published.own_analysis:.2f} in its own error analysis of the same model."
             )
-        for line in run.evaluation.describe():
-            typer.echo(f"  {name}: {line}")
-    typer.echo("  optimized minus vanilla, points (95% interval):")
-    for d in result.comparison.differences:
-        low, high = 100 * d.interval.low, 100 * d.interval.high
-        typer.echo(f"    {d.name} {100 * d.value:+.1f} ({low:+.1f} to {high:+.1f})")
+
+
+def format_cell(value: float, low: float, high: float, *, sign: str = "") -> str:
+    """Format a score with its interval in a table's column."""
+    return f"{value:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})".ljust(20)

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sklearn.model_selection import KFold, train_test_split
-
 from emovox.corpora.clips import Clip
 from emovox.errors import ProtocolError
 
@@ -136,6 +134,9 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
 
 def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:
     """Split actors 1-4 as the reference did: 70/15/15 at random, speakers shared."""
+    # Importing scikit-learn takes a second: only when a split is made.
+    from sklearn.model_selection import train_test_split
+
     chosen = [c for c in clips if c.speaker in REFERENCE_ACTORS]
     found = sorted({c.speaker for c in chosen})
     if found != sorted(REFERENCE_ACTORS):
@@ -150,6 +151,8 @@ def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold
 
 def split_shuffled(clips: Sequence[Clip]) -> list[Fold]:
     """Split into TIM-Net's 10 shuffled folds; the next fold's test clips validate."""
+    from sklearn.model_selection import KFold
+
     ordered = sorted(clips, key=lambda c: c.name)
     if len(ordered) < 10:
         raise ProtocolError(f"random-10 needs at least 10 clips; found {len(ordered)}")
