@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from emovox.corpora.clips import Clip
     from emovox.corpora.protocols import Fold, Protocol, make_protocol
     from emovox.errors import AudioError, EmovoxError
-    from emovox.experiment import Run, Watcher, load_clips, load_protocol, run_experiment
+    from emovox.evaluation.breakdown import (
+        find_confident_mistakes,
+        find_confused_pairs,
+        score_speakers,
+    )
+    from emovox.evaluation.evaluate import Evaluation, evaluate_predictions, predict_fold
+    from emovox.evaluation.run_files import read_history
+    from emovox.experiment import (
+        Run,
+        Watcher,
+        load_clips,
+        load_network,
+        load_protocol,
+        run_experiment,
+    )
     from emovox.labels import EMOTIONS
     from emovox.model_file import ModelInfo
     from emovox.recognizer import Recognizer
@@ -37,7 +51,21 @@ _ROOMS = {
     "emovox.corpora.clips": ("Clip",),
     "emovox.corpora.protocols": ("Fold", "Protocol", "make_protocol"),
     "emovox.errors": ("AudioError", "EmovoxError"),
-    "emovox.experiment": ("Run", "Watcher", "load_clips", "load_protocol", "run_experiment"),
+    "emovox.evaluation.breakdown": (
+        "find_confident_mistakes",
+        "find_confused_pairs",
+        "score_speakers",
+    ),
+    "emovox.evaluation.evaluate": ("Evaluation", "evaluate_predictions", "predict_fold"),
+    "emovox.evaluation.run_files": ("read_history",),
+    "emovox.experiment": (
+        "Run",
+        "Watcher",
+        "load_clips",
+        "load_network",
+        "load_protocol",
+        "run_experiment",
+    ),
     "emovox.labels": ("EMOTIONS",),
     "emovox.model_file": ("ModelInfo",),
     "emovox.recognizer": ("Recognizer",),
@@ -53,6 +81,7 @@ __all__ = [
     "AudioError",
     "Clip",
     "EmovoxError",
+    "Evaluation",
     "FileFailure",
     "Fold",
     "ImageCache",
@@ -65,14 +94,21 @@ __all__ = [
     "Watcher",
     "Waveform",
     "compare_runs",
+    "evaluate_predictions",
     "evaluate_run",
     "export_run",
+    "find_confident_mistakes",
+    "find_confused_pairs",
     "load_audio",
     "load_clips",
+    "load_network",
     "load_protocol",
     "load_recipe",
     "make_protocol",
+    "predict_fold",
+    "read_history",
     "run_experiment",
+    "score_speakers",
 ]
 
 
