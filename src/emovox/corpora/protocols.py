@@ -275,7 +275,7 @@ def read_split(
 
 
 def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
-    """Read folds from a CSV with the columns ``clip,fold,role``; they are numbered by name.
+    """Read folds from a CSV with the columns ``clip,fold,role``; they are numbered in order.
 
     Raises:
         ProtocolError: The file cannot be read, a row is malformed, or a clip is unknown.
@@ -302,5 +302,10 @@ def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
         raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
     return tuple(
         Fold(f"{i:02d}", *(tuple(parts[role]) for role in ("train", "validation", "test")))
-        for i, (_, parts) in enumerate(sorted(roles.items()), 1)
+        for i, parts in enumerate((roles[f] for f in sorted(roles, key=order_by_number)), 1)
     )
+
+
+def order_by_number(fold: str) -> tuple[int, str]:
+    """Return a sort key that puts fold 2 before 10, and 99 before 100."""
+    return len(fold), fold
