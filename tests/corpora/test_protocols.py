@@ -1,0 +1,338 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import KFold, train_test_split
+
+from emovox.corpora import protocols
+from emovox.corpora.clips import Clip
+from emovox.corpora.locate import find_ravdess
+from emovox.corpora.protocols import (
+    PROTOCOLS,
+    Fold,
+    Protocol,
+    check_folds,
+    find_shared_speakers,
+    format_split,
+    make_protocol,
+    read_folds,
+    read_split,
+)
+from emovox.corpora.ravdess import list_ravdess_names, parse_ravdess_name, read_ravdess
+from emovox.errors import ProtocolError
+
+SPEAKER_INDEPENDENT = ["emobox-6", "luna-5", "loso"]
+
+
+def make_clip(name: str) -> Clip:
+    parsed = parse_ravdess_name(name)
+    return Clip(
+        name=name,
+        path=Path(f"{name}.wav"),
+        corpus="ravdess",
+        emotion=parsed.emotion,
+        speaker=str(parsed.actor),
+    )
+
+
+CLIPS = [make_clip(name) for name in list_ravdess_names()]
+FIRST_ACTORS = [clip for clip in CLIPS if int(clip.speaker) <= 4]
+
+FIRST_TRAIN = ["03-01-05-01-01-02-01", "03-01-02-01-01-01-03", "03-01-03-01-02-02-02"]
+FIRST_VALIDATION = ["03-01-06-02-01-02-02", "03-01-07-02-01-02-02", "03-01-03-01-02-02-01"]
+FIRST_TEST = ["03-01-07-01-01-01-02", "03-01-01-01-01-01-03", "03-01-05-02-01-01-03"]
+
+
+def list_names(clips: tuple[Clip, ...]) -> list[str]:
+    return [clip.name for clip in clips]
+
+
+def list_speakers(clips: tuple[Clip, ...]) -> set[str]:
+    return {clip.speaker for clip in clips}
+
+
+def count_sizes(fold: Fold) -> tuple[int, int, int]:
+    return len(fold.train), len(fold.validation), len(fold.test)
+
+
+def test_reference_is_scikit_learns_split_of_actors_1_to_4() -> None:
+    (fold,) = make_protocol("reference", CLIPS).folds
+    assert count_sizes(fold) == (168, 36, 36)
+    names = sorted(list_names(tuple(FIRST_ACTORS)), key=lambda name: (name[-2:], name))
+    train, rest = train_test_split(names, test_size=0.3, random_state=42)
+    validation, test = train_test_split(rest, test_size=0.5, random_state=42)
+    assert list_names(fold.train) == train
+    assert list_names(fold.validation) == validation
+    assert list_names(fold.test) == test
+    # Written down, so that a scikit-learn with another shuffle is found out.
+    assert list_names(fold.train)[:3] == FIRST_TRAIN
+    assert list_names(fold.validation)[:3] == FIRST_VALIDATION
+    assert list_names(fold.test)[:3] == FIRST_TEST
+
+
+def test_reference_does_not_depend_on_the_listings_order() -> None:
+    protocol = make_protocol("reference", CLIPS)
+    assert make_protocol("reference", CLIPS[::-1]) == protocol
+    assert make_protocol("reference", FIRST_ACTORS) == protocol
+    assert not protocol.speaker_independent
+    assert (protocol.name, protocol.version) == ("reference", 1)
+
+
+def test_the_twenty_repeated_splits_differ_and_the_first_is_the_reference() -> None:
+    protocol = make_protocol("reference-repeated", CLIPS)
+    assert [fold.name for fold in protocol.folds] == [f"{i:02d}" for i in range(1, 21)]
+    assert {count_sizes(fold) for fold in protocol.folds} == {(168, 36, 36)}
+    assert len({frozenset(list_names(fold.test)) for fold in protocol.folds}) == 20
+    assert protocol.folds[0] == make_protocol("reference", CLIPS).folds[0]
+    for state, fold in zip(range(42, 62), protocol.folds, strict=True):
+        names = sorted(list_names(tuple(FIRST_ACTORS)), key=lambda name: (name[-2:], name))
+        _, rest = train_test_split(names, test_size=0.3, random_state=state)
+        _, test = train_test_split(rest, test_size=0.5, random_state=state)
+        assert list_names(fold.test) == test
+
+
+def test_random_10_is_scikit_learns_kfold_by_file_name() -> None:
+    protocol = make_protocol("random-10", CLIPS[::-1])
+    names = sorted(clip.name for clip in CLIPS)
+    splits = list(KFold(10, shuffle=True, random_state=46).split(names))
+    for i, (fold, (_, test)) in enumerate(zip(protocol.folds, splits, strict=True)):
+        _, following = splits[(i + 1) % 10]
+        assert count_sizes(fold) == (1_152, 144, 144)
+        assert set(list_names(fold.test)) == {names[j] for j in test}
+        assert set(list_names(fold.validation)) == {names[j] for j in following}
+    assert not protocol.speaker_independent
+
+
+@pytest.mark.parametrize("name", [*SPEAKER_INDEPENDENT, "random-10"])
+def test_every_clip_is_tested_once_and_has_one_role(name: str) -> None:
+    protocol = make_protocol(name, CLIPS)
+    tested = Counter(clip.name for fold in protocol.folds for clip in fold.test)
+    assert tested == Counter({clip.name: 1 for clip in CLIPS})
+    for fold in protocol.folds:
+        names = [*list_names(fold.train), *list_names(fold.validation), *list_names(fold.test)]
+        assert sorted(names) == sorted(clip.name for clip in CLIPS)
+
+
+@pytest.mark.parametrize("name", SPEAKER_INDEPENDENT)
+def test_each_speaker_has_one_role_in_a_fold(name: str) -> None:
+    protocol = make_protocol(name, CLIPS)
+    assert protocol.speaker_independent
+    for fold in protocol.folds:
+        roles = [list_speakers(part) for part in (fold.train, fold.validation, fold.test)]
+        assert sum(len(role) for role in roles) == 24
+        assert len(set.union(*roles)) == 24
+        # Whole speakers: 60 clips each, wherever they stand.
+        assert list(count_sizes(fold)) == [60 * len(role) for role in roles]
+        if name == "loso":
+            assert {int(speaker) % 2 for speaker in roles[1]} == {0, 1}  # a man and a woman
+
+
+def test_test_actors_are_those_of_the_papers() -> None:
+    emobox = make_protocol("emobox-6", CLIPS)
+    assert [sorted(map(int, list_speakers(fold.test))) for fold in emobox.folds] == [
+        [1, 11, 20, 21],
+        [4, 10, 12, 14],
+        [8, 9, 19, 23],
+        [3, 5, 7, 24],
+        [2, 15, 16, 18],
+        [6, 13, 17, 22],
+    ]
+    luna = make_protocol("luna-5", CLIPS)
+    assert [sorted(map(int, list_speakers(fold.test))) for fold in luna.folds] == [
+        [2, 5, 14, 15, 16],
+        [3, 6, 7, 13, 18],
+        [10, 11, 12, 19, 20],
+        [8, 17, 21, 23, 24],
+        [1, 4, 9, 22],
+    ]
+    assert list_speakers(emobox.folds[5].validation) == {"1", "11", "20", "21"}
+    loso = make_protocol("loso", CLIPS)
+    assert [list_speakers(fold.test) for fold in loso.folds] == [{str(i)} for i in range(1, 25)]
+    assert list_speakers(loso.folds[23].validation) == {"1", "2"}
+
+
+def test_everything_trains_and_nothing_is_tested() -> None:
+    (fold,) = make_protocol("everything", FIRST_ACTORS).folds
+    assert count_sizes(fold) == (240, 0, 0)
+
+
+def test_speaker_dependent_protocols_say_so() -> None:
+    for name, description in PROTOCOLS.items():
+        if name != "everything":
+            independent = make_protocol(name, CLIPS, n_splits=1).speaker_independent
+            assert independent == (name in SPEAKER_INDEPENDENT)
+            kind = "speaker-independent" if independent else "speaker-dependent"
+            assert description.endswith(kind)
+
+
+def test_first_splits_are_kept_and_said() -> None:
+    whole = make_protocol("emobox-6", CLIPS)
+    cut = make_protocol("emobox-6", CLIPS, n_splits=2)
+    assert cut.folds == whole.folds[:2]
+    assert cut.description == f"{whole.description}; only the first 2 of 6 folds"
+    assert make_protocol("emobox-6", CLIPS, n_splits=6) == whole
+    assert make_protocol("emobox-6", CLIPS, n_splits=99) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "clips", "n_splits", "message"),
+    [
+        ("emobox", CLIPS, None, "no protocol named 'emobox'; known: reference, .*emobox-6"),
+        ("reference", CLIPS[60:], None, "needs RAVDESS actors 1-4; found 2, 3, 4"),
+        ("reference", [], None, "needs RAVDESS actors 1-4; found none"),
+        ("random-10", CLIPS[:9], None, "at least 10 clips; found 9"),
+        ("emobox-6", CLIPS[:600], None, "needs speakers 11, 12, .*, 24; none of their clips"),
+        ("luna-5", CLIPS[60:], None, "needs speakers 1; none"),
+        ("loso", CLIPS[:120], None, "found 2 speaker groups; expected at least 3"),
+        ("loso", [], None, "found 0 speaker groups"),
+        ("loso", CLIPS, 0, "0 splits asked of loso; expected at least 1"),
+        ("everything", [], None, "everything, fold 01: no training clip is left"),
+        ("loso", CLIPS[:180], None, "loso, fold 01: no training clip is left"),
+        ("everything", [CLIPS[0], CLIPS[0]], None, "clip 03-01-01-01-01-01-01 is in it twice"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(
+    name: str, clips: list[Clip], n_splits: int | None, message: str
+) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        make_protocol(name, clips, n_splits=n_splits)
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "loso"])
+def test_written_split_reads_back(name: str, tmp_path: Path) -> None:
+    protocol = make_protocol(name, CLIPS)
+    path = tmp_path / "split.csv"
+    path.write_text(format_split(protocol), encoding="utf-8")
+    assert read_folds(path, CLIPS) == protocol.folds
+    assert path.read_text().startswith("clip,fold,role\n03-01-")
+
+
+@given(n_folds=st.integers(1, 120))
+@settings(max_examples=10, deadline=None)
+def test_many_folds_keep_their_order(
+    n_folds: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folds = tuple(
+        Fold(f"{i + 1:02d}", (CLIPS[i],), (CLIPS[i + 1],), (CLIPS[i + 2],)) for i in range(n_folds)
+    )
+    path = tmp_path_factory.mktemp("split") / "split.csv"
+    path.write_text(format_split(Protocol("many", 1, "", False, folds)))
+    assert read_folds(path, CLIPS) == folds
+
+
+def write_split(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(["clip,fold,role", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+ACTOR_1, ACTOR_1_TOO, ACTOR_2, ACTOR_3 = (CLIPS[i].name for i in (0, 1, 60, 120))
+
+
+def test_custom_split_is_named_after_its_file(tmp_path: Path) -> None:
+    path = write_split(
+        tmp_path / "mine.csv",
+        f"{ACTOR_2},b,train",
+        f"{ACTOR_1},a,train",
+        f"{ACTOR_2},a,validation",
+        f"{ACTOR_3},a,test",
+        f"{ACTOR_1},b,test",
+    )
+    protocol = read_split(path, CLIPS)
+    assert (protocol.name, protocol.version) == ("custom-mine", 1)
+    assert protocol.speaker_independent
+    assert protocol.folds == (
+        Fold("01", (CLIPS[0],), (CLIPS[60],), (CLIPS[120],)),
+        Fold("02", (CLIPS[60],), (), (CLIPS[0],)),
+    )
+
+
+@pytest.mark.parametrize("role", ["train", "validation"])
+def test_shared_speakers_are_refused_without_leave(tmp_path: Path, role: str) -> None:
+    path = write_split(
+        tmp_path / "mine.csv",
+        f"{ACTOR_2},01,train",
+        f"{ACTOR_1},01,{role}",
+        f"{ACTOR_1_TOO},01,test",
+    )
+    with pytest.raises(ProtocolError, match="speakers 1 are in training.*--allow-speaker-overlap"):
+        read_split(path, CLIPS)
+    protocol = read_split(path, CLIPS, allow_speaker_overlap=True)
+    assert not protocol.speaker_independent
+    assert find_shared_speakers(protocol.folds[0]) == ["1"]
+
+
+def test_leave_that_is_not_needed_changes_nothing(tmp_path: Path) -> None:
+    path = write_split(tmp_path / "mine.csv", f"{ACTOR_1},1,train", f"{ACTOR_2},1,test")
+    protocol = read_split(path, CLIPS, allow_speaker_overlap=True)
+    assert protocol.speaker_independent
+    assert protocol == read_split(path, CLIPS)
+
+
+def test_no_leave_lets_a_clip_train_and_be_tested(tmp_path: Path) -> None:
+    path = write_split(tmp_path / "mine.csv", f"{ACTOR_1},1,train", f"{ACTOR_1},1,test")
+    with pytest.raises(ProtocolError, match=f"fold 01: clip {ACTOR_1} is in it twice"):
+        read_split(path, CLIPS, allow_speaker_overlap=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no rows; expected clip,fold,role"),
+        ("clip,fold,role\n", "no rows; expected clip,fold,role"),
+        (f"{ACTOR_1},1,train\n{ACTOR_2},1,test\n", "line 2: found .*expected clip,fold,role"),
+        (f"clip,fold,role\n{ACTOR_1},1\n", "line 2: found .*role train, validation or test"),
+        (f"clip,fold,role\n{ACTOR_1},,train\n", "line 2: found"),
+        (f"clip,fold,role\n{ACTOR_1},1,train\n,1,test\n", "line 3: found"),
+        (f"clip,fold,role\n{ACTOR_1},1,Train\n", "line 2: found .*'Train'"),
+        (f"clip;fold;role\n{ACTOR_1};1;train\n", "line 2: found"),
+        ("clip,fold,role\nnobody,1,train\n", "line 2: no clip 'nobody' in the corpus"),
+        (f"clip,fold,role\n{ACTOR_1},1,test\n", "fold 01: no training clip is left"),
+        ("clip,fold,role\n\0\n", "mine.csv"),
+    ],
+)
+def test_malformed_splits_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ProtocolError, match=message):
+        read_split(path, CLIPS)
+
+
+def test_unreadable_splits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match=r"none\.csv: cannot read the split"):
+        read_split(tmp_path / "none.csv", CLIPS)
+    path = tmp_path / "latin.csv"
+    path.write_bytes(b"clip,fold,role\n\xe9,1,train\n")
+    with pytest.raises(ProtocolError, match=r"latin\.csv: cannot read the split"):
+        read_split(path, CLIPS)
+
+
+def test_a_spreadsheets_byte_order_mark_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    text = f"clip,fold,role,note\r\n{ACTOR_1},1,train,loud\r\n"
+    path.write_text(text, encoding="utf-8-sig", newline="")
+    assert read_folds(path, CLIPS) == (Fold("01", (CLIPS[0],), (), ()),)
+
+
+def test_a_protocol_that_claims_independence_is_checked() -> None:
+    fold = Fold("01", (CLIPS[0],), (), (CLIPS[1],))
+    with pytest.raises(ProtocolError, match="speakers 1 are in training and in the test"):
+        check_folds(Protocol("claimed", 1, "", True, (fold,)))
+    check_folds(Protocol("admitted", 1, "", False, (fold,)))
+
+
+def test_every_protocol_is_listed_with_its_builder() -> None:
+    for name in PROTOCOLS:
+        assert protocols.build_protocol(name, CLIPS).name == name
+
+
+@pytest.mark.corpus
+def test_real_listing_gives_the_same_splits(ravdess: Path) -> None:
+    clips = read_ravdess(find_ravdess(ravdess))
+    for name in PROTOCOLS:
+        real, made = make_protocol(name, clips), make_protocol(name, CLIPS)
+        assert format_split(real) == format_split(made)
+    (fold,) = make_protocol("reference", clips).folds
+    assert count_sizes(fold) == (168, 36, 36)
+    assert all(clip.path.is_file() for clip in fold.test)
