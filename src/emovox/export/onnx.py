@@ -96,7 +96,8 @@ def trace_graph(frontend: FrontendSettings, network: NetworkSettings) -> bytes:
     with torch.no_grad():
         for weight in cnn.parameters():
             weight.uniform_(-0.1, 0.1, generator=generator)
-    model = WaveformClassifier(SpectrogramFrontend(frontend), cnn, -50.0, 20.0).eval()
+    front = SpectrogramFrontend(frontend, traceable=True)
+    model = WaveformClassifier(front, cnn, -50.0, 20.0).eval()
     example = torch.zeros(2, frontend.sample_rate_hz)
     dynamic = torch.export.Dim.DYNAMIC
     with quiet_exporter():

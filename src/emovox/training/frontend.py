@@ -1,15 +1,17 @@
-"""The front end: waveform to a standardised 64x64 dB spectrogram, as the first part of the network.
+"""The front end: waveform to a 64x64 image of its spectrum in dB, as the first part of the network.
 
 One definition serves training and the exported model file, so the two cannot drift apart. It gives
 what librosa's ``stft`` and ``amplitude_to_db`` and scikit-image's ``resize`` give one after the
-other, written as matrix products, which torch, ONNX Runtime and a browser all compute fast.
+other; the resizing is a matrix product along each axis.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
+from emovox.training.fourier import FftPower, MatmulPower
 from emovox.training.recipe import FrontendSettings
 
 
@@ -18,6 +20,7 @@ class SpectrogramFrontend(nn.Module):
 
     Args:
         settings: Sampling rate, STFT, decibel and image settings of the recipe.
+        traceable: Use only what an exported graph can hold: no FFT, nothing kept for a length.
 
     Example:
         >>> frontend = SpectrogramFrontend(FrontendSettings())
@@ -26,45 +29,22 @@ class SpectrogramFrontend(nn.Module):
     """
 
     window: Tensor
-    first_dft: Tensor
-    second_dft: Tensor
-    bins_to_bands: Tensor
-    bands_to_rows: Tensor
+    mel_filters: Tensor
+    row_matrix: Tensor
 
-    def __init__(self, settings: FrontendSettings) -> None:
+    def __init__(self, settings: FrontendSettings, *, traceable: bool = False) -> None:
         super().__init__()
         self.settings = settings
-        n_fft = settings.n_fft
-        # A DFT of length n_fft = n_coarse * n_fine as two small matrix products (Cooley and Tukey
-        # 1965): sample n = n_fine * i + j, frequency k = p + n_coarse * q. Real input: the
-        # residues p above n_coarse / 2 are mirror images of those below.
-        self.n_fine = 2 ** math.ceil(math.log2(n_fft) / 2)
-        self.n_coarse = n_fft // self.n_fine
-        residues = torch.arange(self.n_coarse // 2 + 1, dtype=torch.float64)  # p
-        coarse = torch.arange(self.n_coarse, dtype=torch.float64)  # i
-        fine = torch.arange(self.n_fine, dtype=torch.float64)  # j and q
-        angle = 2 * math.pi * residues[:, None] * coarse / self.n_coarse
-        first_dft = torch.cat([angle.cos(), -angle.sin()])  # (2 p, i)
-        bins = residues[:, None] + self.n_coarse * fine  # (p, q)
-        angle = 2 * math.pi * fine[:, None] * bins[:, None, :] / n_fft  # (p, j, q)
-        real = torch.cat([angle.cos(), angle.sin()], dim=1)
-        imaginary = torch.cat([-angle.sin(), angle.cos()], dim=1)
-        second_dft = torch.cat([real, imaginary], dim=2)  # (p, 2 j, 2 q)
-
-        bands = torch.eye(n_fft // 2 + 1, dtype=torch.float64)
+        self.traceable = traceable
+        self.power = MatmulPower(settings.n_fft) if traceable else FftPower()
+        n_bands = settings.n_fft // 2 + 1
         if settings.scale == "mel":
-            bands = make_mel_filters(settings)
-        rows = resize_matrix(torch.arange(len(bands)), settings.image_height)
-        weights = bands if settings.scale == "mel" else rows  # what sees the bins themselves
-        self.register_constant("window", torch.hann_window(n_fft, dtype=torch.float64))
-        self.register_constant("first_dft", first_dft)
-        self.register_constant("second_dft", second_dft)
-        self.register_constant("bins_to_bands", order_by_residue(weights, bins, n_fft))
-        self.register_constant("bands_to_rows", rows)
-
-    def register_constant(self, name: str, value: Tensor) -> None:
-        """Keep a float32 constant that moves with the module but is no trained weight."""
-        self.register_buffer(name, value.to(torch.float32), persistent=False)
+            n_bands = settings.n_mels
+            filters = make_mel_filters(settings).float()
+            self.register_buffer("mel_filters", filters, persistent=False)
+        rows = resize_matrix(torch.arange(n_bands), settings.image_height)
+        self.register_buffer("window", torch.hann_window(settings.n_fft), persistent=False)
+        self.register_buffer("row_matrix", rows, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the image.
@@ -75,62 +55,36 @@ class SpectrogramFrontend(nn.Module):
         Returns:
             float32 ``(batch, 1, image_height, image_width)`` in dB re 1.0, low frequencies first.
         """
-        power = self.power_spectrogram(waveform)  # (p, batch, frames, q)
-        if self.settings.scale == "mel":
-            power = apply_by_residue(power, self.bins_to_bands)  # (batch, frames, mels)
-            decibels = self.power_to_db(power, clip_dims=(1, 2))
-            rows = decibels @ self.bands_to_rows.T  # (batch, frames, height)
-        else:
-            decibels = self.power_to_db(power, clip_dims=(0, 2, 3))
-            rows = apply_by_residue(decibels, self.bins_to_bands)  # (batch, frames, height)
-        frames = torch.arange(rows.shape[1], device=rows.device)
-        columns = resize_matrix(frames, self.settings.image_width)  # (width, frames)
-        image = rows.transpose(1, 2) @ columns.T  # (batch, height, width)
-        return image.unsqueeze(1)
-
-    def power_spectrogram(self, waveform: Tensor) -> Tensor:
-        """Compute the squared STFT magnitude, centred frames, zeros beyond both ends.
-
-        Returns:
-            float32 ``(p, batch, frames, q)``, frequency bin ``p + n_coarse * q``; a bin above
-            ``n_fft / 2`` stands for its mirror image.
-        """
         half = self.settings.n_fft // 2
+        # Centred frames, zeros beyond both ends.
         padded = nn.functional.pad(waveform, (half, half))
         frames = padded.unfold(1, self.settings.n_fft, self.settings.hop_samples)
-        frames = (frames * self.window).reshape(*frames.shape[:2], self.n_coarse, self.n_fine)
-        spectrum = self.first_dft @ frames  # (batch, frames, 2 p, j)
-        spectrum = spectrum.reshape(
-            *frames.shape[:2], 2, -1, self.n_fine
-        )  # (batch, frames, 2, p, j)
-        spectrum = spectrum.permute(3, 0, 1, 2, 4).flatten(3).flatten(1, 2)
-        spectrum = spectrum @ self.second_dft  # (p, batch * frames, 2 q)
-        power = spectrum[..., : self.n_fine].square() + spectrum[..., self.n_fine :].square()
-        return power.reshape(len(power), *frames.shape[:2], self.n_fine)
+        bands = self.power(frames * self.window)  # (batch, frames, bins)
+        if self.settings.scale == "mel":
+            bands = bands @ self.mel_filters.T  # (batch, frames, mels)
+        decibels = self.power_to_db(bands)
+        rows = decibels @ self.row_matrix.T  # (batch, frames, height)
+        image = self.column_matrix(rows.shape[1]) @ rows  # (batch, width, height)
+        return image.transpose(1, 2).unsqueeze(1)  # (batch, 1, height, width)
 
-    def power_to_db(self, power: Tensor, clip_dims: tuple[int, ...]) -> Tensor:
+    def power_to_db(self, power: Tensor) -> Tensor:
         """Convert power to dB re 1.0, no deeper than ``top_db`` below each clip's loudest bin."""
         decibels = 10 * torch.log10(power.clamp(min=self.settings.amin**2))
-        loudest = decibels.amax(clip_dims, keepdim=True)
+        loudest = decibels.amax((1, 2), keepdim=True)
         return torch.maximum(decibels, loudest - self.settings.top_db)
 
+    def column_matrix(self, n_frames: int) -> Tensor:
+        """Return the matrix ``(width, frames)`` that resizes the time axis."""
+        if self.traceable:
+            return resize_matrix(torch.arange(n_frames), self.settings.image_width)
+        return keep_resize_matrix(n_frames, self.settings.image_width)
 
-def apply_by_residue(values: Tensor, weights: Tensor) -> Tensor:
-    """Sum bins in residue order into bands: ``(p, batch, frames, q)`` to ``(batch, frames, n)``."""
-    return (values.flatten(1, 2) @ weights).sum(0).reshape(*values.shape[1:3], -1)
 
-
-def order_by_residue(weights: Tensor, bins: Tensor, n_fft: int) -> Tensor:
-    """Lay out band weights ``(n, n_fft / 2 + 1)`` as ``(p, q, n)``, each frequency counted once."""
-    ordered = torch.zeros(*bins.shape, len(weights), dtype=weights.dtype)
-    seen = set()
-    for p, row in enumerate(bins.long().tolist()):
-        for q, k in enumerate(row):
-            frequency = min(k, n_fft - k)
-            if frequency not in seen:
-                seen.add(frequency)
-                ordered[p, q] = weights[:, frequency]
-    return ordered
+@lru_cache(maxsize=256)
+def keep_resize_matrix(n: int, size: int) -> Tensor:
+    """Make a resize matrix once for each length: a corpus has few, and it takes a millisecond."""
+    with torch.inference_mode(mode=False):
+        return resize_matrix(torch.arange(n), size)
 
 
 def resize_matrix(positions: Tensor, size: int) -> Tensor:
