@@ -39,7 +39,8 @@ format: $(INSTALLED)  ## Put the code into the house's form
 notebook: $(INSTALLED)  ## Run the notebook again and keep its outputs
 	$(BIN)/python notebooks/run.py
 
-bench: $(INSTALLED)  ## Measure speed and memory beside the peers
+bench: $(INSTALLED)  ## Measure speed and memory beside the peers (installs TensorFlow into .venv-peer)
+	sh benchmarks/make_peer_env.sh
 	$(BIN)/python benchmarks/bench.py
 
 docs: $(INSTALLED)  ## Build the documentation into site/
