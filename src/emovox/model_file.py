@@ -124,16 +124,17 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise ModelFileError(
-                f"{path}: {size:,} bytes; expected a model file of at most {MAX_MODEL_BYTES:,}"
-            )
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            # Not read whole: a device such as /dev/zero has no end.
+            content = file.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ModelFileError(
             f"{path}: cannot be read ({error.strerror}); expected a model.onnx written by emovox"
         ) from None
+    if len(content) > MAX_MODEL_BYTES:
+        raise ModelFileError(
+            f"{path}: over {MAX_MODEL_BYTES:,} bytes; expected a model file of at most that"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
