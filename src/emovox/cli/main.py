@@ -1,5 +1,6 @@
 """``emovox``: the commands, and how every one of them fails."""
 
+import io
 import sys
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from emovox.cli import (
     sweep,
     train,
 )
+from emovox.cli.interrupts import catch_lost_interrupts, raise_lost_interrupt
 from emovox.errors import EmovoxError
 
 EXIT_FAILURE = 1
@@ -25,17 +27,21 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(
     help="Speech emotion recognition that people can trust.",
     no_args_is_help=True,
+    # Plain text: boxes cut options short and break paragraphs at 80 columns.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("predict")(predict.predict)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("sweep")(sweep.sweep)
-app.command("reproduce")(reproduce.reproduce)
-app.command("report")(report.report)
-app.command("export")(export.export)
+app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
+app.command("train", short_help="Train and test a recipe.")(train.train)
+app.command("evaluate", short_help="Score a run's model files again.")(evaluate.evaluate)
+app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)
+app.command("sweep", short_help="Train every combination of some values.")(sweep.sweep)
+app.command("reproduce", short_help="Train and test the reference's two models.")(
+    reproduce.reproduce
+)
+app.command("report", short_help="Build a run's report.html again.")(report.report)
+app.command("export", short_help="Write a run's model for other programs.")(export.export)
 app.add_typer(data.app, name="data")
 
 
@@ -58,9 +64,32 @@ def start(
 
 def main() -> None:
     """Run the command line; a failure is one line on stderr and exit status 1."""
+    catch_lost_interrupts()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name need not be valid text, nor have letters that the terminal knows.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        run()
+    except KeyboardInterrupt:
+        typer.echo("emovox: interrupted; what was finished is kept", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def run() -> None:
+    """Run the command line; an interrupt is raised, any other failure said."""
     try:
         app()
-    except EmovoxError as error:
+    except SystemExit as ending:
+        if ending.code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nobody is left to tell.
+        sys.stderr.close()
+        sys.exit(EXIT_FAILURE)
+    except (EmovoxError, OSError) as error:
+        # An interrupt that a decoder swallowed looks like a damaged recording.
+        raise_lost_interrupt()
         typer.echo(f"emovox: {error}", err=True)
         sys.exit(EXIT_FAILURE)
     except ModuleNotFoundError as error:
@@ -71,11 +100,4 @@ def main() -> None:
             "pip install 'emovox[train]'",
             err=True,
         )
-        sys.exit(EXIT_FAILURE)
-    except KeyboardInterrupt:
-        typer.echo("emovox: interrupted; what was finished is kept", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; nobody is left to tell.
-        sys.stderr.close()
         sys.exit(EXIT_FAILURE)

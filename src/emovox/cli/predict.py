@@ -5,11 +5,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format
 
 if TYPE_CHECKING:
@@ -26,13 +28,22 @@ def predict(
     ],
     output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
     model: Annotated[
-        Path | None, typer.Option("--model", metavar="FILE", help="A model.onnx. Default: ours.")
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
     ] = None,
     min_confidence: Annotated[
         float,
-        typer.Option("--min-confidence", min=0, max=1, help="Below it: no emotion, 'uncertain'."),
+        typer.Option(
+            "--min-confidence",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Below this confidence there is no emotion, but 'uncertain'.",
+        ),
     ] = 0.0,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Files at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="Files at the same time.")
+    ] = 1,
 ) -> None:
     """Predict the emotion of recordings, with the score of every class.
 
@@ -55,6 +66,7 @@ def predict(
     def succeeded() -> Iterator["Prediction"]:
         nonlocal n_failures
         for result in results:
+            raise_lost_interrupt()
             if isinstance(result, FileFailure):
                 n_failures += 1
                 typer.echo(f"emovox: {result.error}", err=True)
@@ -73,19 +85,25 @@ def predict_sources(
     from emovox.errors import AudioError
     from emovox.results import FileFailure
 
-    for source in sources:
-        if source == STDIN:
+    for kind, group in groupby(sources, key=classify_source):
+        if kind == "file":
+            yield from recognizer.predict_files(group, jobs=jobs)
+            continue
+        for source in group:
             try:
-                yield recognizer.predict(sys.stdin.buffer)
-            except AudioError as error:
-                yield FileFailure(STDIN, str(error))
-        elif os.path.isdir(source):
-            try:
-                yield from recognizer.predict_folder(source, jobs=jobs)
+                if kind == "stdin":
+                    yield recognizer.predict(sys.stdin.buffer)
+                else:
+                    yield from recognizer.predict_folder(source, jobs=jobs)
             except AudioError as error:
                 yield FileFailure(source, str(error))
-        else:
-            yield recognizer.predict_or_explain(source)
+
+
+def classify_source(source: str) -> str:
+    """Tell standard input, a folder and a file apart."""
+    if source == STDIN:
+        return "stdin"
+    return "folder" if os.path.isdir(source) else "file"
 
 
 def write_table(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
@@ -101,13 +119,13 @@ def write_table(predictions: Iterable["Prediction"], labels: tuple[str, ...]) ->
 
 def write_json(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
     """Print one JSON array."""
-    typer.echo(json.dumps([p.to_dict() for p in predictions], indent=2, ensure_ascii=False))
+    typer.echo(json.dumps([p.to_dict() for p in predictions], indent=2))
 
 
 def write_jsonl(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
     """Print a JSON object per line, as soon as it is known."""
     for p in predictions:
-        typer.echo(json.dumps(p.to_dict(), ensure_ascii=False))
+        typer.echo(json.dumps(p.to_dict()))
 
 
 def write_csv(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
@@ -118,3 +136,4 @@ def write_csv(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> N
         row = p.to_dict()
         scores = row.pop("scores")
         writer.writerow([*row.values(), *(scores[label] for label in labels)])
+        sys.stdout.flush()

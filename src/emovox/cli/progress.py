@@ -7,6 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.corpora.protocols import Fold
 from emovox.experiment import Watcher
 from emovox.training.checkpoint import Epoch
@@ -58,6 +59,7 @@ class ProgressBars(Watcher):
 
     def end_clip(self) -> None:
         """Advance it."""
+        raise_lost_interrupt()
         if self.task is not None:
             self.progress.advance(self.task)
 
