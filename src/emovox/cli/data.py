@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from emovox.corpora.fetch import FetchedCorpus
     from emovox.corpora.verify import CorpusCheck, GroupCount
 
-app = typer.Typer(help="List, fetch and verify corpora.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, fetch and verify corpora.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _LISTED = 10
 """Paths shown of a long list; --format json has them all."""

@@ -20,7 +20,8 @@ def export(
     run: RunArgument,
     output: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
     fold: Annotated[
-        str | None, typer.Option("--fold", help="Which fold's model. Default: the first.")
+        str | None,
+        typer.Option("--fold", metavar="NAME", help="Which fold's model. Default: the first."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where. Default: the run folder.")

@@ -36,7 +36,9 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 ScoreFormatOption = Annotated[ScoreFormat, typer.Option("--format", help="How to print.")]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="CPU threads for training. Default: all cores."),
+    typer.Option(
+        "--threads", metavar="N", min=1, help="CPU threads for training. Default: all cores."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -27,11 +27,11 @@ def sweep(
         ),
     ] = None,
     base: Annotated[
-        str, typer.Option("--recipe", help="What the values are put into.")
+        str, typer.Option("--recipe", metavar="NAME|FILE", help="What the values are put into.")
     ] = "vanilla",
     changes: SetOption = None,
     protocol: Annotated[
-        str, typer.Option("--protocol", help="Evaluation protocol.")
+        str, typer.Option("--protocol", metavar="NAME", help="Evaluation protocol.")
     ] = "reference-repeated",
     splits: SplitsOption = None,
     data: DataOption = None,

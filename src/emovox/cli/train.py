@@ -11,11 +11,18 @@ from emovox.cli.options import DataOption, SetOption, SplitsOption, ThreadsOptio
 def train(
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", help="Name of a recipe of the package, or a .toml file."),
+        typer.Option(
+            "--recipe",
+            metavar="NAME|FILE",
+            help="A recipe of the package, or a .toml file. Default: vanilla.",
+        ),
     ] = None,
     changes: SetOption = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", help="Evaluation protocol. Default: the recipe's.")
+        str | None,
+        typer.Option(
+            "--protocol", metavar="NAME", help="Evaluation protocol. Default: the recipe's."
+        ),
     ] = None,
     split: Annotated[
         Path | None,
