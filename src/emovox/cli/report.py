@@ -10,7 +10,9 @@ def report(run: RunArgument, data: DataOption = None) -> None:
     from emovox.errors import CorpusError
     from emovox.evaluation.report import write_report
     from emovox.experiment import load_clips
+    from emovox.runs import open_finished_run
 
+    open_finished_run(run)
     clips = None
     try:
         clips = {clip.name: clip for clip in load_clips(data)}
