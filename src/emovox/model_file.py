@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -173,35 +175,83 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
                 f"{path}: model file format {version}; this emovox reads {FORMAT_VERSION}: "
                 "install the emovox that wrote it, or train it again"
             )
-        values["scores"] = tuple(ProtocolScore(**score) for score in values["scores"])
-        for key in ("labels", "training_corpora"):
-            values[key] = tuple(values[key])
-        info = ModelInfo(**values)
+        check_keys("metadata", set(values), ModelInfo)
+        info = ModelInfo(
+            **{
+                **values,
+                "labels": read_texts("labels", values["labels"]),
+                "training_corpora": read_texts("training_corpora", values["training_corpora"]),
+                "scores": tuple(read_score(score) for score in values["scores"]),
+            }
+        )
         check_info(info)
     except KeyError as error:
         raise ModelFileError(f"{path}: the metadata entry {error} is missing") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: malformed metadata: {error}") from None
     return info
 
 
+def check_keys(where: str, found: set[str], model: type) -> None:
+    """Check that exactly the fields of a dataclass are there; ValueError names the others."""
+    known = {f.name for f in fields(model)}
+    for what, keys in (("lacks", known - found), ("has the unknown", found - known)):
+        if keys:
+            raise ValueError(f"{where} {what} {', '.join(sorted(keys))}")
+
+
+def read_texts(key: str, value: Any) -> tuple[str, ...]:
+    """Check that an entry is a list of texts; ValueError names it."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{key} is {value!r}, expected a list of texts")
+    return tuple(value)
+
+
+def read_score(entry: Any) -> ProtocolScore:
+    """Check one score; ValueError says what is wrong with it."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"a score is {entry!r}, expected its entries by name")
+    check_keys("a score", set(entry), ProtocolScore)
+    score = ProtocolScore(**entry)
+    rules = {
+        **{key: isinstance(getattr(score, key), str) for key in ("name", "protocol")},
+        **{key: is_number(getattr(score, key), 0, 1) for key in ("value", "low", "high")},
+        **{key: is_count(getattr(score, key)) for key in ("n_seeds", "n_clips", "n_speakers")},
+        "speaker_independent": isinstance(score.speaker_independent, bool),
+    }
+    raise_broken_rules("a score's ", score, rules)
+    return score
+
+
 def check_info(info: ModelInfo) -> None:
     """Check types and ranges of what a model file says; ValueError names the entry."""
-    texts = ("name", "training_clips_sha256", "recipe", "licence")
     rules = {
-        **{key: isinstance(getattr(info, key), str) for key in texts},
-        "labels": len(info.labels) > 1
-        and len(set(info.labels)) == len(info.labels)
-        and all(isinstance(label, str) for label in info.labels),
-        "sample_rate_hz": type(info.sample_rate_hz) is int
-        and 1_000 <= info.sample_rate_hz <= 384_000,
-        "temperature": isinstance(info.temperature, int | float) and info.temperature > 0,
-        "training_clips": type(info.training_clips) is int and info.training_clips >= 0,
-        "training_corpora": all(isinstance(name, str) for name in info.training_corpora),
+        **{key: isinstance(getattr(info, key), str) for key in ("name", "recipe", "licence")},
+        "labels": len(info.labels) > 1 and len(set(info.labels)) == len(info.labels),
+        "sample_rate_hz": is_count(info.sample_rate_hz) and 1_000 <= info.sample_rate_hz <= 384_000,
+        "temperature": is_number(info.temperature, 1e-6, 1e6),
+        "training_clips": is_count(info.training_clips),
+        "training_clips_sha256": isinstance(info.training_clips_sha256, str)
+        and re.fullmatch("[0-9a-f]{64}", info.training_clips_sha256) is not None,
     }
+    raise_broken_rules("", info, rules)
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number from 0; JSON's true and false are none."""
+    return type(value) is int and value >= 0
+
+
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Return whether a value is a finite number from ``low`` to ``high``."""
+    return type(value) in (int, float) and math.isfinite(value) and low <= value <= high
+
+
+def raise_broken_rules(prefix: str, holder: object, rules: dict[str, bool]) -> None:
+    """Raise a ValueError for the first entry whose rule does not hold."""
     for key, holds in rules.items():
         if not holds:
-            raise ValueError(f"{key} is {getattr(info, key)!r}")
+            raise ValueError(f"{prefix}{key} is {getattr(holder, key)!r}")
 
 
 def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) -> None:
