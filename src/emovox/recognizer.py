@@ -16,7 +16,7 @@ from emovox.audio import (
     load_audio,
     waveform_from_array,
 )
-from emovox.errors import AudioError, EmovoxError
+from emovox.errors import AudioError, EmovoxError, ModelFileError
 from emovox.model_file import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -139,7 +139,12 @@ class Recognizer:
 
         Yields:
             A prediction per file, or a failure that says what is wrong with it; the rest go on.
+
+        Raises:
+            EmovoxError: ``jobs`` is under 1.
         """
+        if jobs < 1:
+            raise EmovoxError(f"jobs is {jobs}; expected at least 1")
         remaining = iter(files)
         if jobs == 1:
             yield from map(self.predict_or_explain, remaining)
@@ -147,9 +152,14 @@ class Recognizer:
         with ThreadPoolExecutor(jobs) as pool:
             # A window of waiting files, not all of them: a folder may hold a million.
             waiting = [pool.submit(self.predict_or_explain, f) for f in islice(remaining, 4 * jobs)]
-            while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(self.predict_or_explain, f) for f in islice(remaining, 1)]
+            try:
+                while waiting:
+                    yield waiting.pop(0).result()
+                    following = islice(remaining, 1)
+                    waiting += [pool.submit(self.predict_or_explain, f) for f in following]
+            finally:
+                # Whoever stops reading, or presses Ctrl-C, waits for the running files only.
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def predict_folder(
         self, folder: str | Path, *, jobs: int = 1
@@ -176,7 +186,11 @@ class Recognizer:
             return FileFailure(str(file), str(error))
 
     def classify(self, waveform: Waveform, file: str | None) -> Prediction:
-        """Run the model on a waveform at the model's own rate."""
+        """Run the model on a waveform at the model's own rate.
+
+        Raises:
+            ModelFileError: The model's answer is no probabilities.
+        """
         labels = self.info.labels
         peak = float(np.abs(waveform.samples).max())
         if peak < SILENCE_PEAK:
@@ -185,6 +199,11 @@ class Recognizer:
             batch = waveform.samples[np.newaxis]  # (1, samples)
             (output,) = self.model.session.run([OUTPUT_NAME], {INPUT_NAME: batch})
             probabilities = np.asarray(output[0], dtype=np.float64)
+            if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
+                raise ModelFileError(
+                    f"{self.info.name}: the model answers {probabilities.tolist()}, expected "
+                    "probabilities; its weights are damaged: train or export it again"
+                )
             probabilities /= probabilities.sum()
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
