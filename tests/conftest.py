@@ -100,3 +100,57 @@ def tiny_recipe() -> "Recipe":
             },
         }
     )
+
+
+@pytest.fixture(scope="session")
+def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model file at 8 kHz whose answer is known: P(loud) is the mean of ``|samples|``."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    from emovox.model_file import ModelInfo, ProtocolScore, hash_clip_names
+
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Abs", ["waveform"], ["rectified"]),
+            helper.make_node("ReduceMean", ["rectified", "axes"], ["loud"], keepdims=1),
+            helper.make_node("Sub", ["one", "loud"], ["quiet"]),
+            helper.make_node("Concat", ["quiet", "loud"], ["probabilities"], axis=1),
+        ],
+        "loudness",
+        [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, ["batch", "samples"])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])],
+        [one, axes],
+    )
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    info = ModelInfo(
+        name="loudness",
+        labels=("quiet", "loud"),
+        sample_rate_hz=8_000,
+        temperature=1.0,
+        training_corpora=("none",),
+        training_clips=2,
+        training_clips_sha256=hash_clip_names(["b", "a"]),
+        scores=(
+            ProtocolScore(
+                name="UA",
+                value=0.5,
+                low=0.25,
+                high=0.75,
+                protocol="reference v1",
+                speaker_independent=False,
+                n_seeds=1,
+                n_clips=36,
+                n_speakers=4,
+            ),
+        ),
+        recipe='name = "loudness"\n',
+        licence="CC0",
+    )
+    helper.set_model_props(model, info.to_metadata())
+    path = tmp_path_factory.mktemp("loudness") / "model.onnx"
+    onnx.save(model, path)
+    return path
