@@ -1,0 +1,53 @@
+"""A file is written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from emovox.files import replace_file, write_text
+
+
+def test_text_is_written_as_utf8_and_its_folder_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "text.txt"
+    write_text(path, "ü\n")
+    assert path.read_bytes() == b"\xc3\xbc\n"
+    assert os.listdir(path.parent) == ["text.txt"]
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="halfway"), replace_file(path) as part:
+        part.write_text("new")
+        raise RuntimeError("halfway")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["text.txt"]
+
+
+def test_the_old_file_is_there_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with replace_file(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+        assert (part.parent, part.suffix) == (tmp_path, ".onnx")
+        assert part.name.startswith(".")
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_block_that_fails_without_an_old_file_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), replace_file(tmp_path / "x.csv"):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_result_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        write_text(tmp_path / "x.csv", "")
+        assert (tmp_path / "x.csv").stat().st_mode & 0o777 == 0o644
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(old)
