@@ -14,6 +14,7 @@ from typer.main import get_command
 import emovox
 from emovox.cli.main import app
 from emovox.corpora.protocols import EMOBOX_TEST_ACTORS, LUNA_TEST_ACTORS, PROTOCOLS
+from emovox.model_file import find_default_model
 from emovox.training.recipe import Recipe, list_recipes
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -106,3 +107,11 @@ def test_python_page_shows_every_public_name() -> None:
     text = (DOCS / "python.md").read_text(encoding="utf-8")
     shown = re.findall(r"^::: \S+\.(\w+)$", text, flags=re.MULTILINE)
     assert sorted(shown) == sorted(emovox.__all__)
+
+
+def test_shipped_model_has_a_finished_card() -> None:
+    model = find_default_model()
+    if not model.exists():
+        pytest.skip("no model ships yet")
+    card = model.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert re.findall(r"\{\{.*?\}\}", card) == []
