@@ -76,7 +76,8 @@ def train_network(
         The trained network.
 
     Raises:
-        RecipeError: Early stopping or the plateau schedule without validation clips.
+        RecipeError: Early stopping or the plateau schedule without validation clips, or a loss
+            that grew beyond all numbers.
         RunError: The checkpoint belongs to another training.
     """
     settings = recipe.training
@@ -100,11 +101,14 @@ def train_network(
     fingerprint = fingerprint_training(recipe, training, validation)
     if resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
+        # A crash between the two files leaves it a row short, and the last epoch's row for good.
+        write_history(folder / "history.csv", fold, state.progress.history)
         for epoch in state.progress.history:
             on_epoch(epoch)
 
     while len(state.progress.history) < settings.epochs and not state.progress.stopped:
         epoch = train_epoch(recipe, state, training, validation)
+        check_loss(epoch)
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
         save_checkpoint(checkpoint, state, fingerprint)
@@ -151,6 +155,19 @@ def train_epoch(
     )
 
 
+def check_loss(epoch: Epoch) -> None:
+    """Refuse to go on with a loss that is no number: the weights are then lost for good.
+
+    Raises:
+        RecipeError: The loss is NaN or infinite.
+    """
+    if not math.isfinite(epoch.train_loss):
+        raise RecipeError(
+            f"epoch {epoch.epoch}: the training loss is {epoch.train_loss}, expected a number; "
+            f"lower training.learning_rate, which was {epoch.learning_rate:g}"
+        )
+
+
 @torch.no_grad()
 def evaluate_loss(recipe: Recipe, cnn: SpectrogramCnn, data: ImageSet) -> tuple[float, float]:
     """Return loss (penalties included, as in Keras) and accuracy; NaN where there are no clips."""
@@ -179,7 +196,8 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
         progress.plateau_wait += 1
         if loss < progress.plateau_loss - PLATEAU_MIN_DELTA:
             progress.plateau_loss, progress.plateau_wait = loss, 0
-        if progress.plateau_wait >= settings.plateau_patience:
+        above_floor = progress.learning_rate > settings.min_learning_rate
+        if progress.plateau_wait >= settings.plateau_patience and above_floor:
             lower = progress.learning_rate * settings.plateau_factor
             progress.learning_rate = max(lower, settings.min_learning_rate)
             progress.plateau_wait = 0
