@@ -59,22 +59,26 @@ def export_onnx(
         The largest difference of a probability.
 
     Raises:
-        ExportError: A difference is over :data:`MAX_DIFFERENCE`; nothing is written.
+        ExportError: A difference is over :data:`MAX_DIFFERENCE`, or there is nothing to compare
+            on; nothing is written.
     """
+    if not waveforms:
+        raise ExportError(f"{path}: no recordings to check the model on; give at least one")
     proto = onnx.ModelProto.FromString(trace_graph(recipe.frontend, recipe.network))
     insert_weights(proto, model)
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
     content = proto.SerializeToString()
     session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
-    difference = 0.0
+    differences = []
     for waveform in waveforms:
         batch = waveform[np.newaxis]  # (1, samples)
         (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
         with torch.inference_mode():
             expected = model(torch.from_numpy(batch)).numpy()
-        difference = max(difference, float(np.abs(answer - expected).max()))
-    # Not "difference > limit": that would let NaN through.
+        differences.append(np.abs(answer - expected).max())
+    # Neither Python's max nor "difference > limit": both would let NaN through.
+    difference = float(np.max(differences))
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
             f"{path}: the exported model's probabilities differ by {difference:.2g} from "

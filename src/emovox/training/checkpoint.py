@@ -110,6 +110,10 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: damaged checkpoint ({error}); delete it to start over") from None
+    if not about or not {"fingerprint", "progress", "groups"} <= about.keys():
+        raise RunError(
+            f"{path}: found a safetensors file that is no checkpoint; delete it to start over"
+        )
     if about["fingerprint"] != fingerprint:
         raise RunError(
             f"{path} belongs to another recipe, other clips or another number of threads; resume "
