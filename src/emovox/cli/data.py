@@ -46,7 +46,7 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print the
 CorpusArgument = Annotated[CorpusName, typer.Argument(help="The corpus.")]
 
 
-@app.command("list")
+@app.command("list", short_help="List the known corpora.")
 def list_corpora(data: DataOption = None, output: FormatOption = Format.TABLE) -> None:
     """List the known corpora, their licences, and where they lie here."""
     from emovox.corpora.locate import find_ravdess
@@ -87,7 +87,7 @@ def list_corpora(data: DataOption = None, output: FormatOption = Format.TABLE) -
         typer.echo("         get it with: emovox data fetch ravdess")
 
 
-@app.command("fetch")
+@app.command("fetch", short_help="Download a corpus, check it and unpack it.")
 def fetch_corpus(
     corpus: CorpusArgument,  # noqa: ARG001
     archive: Annotated[
@@ -115,7 +115,7 @@ def fetch_corpus(
     typer.echo(f"{fetched.clips:,} clips {verb} {_show(fetched.folder)}")
 
 
-@app.command("verify")
+@app.command("verify", short_help="Decode every clip; say what is missing.")
 def verify_corpus(
     corpus: CorpusArgument,  # noqa: ARG001
     data: DataOption = None,
