@@ -1,0 +1,111 @@
+"""The command as a user runs it: a process with its exit status, stdout and stderr."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emovox.cli.main import main
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+Call = Callable[..., Answer]
+Emovox = Callable[..., subprocess.CompletedProcess[str]]
+TINY = """
+name = "tiny"
+[frontend]
+sample_rate_hz = 8000
+n_fft = 256
+hop_samples = 128
+image_height = 16
+image_width = 16
+[network]
+conv_channels = [4]
+dense_units = [8]
+[training]
+batch_size = 16
+epochs = 2
+"""
+
+
+@pytest.fixture
+def emovox(tmp_path: Path) -> Emovox:
+    """Return a function that runs ``emovox ARGS`` in an empty folder, as a process of its own."""
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+
+    def run(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "emovox", *args]
+        inherited = {k: v for k, v in os.environ.items() if k != "EMOVOX_DATA"}
+        environment = {**inherited, "COLUMNS": "80", **options.pop("env", {})}
+        settings = {"capture_output": True, "text": True, "timeout": 60, "cwd": cwd, **options}
+        return subprocess.run(command, env=environment, check=False, **settings)
+
+    return run
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Call:
+    """Return a function that runs ``emovox ARGS`` in this process, in an empty folder.
+
+    It saves the seconds that a process takes to import torch.
+    """
+    cwd = tmp_path / "cwd"
+    cwd.mkdir(exist_ok=True)
+    monkeypatch.chdir(cwd)
+    monkeypatch.delenv("EMOVOX_DATA", raising=False)
+    monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+    def run(*args: str | Path) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["emovox", *map(str, args)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        stdout, stderr = capsys.readouterr()
+        return Answer(int(ending.value.code or 0), stdout, stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a recipe that trains in a moment."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_corpus: Path,
+    tiny_split: Path,
+    tiny_recipe_file: Path,
+) -> tuple[Path, Path]:
+    """Return two finished runs on the same split, by RMSprop and by Adam."""
+    from emovox.experiment import load_protocol, run_experiment
+    from emovox.training.recipe import load_recipe
+
+    folder = tmp_path_factory.mktemp("runs")
+    for optimizer in ("rmsprop", "adam"):
+        changes = [f"training.optimizer={optimizer}", f"name=tiny-{optimizer}"]
+        recipe = load_recipe(tiny_recipe_file, changes)
+        protocol = load_protocol(recipe, tiny_corpus, split=tiny_split)
+        run_experiment(recipe, protocol, folder / optimizer)
+    return folder / "rmsprop", folder / "adam"

@@ -1,0 +1,43 @@
+"""``emovox report``: the page again, with or without recordings."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def run(tiny_runs: tuple[Path, Path], tmp_path: Path) -> Path:
+    """Return a copy of a finished run without its page."""
+    copy = Path(shutil.copytree(tiny_runs[0], tmp_path / "run"))
+    (copy / "report.html").unlink()
+    return copy
+
+
+def test_report_is_built_with_recordings(
+    call: Callable[..., Any], run: Path, tiny_corpus: Path
+) -> None:
+    answer = call("report", run, "--data", tiny_corpus)
+    assert (answer.status, answer.stderr) == (0, "")
+    assert answer.stdout == f"{run / 'report.html'}\n"
+    page = (run / "report.html").read_text()
+    assert "<audio" in page
+    assert "custom-tiny" in page
+
+
+def test_report_is_built_without_recordings_and_says_so(
+    call: Callable[..., Any], run: Path
+) -> None:
+    answer = call("report", run)
+    assert (answer.status, answer.stdout) == (0, f"{run / 'report.html'}\n")
+    assert answer.stderr.startswith("emovox: without recordings: no RAVDESS speech clip found")
+    assert "<audio" not in (run / "report.html").read_text()
+
+
+def test_a_corpus_that_was_named_has_to_be_there(call: Callable[..., Any], run: Path) -> None:
+    answer = call("report", run, "--data", "nowhere")
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "nowhere" in answer.stderr
+    assert not (run / "report.html").exists()

@@ -1,0 +1,68 @@
+"""``emovox reproduce``: the reference experiment, here with recipes made tiny."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emovox.training.recipe import Recipe, load_recipe
+
+TINY = (
+    "frontend.sample_rate_hz=8000",
+    "frontend.n_fft=256",
+    "frontend.hop_samples=128",
+    "frontend.image_height=16",
+    "frontend.image_width=16",
+    "network.conv_channels=[4]",
+    "network.dense_units=[8]",
+    "training.epochs=1",
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the reference's recipes tiny."""
+
+    def load(name: str, changes: tuple[str, ...] = ()) -> Recipe:
+        return load_recipe(name, [*changes, *TINY])
+
+    monkeypatch.setattr("emovox.reproduce.load_recipe", load)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_both_protocols_are_printed_with_what_follows(
+    call: Callable[..., Any], tiny_corpus: Path
+) -> None:
+    answer = call("reproduce", "--data", tiny_corpus, "--splits", "2")
+    assert answer.status == 0
+    text = answer.stdout
+    assert text.index("reference v1, speaker-dependent") < text.index("reference-repeated v1")
+    assert "The reference printed WA 66.67 for vanilla, and 50.00 in its own error" in text
+    assert "The reference printed WA 77.78 for optimized, and 66.67" in text
+    assert "it says nothing about new speakers" in text
+    assert "not a new one" in text
+    assert "emobox" not in text
+    for name in ("vanilla", "optimized"):
+        for protocol in ("reference", "reference-repeated"):
+            assert f"report: runs/{name}-{protocol}/report.html" in text
+            assert Path(f"runs/{name}-{protocol}/report.html").is_file()
+    cell = r"([+-]?\d+\.\d) \(([+-]?\d+\.\d) to ([+-]?\d+\.\d)\)"
+    for label in ("vanilla", "optimized", "difference"):
+        rows = [line for line in text.splitlines() if line.startswith(f"{label} ")]
+        assert len(rows) == 2
+        for row in rows:
+            cells = [[float(n) for n in found] for found in re.findall(cell, row)]
+            assert len(cells) == 3
+            assert all(low <= value <= high for value, low, high in cells)
+    assert "epochs, loss" not in text
+    again = call("reproduce", "--data", tiny_corpus, "--splits", "2")
+    assert (again.status, again.stdout, again.stderr) == (0, text, "")
+
+
+def test_a_corpus_that_was_named_is_not_downloaded(call: Callable[..., Any]) -> None:
+    answer = call("reproduce", "--data", "nowhere")
+    assert (answer.status, answer.stdout) == (1, "")
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("emovox: nowhere (--data) is no folder")
