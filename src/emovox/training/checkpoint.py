@@ -122,9 +122,10 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     state.cnn.load_state_dict(select_prefix(tensors, "weights."))
     state.best_weights = select_prefix(tensors, "best.")
     states: dict[int, dict[str, Tensor]] = {}
+    parameters = list(state.cnn.parameters())
     for name, value in select_prefix(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
-        states.setdefault(int(index), {})[key] = value
+        states.setdefault(int(index), {})[key] = match_layout(value, parameters[int(index)])
     groups: list[dict[str, Any]] = json.loads(about["groups"])
     for group, now in zip(groups, state.optimizer.state_dict()["param_groups"], strict=True):
         group["params"] = now["params"]
@@ -138,3 +139,14 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
 def select_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Return the tensors under a prefix, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def match_layout(value: Tensor, parameter: Tensor) -> Tensor:
+    """Return the values in the parameter's memory layout.
+
+    PyTorch's fused optimisers pair weights and moments by their place in memory, whatever their
+    strides say.
+    """
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
