@@ -423,6 +423,11 @@ def test_cut_off_beside_the_last_epochs_checkpoint(
         ("training.optimizer=rmsprop",),
         ("training.optimizer=adamw", "training.weight_decay=0.01"),
         ("training.optimizer=adam", "training.schedule=cosine"),
+        # From the second block on, channels-last kernels lie otherwise in memory than in the file.
+        ("training.optimizer=adam", "network.conv_channels=[4, 8]"),
+        ("training.optimizer=adamw", "network.conv_channels=[4, 8]"),
+        ("training.optimizer=rmsprop", "network.conv_channels=[4, 8]"),
+        ("training.optimizer=sgd", "training.momentum=0.9", "network.conv_channels=[4, 8]"),
         ("network.dense_units=[]",),
         ("network.conv_channels=[3, 5]", "regularization.dropout=0.5"),
     ],
