@@ -83,10 +83,16 @@ def test_integers_are_scaled_and_channels_averaged(recognizer: Recognizer) -> No
     expect_loudness(recognizer.predict_waveform(stereo, 8_000), 0.5)
 
 
-def test_one_sample_is_enough(recognizer: Recognizer) -> None:
-    prediction = recognizer.predict_waveform([0.75], 8_000)
-    assert prediction.scores["loud"] == pytest.approx(0.75)
-    assert prediction.end_s == 1 / 8_000
+@pytest.mark.parametrize(
+    ("samples", "abstained"), [(1, "no speech"), (799, "no speech"), (800, None)]
+)
+def test_under_a_tenth_of_a_second_nobody_speaks(
+    recognizer: Recognizer, samples: int, abstained: str | None
+) -> None:
+    prediction = recognizer.predict_waveform([0.75] * samples, 8_000)
+    assert prediction.abstained == abstained
+    assert prediction.scores["loud"] == pytest.approx(0.5 if abstained else 0.75)
+    assert prediction.end_s == samples / 8_000
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ from emovox.results import FileFailure, Prediction
 SILENCE_PEAK = 1e-4
 """Below this peak (-80 dBFS) a recording is taken for digital silence, in which nobody speaks."""
 
+MIN_SPEECH_S = 0.1
+"""Nothing shorter can hold a syllable, let alone an emotion."""
+
 
 class Recognizer:
     """Hears which emotion is in a recording, and says how sure it is.
@@ -193,7 +196,8 @@ class Recognizer:
         """
         labels = self.info.labels
         peak = float(np.abs(waveform.samples).max())
-        if peak < SILENCE_PEAK:
+        nobody_speaks = peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S
+        if nobody_speaks:
             probabilities = np.full(len(labels), 1 / len(labels))
         else:
             batch = waveform.samples[np.newaxis]  # (1, samples)
@@ -208,7 +212,7 @@ class Recognizer:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         abstained = None
-        if peak < SILENCE_PEAK:
+        if nobody_speaks:
             abstained = "no speech"
         elif confidence < self.min_confidence:
             abstained = "uncertain"

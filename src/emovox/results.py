@@ -16,8 +16,9 @@ class Prediction:
         emotion: The most probable emotion, or ``None`` where the recogniser abstains.
         confidence: Probability of the most probable emotion, in [0, 1].
         scores: Probability of each emotion, in the model's order; they sum to 1.
-        abstained: Why there is no emotion: ``"no speech"`` (digital silence), ``"uncertain"``
-            (confidence below the threshold that the user set), or ``None``.
+        abstained: Why there is no emotion: ``"no speech"`` (digital silence, or under
+            0.1 s), ``"uncertain"`` (confidence below the threshold that the user set), or
+            ``None``.
     """
 
     file: str | None

@@ -13,12 +13,13 @@ import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format
+from emovox.results import FileFailure, Prediction
 
 if TYPE_CHECKING:
     from emovox.recognizer import Recognizer
-    from emovox.results import FileFailure, Prediction
 
 STDIN = "-"
+Results = Iterable[Prediction | FileFailure]
 
 
 def predict(
@@ -47,11 +48,10 @@ def predict(
 ) -> None:
     """Predict the emotion of recordings, with the score of every class.
 
-    A file that cannot be used is reported on stderr and the others go on; the exit status is
-    then 1.
+    A file that cannot be used is reported on stderr, and as an object with "error" in JSON; the
+    others go on, and the exit status is then 1.
     """
     from emovox.recognizer import Recognizer
-    from emovox.results import FileFailure
 
     recognizer = Recognizer.load(model, min_confidence=min_confidence)
     results = predict_sources(recognizer, sources, jobs)
@@ -63,27 +63,25 @@ def predict(
     }
     n_failures = 0
 
-    def succeeded() -> Iterator["Prediction"]:
+    def watch_failures() -> Iterator[Prediction | FileFailure]:
         nonlocal n_failures
         for result in results:
             raise_lost_interrupt()
             if isinstance(result, FileFailure):
                 n_failures += 1
                 typer.echo(f"emovox: {result.error}", err=True)
-            else:
-                yield result
+            yield result
 
-    writers[output](succeeded(), recognizer.info.labels)
+    writers[output](watch_failures(), recognizer.info.labels)
     if n_failures:
         raise typer.Exit(1)
 
 
 def predict_sources(
     recognizer: "Recognizer", sources: list[str], jobs: int
-) -> Iterator["Prediction | FileFailure"]:
+) -> Iterator[Prediction | FileFailure]:
     """Predict files, the audio files of folders, and standard input, in the order given."""
     from emovox.errors import AudioError
-    from emovox.results import FileFailure
 
     for kind, group in groupby(sources, key=classify_source):
         if kind == "file":
@@ -106,33 +104,39 @@ def classify_source(source: str) -> str:
     return "folder" if os.path.isdir(source) else "file"
 
 
-def write_table(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
-    """Print a line per recording as soon as it is known: file, emotion, confidence, all scores."""
-    head = " ".join(f"{label:>9}" for label in labels)
-    for number, p in enumerate(predictions):
-        if number == 0:
+def write_table(results: Results, labels: tuple[str, ...]) -> None:
+    """Print a line per recording as soon as it is known: emotion, confidence, all scores, file."""
+    has_head = False
+    for p in results:
+        if isinstance(p, FileFailure):
+            continue
+        if not has_head:
+            head = " ".join(f"{label:>9}" for label in labels)
             typer.echo(f"{'emotion':<10} {'confidence':>10}  {head}  file")
+            has_head = True
         scores = " ".join(f"{p.scores[label]:>9.3f}" for label in labels)
         name = p.file or STDIN
         typer.echo(f"{p.emotion or p.abstained:<10} {p.confidence:>10.3f}  {scores}  {name}")
 
 
-def write_json(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
+def write_json(results: Results, labels: tuple[str, ...]) -> None:  # noqa: ARG001
     """Print one JSON array."""
-    typer.echo(json.dumps([p.to_dict() for p in predictions], indent=2))
+    typer.echo(json.dumps([result.to_dict() for result in results], indent=2))
 
 
-def write_jsonl(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:  # noqa: ARG001
+def write_jsonl(results: Results, labels: tuple[str, ...]) -> None:  # noqa: ARG001
     """Print a JSON object per line, as soon as it is known."""
-    for p in predictions:
-        typer.echo(json.dumps(p.to_dict()))
+    for result in results:
+        typer.echo(json.dumps(result.to_dict()))
 
 
-def write_csv(predictions: Iterable["Prediction"], labels: tuple[str, ...]) -> None:
+def write_csv(results: Results, labels: tuple[str, ...]) -> None:
     """Print CSV with a column per emotion."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("file", "start", "end", "emotion", "confidence", "abstained", *labels))
-    for p in predictions:
+    for p in results:
+        if isinstance(p, FileFailure):
+            continue
         row = p.to_dict()
         scores = row.pop("scores")
         writer.writerow([*row.values(), *(scores[label] for label in labels)])

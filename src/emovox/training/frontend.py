@@ -58,14 +58,25 @@ class SpectrogramFrontend(nn.Module):
         half = self.settings.n_fft // 2
         # Centred frames, zeros beyond both ends.
         padded = nn.functional.pad(waveform, (half, half))
-        frames = padded.unfold(1, self.settings.n_fft, self.settings.hop_samples)
-        bands = self.power(frames * self.window)  # (batch, frames, bins)
+        bands = self.power(self.cut_frames(padded) * self.window)  # (batch, frames, bins)
         if self.settings.scale == "mel":
             bands = bands @ self.mel_filters.T  # (batch, frames, mels)
         decibels = self.power_to_db(bands)
         rows = decibels @ self.row_matrix.T  # (batch, frames, height)
         image = self.column_matrix(rows.shape[1]) @ rows  # (batch, width, height)
         return image.transpose(1, 2).unsqueeze(1)  # (batch, 1, height, width)
+
+    def cut_frames(self, padded: Tensor) -> Tensor:
+        """Cut overlapping frames ``(batch, frames, n_fft)``."""
+        n_fft, hop = self.settings.n_fft, self.settings.hop_samples
+        if not self.traceable or n_fft % hop:
+            return padded.unfold(1, n_fft, hop)
+        # In a graph, unfold gathers sample by sample; copying whole hops is several times faster.
+        n_hops = padded.shape[1] // hop
+        hops = padded[:, : n_hops * hop].reshape(len(padded), n_hops, hop)
+        n_parts = n_fft // hop
+        n_frames = n_hops - n_parts + 1
+        return torch.cat([hops[:, i : i + n_frames] for i in range(n_parts)], dim=2)
 
     def power_to_db(self, power: Tensor) -> Tensor:
         """Convert power to dB re 1.0, no deeper than ``top_db`` below each clip's loudest bin."""
