@@ -130,10 +130,10 @@ def run_experiment(
     open_run(folder, recipe, protocol, resume=resume)
     for fold in protocol.folds:
         watcher.start_fold(fold, len(protocol.folds))
-        run_fold(recipe, fold, find_fold_folder(folder, fold, protocol), images, watcher)
+        run_fold(recipe, fold, find_fold_folder(folder, fold, len(protocol.folds)), images, watcher)
         if not keep_models:
             for name in ("weights.safetensors", "model.onnx"):
-                (find_fold_folder(folder, fold, protocol) / name).unlink(missing_ok=True)
+                (find_fold_folder(folder, fold, len(protocol.folds)) / name).unlink(missing_ok=True)
     return finish_run(recipe, protocol, folder, keep_models=keep_models)
 
 
@@ -165,9 +165,9 @@ def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) 
     write_text(recipe_path, recipe.to_toml())
 
 
-def find_fold_folder(folder: Path, fold: Fold, protocol: Protocol) -> Path:
+def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:
     """Return where a fold's files lie: a folder each, or the run's own if there is only one."""
-    return folder / f"fold-{fold.name}" if len(protocol.folds) > 1 else folder
+    return folder / f"fold-{fold.name}" if n_folds > 1 else folder
 
 
 def run_fold(
@@ -262,7 +262,7 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
     """Collect the folds: history, predictions, scores, and the report."""
     if not any(fold.test for fold in protocol.folds):
         return Run(folder, recipe, None, None)
-    folders = [find_fold_folder(folder, fold, protocol) for fold in protocol.folds]
+    folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
     parts = [read_predictions(f / "predictions.csv") for f in folders]
     predictions = concatenate_predictions(parts)
     evaluation = evaluate_predictions(protocol, predictions)

@@ -56,10 +56,18 @@ def open_finished_run(folder: Path) -> FinishedRun:
     Raises:
         RunError: It is no run folder, or its run is not finished.
     """
+    return FinishedRun(folder, open_recipe(folder), read_scores(folder / "metrics.json"))
+
+
+def open_recipe(folder: Path) -> Recipe:
+    """Read the recipe of a run folder.
+
+    Raises:
+        RunError: It is no run folder.
+    """
     if not (folder / "recipe.toml").is_file():
         raise RunError(f"{folder} is no run folder (no recipe.toml in it); expected runs/NAME")
-    recipe = load_recipe(folder / "recipe.toml")
-    return FinishedRun(folder, recipe, read_scores(folder / "metrics.json"))
+    return load_recipe(folder / "recipe.toml")
 
 
 def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
@@ -102,7 +110,7 @@ def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None
     for fold in protocol.folds:
         watcher.start_fold(fold, len(protocol.folds))
         watcher.start_clips("test clips", len(fold.test))
-        fold_folder = find_fold_folder(folder, fold, protocol)
+        fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
         predictions = predict_fold(fold_folder / "model.onnx", fold, watcher.end_clip)
         write_predictions(fold_folder / "predictions.csv", predictions)
     finished = finish_run(run.recipe, protocol, folder, keep_models=True)
@@ -180,33 +188,33 @@ def export_run(
         RunError: No such fold, or its weights are gone.
         ExportError: The exported model's answers differ from PyTorch's.
     """
-    run = open_finished_run(folder)
-    protocol = load_run_protocol(run, data)
-    names = [f.name for f in protocol.folds]
+    recipe = open_recipe(folder)
+    folds = read_folds(folder / "split.csv", load_clips(data))
+    names = [f.name for f in folds]
     if fold is not None and fold not in names:
         raise RunError(f"{folder} has no fold {fold!r}; known: {', '.join(names)}")
-    chosen = protocol.folds[names.index(fold) if fold else 0]
-    source = find_fold_folder(folder, chosen, protocol)
+    chosen = folds[names.index(fold) if fold else 0]
+    source = find_fold_folder(folder, chosen, len(folds))
     target = out or source
-    model = load_network(source, run.recipe)
-    clips = chosen.test[:N_PARITY_CLIPS]
+    model = load_network(source, recipe)
+    clips = (chosen.test or chosen.train)[:N_PARITY_CLIPS]
     if output == "keras":
         from emovox.export.keras import export_keras
 
         mean_db, std_db = model.mean_db.item(), model.std_db.item()
-        images = ImageCache().load(clips, run.recipe.frontend).standardize(mean_db, std_db)
+        images = ImageCache().load(clips, recipe.frontend).standardize(mean_db, std_db)
         return list(
             export_keras(
                 model.cnn,
-                run.recipe,
+                recipe,
                 EMOTIONS,
                 target,
-                name=run.recipe.name,
+                name=recipe.name,
                 images=images.images,
             )
         )
     info = open_model(source / "model.onnx").info
-    rate_hz = run.recipe.frontend.sample_rate_hz
+    rate_hz = recipe.frontend.sample_rate_hz
     waveforms = [load_audio(c.path, rate_hz).samples for c in clips]
-    export_onnx(model, run.recipe, info, target / "model.onnx", waveforms)
+    export_onnx(model, recipe, info, target / "model.onnx", waveforms)
     return [target / "model.onnx"]

@@ -49,7 +49,9 @@ def read_rows(output: str, text: str) -> list[dict[str, Any]]:
             for e, c, _, loud, f in cells
         ]
     return [
-        {
+        row
+        if "error" in row
+        else {
             "file": row["file"],
             "emotion": row["emotion"],
             "confidence": float(row["confidence"]),
