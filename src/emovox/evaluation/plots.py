@@ -182,7 +182,7 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
             edgecolor=_PAPER,
             linewidth=0.8,
         )
-        below.set_ylabel("tests")
+        below.set_ylabel("count")
         below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         below.set_xlabel("confidence")
         below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -140,6 +140,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         )
     recipe = load_recipe(run_folder / "recipe.toml")
     speakers = breakdown.score_speakers(predictions)
+    pairs = breakdown.find_confused_pairs(predictions)
     is_ravdess = recipe.data.corpus == "ravdess"
     baseline = report_notes.score_most_frequent(metrics)
     summary = scores.summary
@@ -153,12 +154,12 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         n_tests=len(predictions),
         n_clips=int(np.unique(predictions.clips).size),
         n_speakers=len(speakers),
-        findings=report_notes.describe_findings(metrics),
-        limits=report_notes.describe_limits(scores, metrics, predictions, recipe.data.corpus),
+        findings=report_notes.describe_findings(scores, metrics, pairs),
+        limits=report_notes.describe_limits(scores, predictions, recipe.data.corpus),
         metrics=metrics,
         labels=predictions.labels,
         figures=_draw_figures(run_folder, scores, metrics, speakers),
-        pairs=breakdown.find_confused_pairs(predictions),
+        pairs=pairs,
         speakers=speakers,
         gap=breakdown.compare_genders(speakers),
         mistakes=_collect_mistakes(predictions, clips),

@@ -1,7 +1,10 @@
 """What a run's scores show and what they do not, in plain words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from emovox.evaluation.breakdown import ConfusedPair
 from emovox.evaluation.metrics import Metrics, score_confusions
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.run_files import RunScores
@@ -22,19 +25,34 @@ def count_words(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def describe_findings(metrics: Metrics) -> list[str]:
+def describe_findings(
+    scores: RunScores, metrics: Metrics, pairs: Sequence[ConfusedPair]
+) -> list[str]:
     """Say what the test predictions show.
 
     Args:
+        scores: The run's own account.
         metrics: Scores of all test predictions.
+        pairs: The confused pairs, the most frequent first.
 
     Returns:
         A few sentences.
 
     Example:
-        >>> describe_findings(metrics)[0]  # doctest: +SKIP
+        >>> describe_findings(scores, metrics, pairs)[1]  # doctest: +SKIP
         'Most often found: angry (22 of 24, 91.7%); least often: sad (6 of 18, 33.3%).'
     """
+    baseline = score_most_frequent(metrics)[1]
+    uar = scores.summary.uar
+    if uar.low is None or uar.low > baseline:
+        notes = [
+            f"UA is {uar.mean / baseline:.1f} times that of one answer for all ({baseline:.1%})."
+        ]
+    else:
+        notes = [
+            f"It is not shown to do better than one answer for all: UA {baseline:.1%} lies within "
+            "the interval or above it."
+        ]
     present = [entry for entry in metrics.per_class if entry.support]
     ranked = sorted(present, key=lambda entry: -entry.recall)
     parts = [
@@ -42,7 +60,13 @@ def describe_findings(metrics: Metrics) -> list[str]:
         f"{entry.recall:.1%})"
         for entry in (ranked[0], ranked[-1])
     ]
-    notes = [f"Most often found: {parts[0]}; least often: {parts[1]}."]
+    notes.append(f"Most often found: {parts[0]}; least often: {parts[1]}.")
+    if pairs and pairs[0].overall.count > 1:
+        share = pairs[0].overall
+        notes.append(
+            f"Most frequent confusion: {pairs[0].true} taken for {pairs[0].predicted}, "
+            f"{share.count} of {share.total}."
+        )
     if metrics.absent_classes:
         notes.append(
             f"No test clip of: {', '.join(metrics.absent_classes)}. "
@@ -62,14 +86,11 @@ def describe_findings(metrics: Metrics) -> list[str]:
     return notes
 
 
-def describe_limits(
-    scores: RunScores, metrics: Metrics, predictions: Predictions, corpus: str
-) -> list[str]:
+def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) -> list[str]:
     """Say what must not be read out of the scores.
 
     Args:
         scores: The run's own account.
-        metrics: Scores of all test predictions.
         predictions: What the model said.
         corpus: Name of the corpus, as in the recipe.
 
@@ -77,7 +98,7 @@ def describe_limits(
         A few sentences, the most important first.
 
     Example:
-        >>> describe_limits(scores, metrics, predictions, "ravdess")[0][:18]  # doctest: +SKIP
+        >>> describe_limits(scores, predictions, "ravdess")[0][:18]  # doctest: +SKIP
         'Speaker-dependent:'
     """
     n_clips = np.unique(predictions.clips).size
@@ -117,8 +138,6 @@ def describe_limits(
             "One seed: training again with another would move the scores by an amount that this "
             "run does not measure."
         )
-    if metrics.absent_classes:
-        notes.append("Some emotions have no test clip: see the findings.")
     if corpus == "ravdess":
         notes.append(_RAVDESS_NOTE)
     return notes
