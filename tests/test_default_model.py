@@ -1,0 +1,84 @@
+"""The model that comes with the package."""
+
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from emovox.labels import EMOTIONS
+from emovox.model_file import FORMAT_VERSION, find_default_model
+from emovox.recognizer import Recognizer
+from emovox.training.recipe import build_recipe
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer.load()
+
+
+def test_it_says_what_it_is(recognizer: Recognizer) -> None:
+    info = recognizer.info
+    assert info.labels == EMOTIONS
+    assert info.format_version == FORMAT_VERSION
+    assert info.training_corpora == ("ravdess",)
+    # All 60 clips of the reference's four actors.
+    assert info.training_clips == 240
+    assert "CC BY-NC-SA 4.0" in info.licence
+    assert "non-commercial" in info.licence
+
+
+def test_its_recipe_is_in_it_and_is_its_own(recognizer: Recognizer) -> None:
+    recipe = build_recipe(tomllib.loads(recognizer.info.recipe))
+    assert recipe.name == recognizer.info.name
+    assert recipe.frontend.sample_rate_hz == recognizer.info.sample_rate_hz
+
+
+def test_its_scores_carry_their_protocol_and_interval(recognizer: Recognizer) -> None:
+    scores = recognizer.info.scores
+    assert {"WA", "UA", "F1"} <= {score.name for score in scores}
+    for score in scores:
+        assert 0 <= score.low <= score.value <= score.high <= 1
+        assert score.low < score.high
+        assert " v" in score.protocol
+        assert score.n_clips >= 36
+        assert score.n_speakers >= 4
+        assert score.n_seeds >= 1
+        expected = "speaker-independent" if score.speaker_independent else "speaker-dependent"
+        assert expected in str(score)
+        if score.protocol.startswith(("reference", "random-10")):
+            assert not score.speaker_independent
+
+
+def test_it_is_small_enough_for_a_package() -> None:
+    assert 1e6 < find_default_model().stat().st_size < 12e6
+
+
+def test_its_card_says_what_it_is_for_and_what_not() -> None:
+    card = (resources.files("emovox") / "assets" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "{{" not in card
+    for words in ("RAVDESS", "CC BY-NC-SA", "speaker-independent", "Not for"):
+        assert words in card
+
+
+def test_it_answers_without_speech_and_never_with_nan(recognizer: Recognizer) -> None:
+    rate_hz = recognizer.info.sample_rate_hz
+    assert recognizer.predict_waveform([0.0] * rate_hz, rate_hz).abstained == "no speech"
+    for n_samples in (1, 100, 5_000):
+        scores = recognizer.predict_waveform([0.5] * n_samples, rate_hz).scores
+        assert sum(scores.values()) == pytest.approx(1, abs=1e-9)
+        assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+
+
+@pytest.mark.corpus
+def test_it_knows_the_voice_it_was_trained_on(recognizer: Recognizer, ravdess: Path) -> None:
+    from emovox.corpora.locate import find_ravdess
+    from emovox.corpora.ravdess import read_ravdess
+
+    clips = [c for c in read_ravdess(find_ravdess(ravdess)) if c.speaker == "1"]
+    assert len(clips) == 60
+    predictions = [recognizer.predict(clip.path) for clip in clips]
+    right = sum(p.emotion == c.emotion for p, c in zip(predictions, clips, strict=True))
+    # Training clips: far above chance (13%), or the file is not the model it says it is.
+    assert right >= 48
