@@ -51,6 +51,12 @@ def test_its_scores_carry_their_protocol_and_interval(recognizer: Recognizer) ->
             assert not score.speaker_independent
 
 
+def test_it_is_calibrated_and_scored_on_new_voices(recognizer: Recognizer) -> None:
+    assert recognizer.info.temperature > 1
+    new = [s for s in recognizer.info.scores if s.protocol == "new-voices v1"]
+    assert [score.n_speakers for score in new] == [20, 20, 20]
+
+
 def test_it_is_small_enough_for_a_package() -> None:
     assert 1e6 < find_default_model().stat().st_size < 12e6
 

@@ -92,7 +92,7 @@ def test_both_models_under_each_protocol_and_once_only(
         assert text.startswith(result.comparison.verdict)
     assert "too wide to tell the models apart" in explained[0]
     assert "still those that the models trained on" in explained[1]
-    assert "On speakers they have never heard" in explained[2]
+    assert "On voices they have never heard" in explained[2]
 
     again, counter = reproduce_tiny(tiny_recipe, tiny_corpus, tmp_path, monkeypatch)
     assert counter.epochs == {}

@@ -78,7 +78,7 @@ def main() -> None:
 def run() -> None:
     """Run the command line; an interrupt is raised, any other failure said."""
     try:
-        app()
+        app(prog_name="emovox")
     except SystemExit as ending:
         if ending.code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt from None

@@ -123,19 +123,28 @@ class WaveformClassifier(nn.Module):
         cnn: Standardised image to logits.
         mean_db: Mean of the training clips' images.
         std_db: Their standard deviation.
+        temperature: Divides the logits, over 1 for a network that is too sure of itself (Guo et al.
+            2017, *On Calibration of Modern Neural Networks*); 1 leaves them as trained.
     """
 
     mean_db: Tensor
     std_db: Tensor
+    temperature: Tensor
 
     def __init__(
-        self, frontend: SpectrogramFrontend, cnn: SpectrogramCnn, mean_db: float, std_db: float
+        self,
+        frontend: SpectrogramFrontend,
+        cnn: SpectrogramCnn,
+        mean_db: float,
+        std_db: float,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.frontend = frontend
         self.cnn = cnn
         self.register_buffer("mean_db", torch.tensor(mean_db, dtype=torch.float32))
         self.register_buffer("std_db", torch.tensor(std_db, dtype=torch.float32))
+        self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute probabilities.
@@ -147,4 +156,4 @@ class WaveformClassifier(nn.Module):
             float32 ``(batch, classes)``; each row sums to 1.
         """
         image = (self.frontend(waveform) - self.mean_db) / self.std_db
-        return torch.softmax(self.cnn(image), dim=1)
+        return torch.softmax(self.cnn(image) / self.temperature, dim=1)
