@@ -21,7 +21,7 @@ from emovox.audio import load_audio
 from emovox.corpora.protocols import Protocol, make_protocol, read_split
 from emovox.errors import RunError
 from emovox.evaluation.predictions import read_predictions
-from emovox.experiment import Run, Watcher, load_clips, load_network, load_protocol, run_experiment
+from emovox.experiment import Run, Watcher, load_clips, load_protocol, run_experiment
 from emovox.labels import EMOTIONS
 from emovox.model_file import hash_clip_names, open_model
 from emovox.recognizer import Recognizer
@@ -29,6 +29,7 @@ from emovox.training import features
 from emovox.training.checkpoint import Epoch
 from emovox.training.features import ImageCache
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.weights import load_network
 
 FOLD_FILES = {"history.csv", "predictions.csv", "weights.safetensors", "model.onnx"}
 RUN_FILES = {

@@ -11,7 +11,7 @@ import torch
 from emovox.corpora.protocols import make_protocol, read_split
 from emovox.errors import ModelFileError, ProtocolError, RunError
 from emovox.evaluation.predictions import read_predictions
-from emovox.experiment import load_clips, load_network, run_experiment
+from emovox.experiment import load_clips, run_experiment
 from emovox.model_file import open_model
 from emovox.recognizer import Recognizer
 from emovox.runs import (
@@ -24,6 +24,7 @@ from emovox.runs import (
 )
 from emovox.training.features import ImageCache
 from emovox.training.recipe import Recipe
+from emovox.training.weights import load_network
 
 
 @pytest.fixture(autouse=True, scope="module")

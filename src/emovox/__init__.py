@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         Run,
         Watcher,
         load_clips,
-        load_network,
         load_protocol,
         run_experiment,
     )
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from emovox.runs import compare_runs, evaluate_run, export_run
     from emovox.training.features import ImageCache
     from emovox.training.recipe import Recipe, load_recipe
+    from emovox.training.weights import load_network
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,6 @@ _ROOMS = {
         "Run",
         "Watcher",
         "load_clips",
-        "load_network",
         "load_protocol",
         "run_experiment",
     ),
@@ -73,6 +72,7 @@ _ROOMS = {
     "emovox.runs": ("compare_runs", "evaluate_run", "export_run"),
     "emovox.training.features": ("ImageCache",),
     "emovox.training.recipe": ("Recipe", "load_recipe"),
+    "emovox.training.weights": ("load_network",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

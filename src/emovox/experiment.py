@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from emovox.audio import load_audio
 from emovox.corpora.clips import Clip
@@ -41,15 +39,16 @@ from emovox.evaluation.predictions import (
 )
 from emovox.evaluation.run_files import read_history
 from emovox.export.onnx import export_onnx, write_scores
-from emovox.files import replace_file, write_text
+from emovox.files import write_text
 from emovox.labels import EMOTIONS
 from emovox.model_file import ModelInfo, hash_clip_names
 from emovox.training.checkpoint import Epoch
 from emovox.training.features import ImageCache
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.networks import SpectrogramCnn, WaveformClassifier
+from emovox.training.networks import WaveformClassifier
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.trainer import TrainedNetwork, train_network
+from emovox.training.weights import save_weights
 
 MODEL_LICENCE = (
     "Weights trained on RAVDESS (CC BY-NC-SA 4.0): for non-commercial use, with attribution to "
@@ -200,42 +199,6 @@ def run_fold(
         predictions = predict_fold(folder / "model.onnx", fold, watcher.end_clip)
         write_predictions(folder / "predictions.csv", predictions)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-
-
-def save_weights(path: Path, trained: TrainedNetwork) -> None:
-    """Write the weights, with the mean, standard deviation and temperature that belong to them."""
-    tensors = {f"cnn.{k}": v.contiguous() for k, v in trained.cnn.state_dict().items()}
-    tensors["mean_db"] = torch.tensor(trained.mean_db)
-    tensors["std_db"] = torch.tensor(trained.std_db)
-    tensors["temperature"] = torch.tensor(1.0)
-    with replace_file(path) as part:
-        save_file(tensors, part, metadata={"best_epoch": str(trained.best_epoch)})
-
-
-def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
-    """Rebuild a fold's network from ``weights.safetensors``.
-
-    Args:
-        folder: The fold's folder.
-        recipe: The run's recipe.
-
-    Returns:
-        The network in evaluation mode.
-
-    Raises:
-        RunError: The weights are missing or do not fit the recipe.
-    """
-    path = folder / "weights.safetensors"
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        cnn = SpectrogramCnn(recipe, len(EMOTIONS), torch.Generator())
-        model = WaveformClassifier(SpectrogramFrontend(recipe.frontend), cnn, 0.0, 1.0)
-        model.load_state_dict(tensors)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
-    return model.eval()
 
 
 def export_fold(recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path) -> None:

@@ -19,13 +19,13 @@ from emovox.experiment import (
     find_fold_folder,
     finish_run,
     load_clips,
-    load_network,
 )
 from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
 from emovox.model_file import open_model
 from emovox.training.features import ImageCache
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.weights import load_network
 
 
 @dataclass(frozen=True, slots=True)
