@@ -47,16 +47,10 @@ def reproduce(
 
 def print_result(result: "ProtocolResult") -> None:
     """Print a protocol's table, the published numbers beside ours for the reference split."""
-    from emovox.evaluation.summary import count
     from emovox.reproduce import PUBLISHED, RECIPES
 
     evaluations = [run.evaluation for run in result.runs if run.evaluation is not None]
-    summary = evaluations[0].summary
-    typer.echo(
-        f"\n{result.label}: {count(summary.n_folds, 'fold')}, 1 seed, "
-        f"{count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}; "
-        f"percent, 95% intervals over {summary.resample_by}"
-    )
+    typer.echo(f"\n{evaluations[0].describe_basis()}")
     typer.echo("            WA                    UA                    F1")
     for name, evaluation in zip(RECIPES, evaluations, strict=True):
         cells = [

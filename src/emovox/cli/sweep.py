@@ -91,7 +91,7 @@ def sweep(
         ]
         typer.echo(json.dumps(content, indent=2))
         return
-    typer.echo(first.describe()[0].split(", ", 1)[1].strip() + f"; differences from {first_name}")
+    typer.echo(f"{first.describe_basis()}; differences, paired, from {first_name}")
     typer.echo(f"{'':<24} {'WA (95% interval)':<24} {'UA':>5}  {'F1':>5}  difference in WA")
     for name, evaluation, against in table:
         wa, ua, f1 = evaluation.summary.scores

@@ -16,7 +16,7 @@ from emovox.errors import ModelFileError
 from emovox.evaluation.metrics import Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.run_files import FoldHistory
-from emovox.evaluation.summary import Summary, choose_resampling, describe_score, summarize
+from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
 from emovox.files import write_text
 from emovox.labels import EMOTIONS
 from emovox.model_file import ProtocolScore
@@ -56,6 +56,16 @@ class Evaluation:
             )
             for name in ("WA", "UA", "F1")
         ]
+
+    def describe_basis(self) -> str:
+        """Return what a table of scores rests on, as the line above it."""
+        summary, protocol = self.summary, self.protocol
+        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
+        return (
+            f"{protocol.name} v{protocol.version}, {kind}: {count(summary.n_folds, 'fold')}, "
+            f"1 seed, {count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}; percent, "
+            f"95% intervals over {summary.resample_by}"
+        )
 
     def to_scores(self) -> tuple[ProtocolScore, ...]:
         """Return the scores as a model file carries them."""
