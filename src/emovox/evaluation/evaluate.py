@@ -61,10 +61,11 @@ class Evaluation:
         """Return what a table of scores rests on, as the line above it."""
         summary, protocol = self.summary, self.protocol
         kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
+        folds = count(summary.n_folds, "fold")
+        clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
         return (
-            f"{protocol.name} v{protocol.version}, {kind}: {count(summary.n_folds, 'fold')}, "
-            f"1 seed, {count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}; percent, "
-            f"95% intervals over {summary.resample_by}"
+            f"{protocol.name} v{protocol.version}, {kind}: {folds}, 1 seed, {clips} of {speakers}; "
+            f"percent, 95% intervals over {summary.resample_by}"
         )
 
     def to_scores(self) -> tuple[ProtocolScore, ...]:
