@@ -1,5 +1,6 @@
 """``emovox reproduce``: the reference experiment, whole and honest."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,7 @@ def reproduce(
     from emovox.reproduce import PROTOCOLS, SPEAKER_INDEPENDENT, explain_result, reproduce_reference
 
     data = ensure_ravdess(data)
+    start = time.monotonic()
     set_threads(threads)
     protocols = (*PROTOCOLS, SPEAKER_INDEPENDENT) if everything else PROTOCOLS
     results = reproduce_reference(
@@ -43,6 +45,8 @@ def reproduce(
         typer.echo(explain_result(result))
         for run in result.runs:
             typer.echo(f"report: {run.folder / 'report.html'}")
+        minutes = (time.monotonic() - start) / 60
+        typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
 
 
 def print_result(result: "ProtocolResult") -> None:
