@@ -147,7 +147,11 @@ def ensure_ravdess(data: Path | None) -> Path:
         # A place that was named has to be right: no download takes its place.
         if data is not None or os.environ.get("EMOVOX_DATA"):
             raise
-        typer.echo(f"emovox: {error.args[0].partition(':')[0]}; downloading it", err=True)
+        typer.echo(
+            f"emovox: {error.args[0].partition(':')[0]}; downloading it. Where you have "
+            "a copy, stop this and name its folder with --data or EMOVOX_DATA",
+            err=True,
+        )
     return _fetch_ravdess(None, None).folder
 
 
