@@ -8,14 +8,15 @@ A fold is finished when its predictions are written; an interrupted run goes on 
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from emovox.audio import load_audio
-from emovox.corpora.clips import Clip
-from emovox.corpora.locate import find_ravdess
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.combine import add_training_clips, join_listings
 from emovox.corpora.protocols import (
     Fold,
     Protocol,
@@ -23,7 +24,7 @@ from emovox.corpora.protocols import (
     make_protocol,
     read_split,
 )
-from emovox.corpora.ravdess import read_ravdess
+from emovox.corpora.registry import describe_licence, read_corpus
 from emovox.errors import RunError
 from emovox.evaluation.evaluate import (
     Evaluation,
@@ -205,17 +206,18 @@ def export_fold(recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path)
     """Write a fold's model file, checked against PyTorch on real clips."""
     frontend = SpectrogramFrontend(recipe.frontend)
     model = WaveformClassifier(frontend, trained.cnn, trained.mean_db, trained.std_db).eval()
+    corpora = sorted({c.corpus for c in fold.train})
     info = ModelInfo(
         name=recipe.name,
         labels=EMOTIONS,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
         temperature=1.0,
-        training_corpora=tuple(sorted({c.corpus for c in fold.train})),
+        training_corpora=tuple(corpora),
         training_clips=len(fold.train),
         training_clips_sha256=hash_clip_names([c.name for c in fold.train]),
         scores=(),
         recipe=recipe.to_toml(),
-        licence=MODEL_LICENCE,
+        licence=MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora),
     )
     clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
     rate_hz = recipe.frontend.sample_rate_hz
@@ -257,13 +259,22 @@ def set_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or os.cpu_count() or 1)
 
 
-def load_clips(data: Path | None = None) -> list[Clip]:
-    """Read the corpus that recipes train on.
+def load_clips(data: Path | None = None, corpora: Sequence[str] = ("ravdess",)) -> list[Clip]:
+    """Read all clips of some corpora, each recording once.
+
+    Args:
+        data: Where the corpora lie; ``None``: the usual places.
+        corpora: Their names, or paths of lists and folders.
 
     Raises:
-        CorpusError: It is not here.
+        CorpusError: One is not here.
     """
-    return read_ravdess(find_ravdess(data))
+    return [clip for listing in load_listings(data, corpora) for clip in listing.clips]
+
+
+def load_listings(data: Path | None, corpora: Sequence[str]) -> list[CorpusListing]:
+    """List the clips of each corpus, without those that an earlier one lists too."""
+    return join_listings([read_corpus(name, data) for name in corpora])
 
 
 def load_protocol(
@@ -277,7 +288,9 @@ def load_protocol(
     """Make the folds that a recipe asks for.
 
     Args:
-        recipe: Names the protocol and, where not all take part, the actors.
+        recipe: Names the corpora, the protocol and, where not all take part, the actors. The
+            protocol splits the first corpus; clips of the others train, but those of a fold's
+            validation and test speakers.
         data: Where the corpus lies; ``None``: the usual places.
         n_splits: Keep only the first folds.
         split: A custom split instead of the recipe's protocol.
@@ -291,7 +304,22 @@ def load_protocol(
         ProtocolError: The protocol cannot be made of it.
     """
     actors = {str(actor) for actor in recipe.data.actors}
-    clips = [clip for clip in load_clips(data) if not actors or clip.speaker in actors]
+    listings = load_listings(data, recipe.data.corpora)
+    own, *others = (
+        [c for c in listing.clips if c.speaker in actors or not (actors and is_ravdess(c))]
+        for listing in listings
+    )
+    more = [clip for clips in others for clip in clips]
     if split is not None:
-        return read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
-    return make_protocol(recipe.data.protocol, clips, n_splits=n_splits)
+        clips = [*own, *more]
+        protocol = read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
+    else:
+        protocol = make_protocol(recipe.data.protocol, own, n_splits=n_splits)
+        protocol = add_training_clips(protocol, more)
+    notes = [note for listing in listings for note in listing.describe_unused()]
+    return replace(protocol, notes=tuple(notes))
+
+
+def is_ravdess(clip: Clip) -> bool:
+    """Return whether an actor of RAVDESS speaks or sings in a clip."""
+    return clip.speaker.isdecimal()

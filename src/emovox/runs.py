@@ -83,7 +83,7 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
         version=entry.version,
         description=entry.description,
         speaker_independent=entry.speaker_independent,
-        folds=read_folds(run.folder / "split.csv", load_clips(data)),
+        folds=read_folds(run.folder / "split.csv", load_clips(data, run.recipe.data.corpora)),
     )
     check_folds(protocol)
     return protocol
@@ -189,7 +189,7 @@ def export_run(
         ExportError: The exported model's answers differ from PyTorch's.
     """
     recipe = open_recipe(folder)
-    folds = read_folds(folder / "split.csv", load_clips(data))
+    folds = read_folds(folder / "split.csv", load_clips(data, recipe.data.corpora))
     names = [f.name for f in folds]
     if fold is not None and fold not in names:
         raise RunError(f"{folder} has no fold {fold!r}; known: {', '.join(names)}")

@@ -48,6 +48,15 @@ SetOption = Annotated[
         help="Change one setting of the recipe, e.g. training.optimizer=adam. May be repeated.",
     ),
 ]
+CorpusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corpus",
+        metavar="NAME|PATH",
+        help="What to train on: a known corpus, a list or a folder. May be repeated: the protocol "
+        "splits the first, the others only train. Default: the recipe's.",
+    ),
+]
 SplitsOption = Annotated[
     int | None,
     typer.Option("--splits", min=1, metavar="N", help="Only the first N folds: a quick look."),

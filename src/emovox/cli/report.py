@@ -12,10 +12,10 @@ def report(run: RunArgument, data: DataOption = None) -> None:
     from emovox.experiment import load_clips
     from emovox.runs import open_finished_run
 
-    open_finished_run(run)
+    corpora = open_finished_run(run).recipe.data.corpora
     clips = None
     try:
-        clips = {clip.name: clip for clip in load_clips(data)}
+        clips = {clip.name: clip for clip in load_clips(data, corpora)}
     except CorpusError as error:
         if data is not None:
             raise

@@ -1,11 +1,12 @@
 """``emovox train``: a recipe under a protocol, to a run folder."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, SetOption, SplitsOption, ThreadsOption
+from emovox.cli.options import CorpusOption, DataOption, SetOption, SplitsOption, ThreadsOption
 
 
 def train(
@@ -18,6 +19,7 @@ def train(
         ),
     ] = None,
     changes: SetOption = None,
+    corpora: CorpusOption = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +57,8 @@ def train(
     from emovox.training.recipe import load_recipe
 
     changes = [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
+    if corpora:
+        changes.append(f"data.corpora={json.dumps(corpora)}")
     if recipe is None and resume and out is not None:
         recipe = str(out / "recipe.toml")
     chosen = load_recipe(recipe or "vanilla", changes)
@@ -62,6 +66,8 @@ def train(
     folds = load_protocol(
         chosen, data, n_splits=splits, split=split, allow_speaker_overlap=allow_speaker_overlap
     )
+    for note in folds.notes:
+        typer.echo(f"emovox: {note}", err=True)
     folder = out or Path("runs") / f"{chosen.name}-{folds.name}"
     with ProgressBars(chosen.name) as watcher:
         run = run_experiment(chosen, folds, folder, resume=resume, watcher=watcher)

@@ -36,15 +36,9 @@ def find_ravdess(data: Path | None = None) -> Path:
         >>> find_ravdess(Path("corpora"))  # doctest: +SKIP
         PosixPath('corpora/ravdess/speech')
     """
-    if data is not None:
-        _require_folder(data, "--data")
-        places = {"--data": data.expanduser()}
-    else:
-        places = {"the cache": find_cache() / "ravdess"}
-        named = os.environ.get("EMOVOX_DATA")
-        if named:
-            _require_folder(Path(named), "EMOVOX_DATA")
-            places = {"EMOVOX_DATA": Path(named).expanduser(), **places}
+    places = list_places(data)
+    if "the cache" in places:
+        places["the cache"] /= "ravdess"
     for place in places.values():
         for folder in (place / "ravdess" / "speech", place / "ravdess", place):
             if folder.is_dir() and holds_ravdess(folder):
@@ -55,6 +49,28 @@ def find_ravdess(data: Path | None = None) -> Path:
         "03-01-06-02-01-02-12.wav; run 'emovox data fetch ravdess', or name the folder with --data "
         "or EMOVOX_DATA"
     )
+
+
+def list_places(data: Path | None = None) -> dict[str, Path]:
+    """Return the folders in which to look for corpora, by what named them.
+
+    Args:
+        data: The folder that the user named with ``--data``, to look nowhere else.
+
+    Returns:
+        One or two folders; the cache need not exist.
+
+    Raises:
+        CorpusError: A named folder does not exist.
+    """
+    if data is not None:
+        _require_folder(data, "--data")
+        return {"--data": data.expanduser()}
+    named = os.environ.get("EMOVOX_DATA")
+    if not named:
+        return {"the cache": find_cache()}
+    _require_folder(Path(named), "EMOVOX_DATA")
+    return {"EMOVOX_DATA": Path(named).expanduser(), "the cache": find_cache()}
 
 
 def _require_folder(folder: Path, source: str) -> None:

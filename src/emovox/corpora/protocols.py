@@ -63,6 +63,7 @@ class Protocol:
         description: One sentence for people.
         speaker_independent: No test speaker is trained or validated on, in any fold.
         folds: The folds in order.
+        notes: What of the corpora is not used and why, for people.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Protocol:
     description: str
     speaker_independent: bool
     folds: tuple[Fold, ...]
+    notes: tuple[str, ...] = ()
 
 
 PROTOCOLS: dict[str, str] = {

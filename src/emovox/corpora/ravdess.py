@@ -1,19 +1,22 @@
-"""RAVDESS speech: what its file names say, and which clips a folder holds."""
+"""RAVDESS speech and song: what their file names say, and which clips a folder holds."""
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 
-from emovox.corpora.clips import Clip
+from emovox.corpora.audio_files import rank_copy, walk_audio
+from emovox.corpora.clips import Clip, CorpusListing
 from emovox.errors import CorpusError
 from emovox.labels import RAVDESS_EMOTIONS
 
 RAVDESS_CLIPS = 1440
 """Clips in the whole speech part: 60 of each of 24 actors."""
+
+RAVDESS_SONGS = 1012
+"""Songs in the whole song part; actor 18 sang none."""
 
 RAVDESS_ACTORS = 24
 
@@ -23,9 +26,6 @@ RAVDESS_CITATION = (
     "Livingstone SR, Russo FA (2018), The Ryerson Audio-Visual Database of Emotional Speech "
     "and Song (RAVDESS), PLoS ONE 13(5): e0196391"
 )
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".m4a", ".mp3")
-"""Endings that the reader takes; where copies differ only in this, the first one counts."""
 
 _MODALITIES = {"01": "audio-video", "02": "video", "03": "audio"}
 _CHANNELS = {"01": "speech", "02": "song"}
@@ -67,12 +67,16 @@ class RavdessName:
     @property
     def is_speech_audio(self) -> bool:
         """Whether this is one of the 1,440 audio-only speech clips."""
-        return self.modality == "audio" and self.channel == "speech"
+        return self.is_audio_of("speech")
+
+    def is_audio_of(self, channel: str) -> bool:
+        """Whether this is an audio-only clip of ``"speech"`` or of ``"song"``."""
+        return self.modality == "audio" and self.channel == channel
 
 
 @dataclass(frozen=True, slots=True)
 class RavdessListing:
-    """Everything of RAVDESS speech that lies in a folder, from names alone.
+    """Everything of RAVDESS speech, or of its songs, that lies in a folder, from names alone.
 
     Attributes:
         folder: The folder that was walked.
@@ -134,6 +138,15 @@ def parse_ravdess_name(name: str) -> RavdessName:
     return parsed
 
 
+def is_ravdess_name(name: str) -> bool:
+    """Return whether a file name, without its ending, is one of RAVDESS."""
+    try:
+        parse_ravdess_name(name)
+    except CorpusError:
+        return False
+    return True
+
+
 @cache
 def list_ravdess_names() -> tuple[str, ...]:
     """Return the names of all 1,440 speech clips, without endings, by actor, then by name."""
@@ -180,14 +193,33 @@ def read_ravdess(folder: Path) -> list[Clip]:
 
 def holds_ravdess(folder: Path) -> bool:
     """Return whether a folder has at least one RAVDESS speech clip, stopping at the first."""
-    return any(_parse_speech(Path(file).stem) for _, file in _walk_audio(folder))
+    return any(_is_speech(Path(file).stem) for _, file in walk_audio(folder))
 
 
-def scan_ravdess(folder: Path) -> RavdessListing:
+def list_song(folder: Path) -> CorpusListing:
+    """List the RAVDESS songs in a folder, each once: the same actors as in speech.
+
+    Takes the layout of ``Audio_Song_Actors_01-24.zip``, loose files, and copies in other formats;
+    speech and videos beside them are left out.
+
+    Args:
+        folder: The folder to search, with all its subfolders.
+
+    Returns:
+        The songs by actor number, then by name; none where the folder holds none.
+
+    Raises:
+        CorpusError: The folder is missing or unreadable.
+    """
+    return CorpusListing("ravdess-song", folder, scan_ravdess(folder, "song").clips)
+
+
+def scan_ravdess(folder: Path, channel: str = "speech") -> RavdessListing:
     """List RAVDESS speech in a folder together with copies and files that do not belong.
 
     Args:
         folder: The folder to search, with all its subfolders.
+        channel: ``"speech"``, or ``"song"`` for the songs.
 
     Returns:
         The listing; it may be empty.
@@ -195,73 +227,40 @@ def scan_ravdess(folder: Path) -> RavdessListing:
     Raises:
         CorpusError: The folder is missing or unreadable.
     """
-    copies: dict[str, list[tuple[bool, int, int, str]]] = {}
+    copies: dict[str, list[tuple[bool, tuple[int, int, str]]]] = {}
     names: dict[str, RavdessName] = {}
     strays: list[Path] = []
-    for depth, file in _walk_audio(folder):
-        stem, suffix = os.path.splitext(os.path.basename(file))
+    for depth, file in walk_audio(folder):
+        stem = os.path.splitext(os.path.basename(file))[0]
         try:
             parsed = parse_ravdess_name(stem)
         except CorpusError:
             strays.append(Path(file))
             continue
-        if parsed.is_speech_audio:
+        if parsed.is_audio_of(channel):
             names[stem] = parsed
-            rank = AUDIO_SUFFIXES.index(suffix.lower())
             misplaced = _contradicts_folder(file, parsed.actor)
-            copies.setdefault(stem, []).append((misplaced, depth, rank, file))
+            copies.setdefault(stem, []).append((misplaced, rank_copy(depth, file)))
     chosen = {stem: min(found) for stem, found in copies.items()}
-    clips = [_make_clip(stem, names[stem], Path(best[3])) for stem, best in chosen.items()]
+    clips = [
+        make_ravdess_clip(stem, names[stem], Path(best[1][2])) for stem, best in chosen.items()
+    ]
     return RavdessListing(
         folder=folder,
         clips=tuple(sorted(clips, key=lambda clip: (names[clip.name].actor, clip.name))),
         duplicates=tuple(
-            Path(copy[3]) for stem in sorted(copies) for copy in sorted(copies[stem])[1:]
+            Path(copy[1][2]) for stem in sorted(copies) for copy in sorted(copies[stem])[1:]
         ),
-        misplaced=tuple(Path(chosen[stem][3]) for stem in sorted(chosen) if chosen[stem][0]),
+        misplaced=tuple(Path(chosen[stem][1][2]) for stem in sorted(chosen) if chosen[stem][0]),
         strays=tuple(sorted(strays)),
     )
 
 
-def _walk_audio(folder: Path) -> Iterator[tuple[int, str]]:
-    """Yield depth and path of each audio file below ``folder``, parents before children."""
-    pending = [(0, os.fspath(folder))]
-    seen: set[tuple[int, int]] = set()
-    while pending:
-        depth, current = pending.pop()
-        try:
-            # Linked folders are followed, as shared corpora often are links, but each only once.
-            status = os.stat(current)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(current) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            raise CorpusError(
-                f"cannot list {current}: {error.strerror}; expected a readable folder with RAVDESS "
-                "clips"
-            ) from error
-        below: list[tuple[int, str]] = []
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                continue
-            if entry.is_dir():
-                below.append((depth + 1, entry.path))
-            # A link to nothing counts as there, so that verifying can say that it is damaged.
-            elif (entry.is_file() or entry.is_symlink()) and entry.name.lower().endswith(
-                AUDIO_SUFFIXES
-            ):
-                yield depth, entry.path
-        pending += reversed(below)
-
-
-def _parse_speech(stem: str) -> RavdessName | None:
+def _is_speech(stem: str) -> bool:
     try:
-        parsed = parse_ravdess_name(stem)
+        return parse_ravdess_name(stem).is_audio_of("speech")
     except CorpusError:
-        return None
-    return parsed if parsed.is_speech_audio else None
+        return False
 
 
 def _contradicts_folder(file: str, actor: int) -> bool:
@@ -269,11 +268,12 @@ def _contradicts_folder(file: str, actor: int) -> bool:
     return match is not None and int(match[1]) != actor
 
 
-def _make_clip(name: str, parsed: RavdessName, path: Path) -> Clip:
+def make_ravdess_clip(name: str, parsed: RavdessName, path: Path) -> Clip:
+    """Make the row of a RAVDESS recording out of what its name says."""
     return Clip(
         name=name,
         path=path,
-        corpus="ravdess",
+        corpus="ravdess" if parsed.channel == "speech" else "ravdess-song",
         emotion=parsed.emotion,
         speaker=str(parsed.actor),
         gender=parsed.gender,

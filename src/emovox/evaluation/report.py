@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
+from emovox.corpora.registry import CORPORA
 from emovox.errors import AudioError, RunError
 from emovox.evaluation import breakdown, plots, report_notes
 from emovox.evaluation.clip_media import ClipMedia, make_clip_media
@@ -141,7 +141,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
     recipe = load_recipe(run_folder / "recipe.toml")
     speakers = breakdown.score_speakers(predictions)
     pairs = breakdown.find_confused_pairs(predictions)
-    is_ravdess = recipe.data.corpus == "ravdess"
+    tested = CORPORA.get(recipe.data.corpora[0])
     baseline = report_notes.score_most_frequent(metrics)
     summary = scores.summary
     return ReportPage(
@@ -155,7 +155,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         n_clips=int(np.unique(predictions.clips).size),
         n_speakers=len(speakers),
         findings=report_notes.describe_findings(scores, metrics, pairs),
-        limits=report_notes.describe_limits(scores, predictions, recipe.data.corpus),
+        limits=report_notes.describe_limits(scores, predictions, recipe.data.corpora[0]),
         metrics=metrics,
         labels=predictions.labels,
         figures=_draw_figures(run_folder, scores, metrics, speakers),
@@ -167,9 +167,9 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         with_recordings=clips is not None,
         recipe_toml=(run_folder / "recipe.toml").read_text(encoding="utf-8").strip(),
         versions=_flatten_versions(scores.versions),
-        corpus="RAVDESS speech" if is_ravdess else recipe.data.corpus,
-        licence=RAVDESS_LICENCE if is_ravdess else "",
-        citation=RAVDESS_CITATION if is_ravdess else "",
+        corpus=tested.title if tested else recipe.data.corpora[0],
+        licence=tested.licence if tested else "",
+        citation=tested.citation if tested else "",
     )
 
 

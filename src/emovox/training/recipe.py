@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from emovox.corpora.registry import CORPORA, is_path
 from emovox.errors import RecipeError
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
@@ -25,9 +26,38 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Which recordings take part."""
 
-    corpus: Literal["ravdess"] = "ravdess"
+    corpora: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        ("ravdess",), description="the first is split by the protocol; the others only train"
+    )
     protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
-    actors: tuple[Positive, ...] = Field((), description="only these speakers; empty: all of them")
+    actors: tuple[Positive, ...] = Field(
+        (), description="only these actors of RAVDESS; empty: all of them"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_single_corpus(cls, value: Any) -> Any:
+        """Take ``corpus = "ravdess"``, as recipes had it when there was one corpus."""
+        if isinstance(value, dict) and isinstance(value.get("corpus"), str):
+            values = {key: entry for key, entry in value.items() if key != "corpus"}
+            if "corpora" in values and value["corpus"] != "ravdess":
+                raise ValueError("has both corpus and corpora; leave out corpus")
+            return {"corpora": [value["corpus"]], **values}
+        return value
+
+    @field_validator("corpora")
+    @classmethod
+    def check_corpora(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse a corpus that is neither known nor a path, or is named twice."""
+        for name in names:
+            if name not in CORPORA and not is_path(name):
+                raise ValueError(
+                    f"no corpus named {name!r}; known: {', '.join(CORPORA)}, or the path of a list "
+                    "or folder, such as ./recordings"
+                )
+        if len(set(names)) < len(names):
+            raise ValueError("names a corpus twice")
+        return names
 
 
 class FrontendSettings(Settings):

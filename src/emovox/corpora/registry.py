@@ -1,0 +1,177 @@
+"""Every corpus that emovox knows by name: its reader, its place, its licence and its citation."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from emovox.corpora.clips import CorpusListing
+from emovox.corpora.locate import find_ravdess, list_places
+from emovox.corpora.nemo import list_nemo
+from emovox.corpora.ravdess import (
+    RAVDESS_ACTORS,
+    RAVDESS_CITATION,
+    RAVDESS_CLIPS,
+    RAVDESS_LICENCE,
+    RAVDESS_SONGS,
+    list_song,
+    read_ravdess,
+)
+from emovox.errors import CorpusError
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A corpus that is known by name.
+
+    Attributes:
+        name: As on the command line, e.g. ``"nemo"``.
+        title: As people call it, e.g. ``"RAVDESS speech"``.
+        language: What is spoken.
+        n_clips: Recordings in the whole corpus, those without a counterpart label included.
+        n_speakers: People who speak.
+        licence: What its use is bound to.
+        citation: How to cite it.
+        folders: Where to look below a folder of corpora, the likeliest first.
+        list_clips: Lists a folder's clips; none where the folder holds none.
+    """
+
+    name: str
+    title: str
+    language: str
+    n_clips: int
+    n_speakers: int
+    licence: str
+    citation: str
+    folders: tuple[str, ...]
+    list_clips: Callable[[Path], CorpusListing]
+
+
+def _list_speech(folder: Path) -> CorpusListing:
+    return CorpusListing("ravdess", folder, tuple(read_ravdess(folder)))
+
+
+CORPORA: dict[str, Corpus] = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus(
+            "ravdess",
+            "RAVDESS speech",
+            "English",
+            RAVDESS_CLIPS,
+            RAVDESS_ACTORS,
+            RAVDESS_LICENCE,
+            RAVDESS_CITATION,
+            ("ravdess/speech", "ravdess"),
+            _list_speech,
+        ),
+        Corpus(
+            "ravdess-song",
+            "RAVDESS song",
+            "English",
+            RAVDESS_SONGS,
+            RAVDESS_ACTORS - 1,
+            RAVDESS_LICENCE,
+            RAVDESS_CITATION,
+            (
+                "ravdess/song",
+                "ravdess/song16k",
+                "ravdess/Audio_Song_Actors_01-24",
+                "ravdess",
+                "ravdess-song",
+                "Audio_Song_Actors_01-24",
+            ),
+            list_song,
+        ),
+        Corpus(
+            "nemo",
+            "nEMO",
+            "Polish",
+            4481,
+            9,
+            "CC BY-NC-SA 4.0",
+            "Christop I (2024), nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024",
+            ("nemo", "nEMO"),
+            list_nemo,
+        ),
+    )
+}
+"""The corpora by name."""
+
+
+def is_path(source: str) -> bool:
+    """Return whether a corpus is given by a path such as ``"./mine"``, rather than by a name."""
+    return "/" in source or os.sep in source or Path(source).suffix != ""
+
+
+def find_corpus(name: str, data: Path | None = None) -> CorpusListing:
+    """Find a known corpus and list its clips.
+
+    Looks below the same places as :func:`emovox.corpora.locate.find_ravdess`: ``data`` alone where
+    it is given, else ``EMOVOX_DATA`` and the cache.
+
+    Args:
+        name: One of :data:`CORPORA`.
+        data: The folder that the user named with ``--data``.
+
+    Returns:
+        The listing of the first place that holds a clip.
+
+    Raises:
+        CorpusError: No place holds one, or a named folder does not exist.
+
+    Example:
+        >>> len(find_corpus("nemo", Path("corpora")).clips)  # doctest: +SKIP
+        4481
+    """
+    corpus = CORPORA[name]
+    if name == "ravdess":
+        return corpus.list_clips(find_ravdess(data))
+    places = list_places(data)
+    for place in places.values():
+        for folder in (*(place / below for below in corpus.folders), place):
+            if folder.is_dir():
+                listing = corpus.list_clips(folder)
+                if listing.clips:
+                    return listing
+    looked = ", ".join(f"{folder} ({source})" for source, folder in places.items())
+    raise CorpusError(
+        f"no clip of {corpus.title} found in {looked}: expected its folder below one of these, as "
+        f"{corpus.folders[0]}; put it there, or name the folder that holds it with --data or "
+        "EMOVOX_DATA"
+    )
+
+
+def read_corpus(source: str, data: Path | None = None) -> CorpusListing:
+    """List the clips of a corpus that is named, or given by a path.
+
+    Args:
+        source: One of :data:`CORPORA`, or the path of a list or folder.
+        data: The folder that the user named with ``--data``.
+
+    Returns:
+        The listing, with at least one clip.
+
+    Raises:
+        CorpusError: It is not here, or holds no clip.
+
+    Example:
+        >>> read_corpus("nemo").clips[0].speaker  # doctest: +SKIP
+        'nemo-WR0'
+    """
+    if source in CORPORA:
+        return find_corpus(source, data)
+    raise CorpusError(f"no corpus named {source!r}; known: {', '.join(CORPORA)}")
+
+
+def describe_licence(names: Iterable[str]) -> str:
+    """Return what the use of weights trained on these corpora is bound to."""
+    parts = []
+    for name in names:
+        known = CORPORA.get(name)
+        parts.append(
+            f"{known.title} ({known.licence}; {known.citation})"
+            if known
+            else f"{name} (licence: ask whoever made it)"
+        )
+    return f"Weights trained on {'; '.join(parts)}"
