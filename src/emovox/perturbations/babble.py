@@ -1,0 +1,93 @@
+"""Other people talking: a babble of recorded voices, or of synthesised ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from emovox.perturbations.levels import Samples, filter_resonance
+from emovox.perturbations.noises import scale_to_peak
+
+BABBLE_VOICES = (4, 7)
+"""Fewest and most voices of a babble, as in ser-tests."""
+
+_BABBLE_GAIN_DB = (-20, -13)
+_VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
+"""First three formants of /a i u e/ (Peterson and Barney, 1952, men)."""
+
+
+def make_babble(
+    n_samples: int,
+    rate_hz: int,
+    generator: np.random.Generator,
+    voices: Sequence[Samples] = (),
+) -> Samples:
+    """Let four to seven people talk at once.
+
+    Each voice is drawn from the recordings given, starts anywhere in its own, is repeated to the
+    length asked, and is 13 to 20 dB softer than full scale, as in ser-tests. Without recordings
+    the voices are synthesised: :func:`make_voice`.
+
+    Args:
+        n_samples: How many samples.
+        rate_hz: Samples per second.
+        generator: Source of randomness.
+        voices: Recordings of single speakers at the same rate, each float32 ``(samples,)``.
+
+    Returns:
+        Float32 ``(n_samples,)``.
+
+    Example:
+        >>> make_babble(8_000, 16_000, np.random.default_rng(0)).shape
+        (8000,)
+    """
+    babble = np.zeros(n_samples, np.float32)
+    for _ in range(int(generator.integers(BABBLE_VOICES[0], BABBLE_VOICES[1] + 1))):
+        gain = np.float32(
+            10 ** (generator.integers(_BABBLE_GAIN_DB[0], _BABBLE_GAIN_DB[1] + 1) / 20)
+        )
+        if voices:
+            voice = voices[int(generator.integers(len(voices)))]
+            start = int(generator.integers(len(voice)))
+            voice = np.resize(np.roll(voice, -start), n_samples)
+        else:
+            voice = make_voice(n_samples, rate_hz, generator)
+        babble += gain * voice
+    return babble
+
+
+def make_voice(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Samples:
+    """Synthesise somebody who says vowels: a gliding buzz through changing formants.
+
+    Args:
+        n_samples: How many samples.
+        rate_hz: Samples per second.
+        generator: Source of randomness.
+
+    Returns:
+        Float32 ``(n_samples,)`` with a peak of 1: three to six syllables a second, a pitch about
+        a drawn one of 90 to 250 Hz, and pauses.
+
+    Example:
+        >>> make_voice(8_000, 16_000, np.random.default_rng(0)).shape
+        (8000,)
+    """
+    duration_s = n_samples / rate_hz
+    n_syllables = max(1, round(duration_s * generator.uniform(3, 6)))
+    knots = np.linspace(0, n_samples, n_syllables + 1)
+    pitch_hz = generator.uniform(90, 250) * 2 ** generator.uniform(-0.25, 0.25, n_syllables + 1)
+    cycles = np.cumsum(np.interp(np.arange(n_samples), knots, pitch_hz)) / rate_hz
+    source = 2 * (cycles % 1) - 1 + 0.1 * generator.standard_normal(n_samples)
+    place = np.arange(n_samples) * n_syllables / n_samples
+    syllable = np.minimum(place.astype(int), n_syllables - 1)
+    vowels = generator.integers(len(_VOWELS_HZ), size=n_syllables)
+    loudness = generator.uniform(0.2, 1, n_syllables) * (generator.random(n_syllables) < 0.8)
+    voice = np.zeros(n_samples)
+    tract = generator.uniform(0.95, 1.2)
+    for vowel in np.unique(vowels):
+        spoken = source * (vowels[syllable] == vowel)
+        for formant_hz in _VOWELS_HZ[vowel]:
+            spoken = filter_resonance(spoken, rate_hz, tract * formant_hz, bandwidth_hz=90)
+        voice += spoken / max(np.abs(spoken).max(), 1e-9)
+    # Each syllable rises and falls, so that the clicks between vowels are silent.
+    voice *= loudness[syllable] * np.sin(np.pi * (place - syllable))
+    return scale_to_peak(voice.astype(np.float32))

@@ -1,0 +1,363 @@
+"""Every test of ``emovox stress``: what it does to a recording, and what is asked of the model."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emovox.errors import EmovoxError
+from emovox.perturbations import babble, codecs, environment, levels, noises, rooms, timing
+from emovox.perturbations.levels import Samples
+
+SER_TESTS_RATE_HZ = 16_000
+"""Rate that the definitions' numbers of samples are for; also the least that their tones need."""
+
+GROUPS = ("small", "background", "curve", "phone", "codec", "room", "gain", "silence", "speed")
+"""The groups of tests, in the order in which they are run and printed."""
+
+Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
+"""``(samples, rate_hz, generator, voices)`` to samples; only a babble needs the voices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What the best public models reach: 94 to 317 M parameters, other corpora, 4 classes.
+
+    Attributes:
+        unchanged: Share of unchanged predictions of the best one, on CREMA-D and on EMOVO.
+        uar_change: Lowest and highest change of UAR over the models, where only that is known.
+    """
+
+    unchanged: tuple[float, float] | None = None
+    uar_change: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        if self.unchanged is not None:
+            return f"{self.unchanged[0]:.2f} / {self.unchanged[1]:.2f}"
+        if self.uar_change is not None:
+            return f"UAR {self.uar_change[0]:+.2f} to {self.uar_change[1]:+.2f}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class StressTest:
+    """One way to disturb a recording.
+
+    Attributes:
+        name: Its name, unique.
+        group: One of :data:`GROUPS`.
+        definition: What is done, in a line.
+        apply: Does it.
+        min_unchanged: Least share of predictions that must stay the same; ``None``: only told.
+        max_uar_loss: Most that the UAR may lose; ``None``: only told.
+        peers: What public models reach.
+        draws_as: What the random draw is named for: tests of one name draw the same noise.
+        snr_db: Level of the speech over the noise, in the tests of a curve.
+    """
+
+    name: str
+    group: str
+    definition: str
+    apply: Apply
+    min_unchanged: float | None = None
+    max_uar_loss: float | None = None
+    peers: Peers = Peers()
+    draws_as: str = ""
+    snr_db: float | None = None
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether it can fail, or only informs."""
+        return self.min_unchanged is not None or self.max_uar_loss is not None
+
+    def perturb(
+        self,
+        samples: Samples,
+        rate_hz: int,
+        clip: str,
+        *,
+        seed: int = 0,
+        voices: Sequence[Samples] = (),
+    ) -> Samples:
+        """Disturb a recording; what is drawn depends on seed, test and clip, and nothing else.
+
+        Args:
+            samples: Float32 ``(samples,)``.
+            rate_hz: Their sampling rate, at least 16 kHz.
+            clip: Name of the recording.
+            seed: Another seed, other draws.
+            voices: Who talks in a babble, at the same rate; none: synthesised ones.
+
+        Returns:
+            Float32; of another length only where the test says so.
+
+        Raises:
+            AudioError: The recording is too short to be cropped.
+            ValueError: The rate is below 16 kHz.
+
+        Example:
+            >>> find_tests(["gain"])[0].perturb(np.zeros(4, np.float32), 16_000, "a").shape
+            (4,)
+        """
+        if rate_hz < SER_TESTS_RATE_HZ:
+            raise ValueError(f"found a rate of {rate_hz} Hz; expected {SER_TESTS_RATE_HZ} or more")
+        digest = hashlib.sha256(f"{self.draws_as or self.name}\n{clip}".encode()).digest()
+        generator = np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
+        return self.apply(samples, rate_hz, generator, voices)
+
+
+def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
+    """Return tests by their groups or their own names.
+
+    Args:
+        names: Groups and names of single tests; none: all there are.
+
+    Returns:
+        The tests, in the catalogue's order, each once.
+
+    Raises:
+        EmovoxError: There is no such group or test.
+
+    Example:
+        >>> [test.name for test in find_tests(["phone", "gain +6 dB"])]
+        ['low-quality phone', 'gain +6 dB']
+    """
+    for name in names:
+        if name not in GROUPS and name not in {test.name for test in TESTS}:
+            raise EmovoxError(
+                f"there is no stress test {name!r}; expected groups ({', '.join(GROUPS)}) or names "
+                "of tests as the table prints them"
+            )
+    return tuple(t for t in TESTS if not names or t.group in names or t.name in names)
+
+
+def _draw(generator: np.random.Generator, values: Sequence[float]) -> float:
+    """Return one of the values, each as likely."""
+    return values[int(generator.integers(len(values)))]
+
+
+def _make_small_tests() -> list[StressTest]:
+    """Return the ten small changes, as ser-tests defines them."""
+
+    def draw_samples(rate_hz: int, generator: np.random.Generator) -> int:
+        return round(_draw(generator, (100, 500, 1_000)) * rate_hz / SER_TESTS_RATE_HZ)
+
+    samples = "100, 500 or 1,000 samples of 16 kHz"
+    changes: list[tuple[str, str, tuple[float, float], Apply]] = [
+        (
+            "additive tone",
+            "sine of 5 to 7 kHz, peak SNR 40, 45 or 50 dB",
+            (0.99, 0.96),
+            lambda x, rate_hz, generator, _: noises.add_tone(
+                x,
+                rate_hz,
+                frequency_hz=float(generator.integers(5_000, 7_001)),
+                peak_snr_db=_draw(generator, (40, 45, 50)),
+            ),
+        ),
+        (
+            "append zeros",
+            f"{samples}, zeros at the end",
+            (1.00, 1.00),
+            lambda x, rate_hz, generator, _: timing.append_zeros(
+                x, draw_samples(rate_hz, generator)
+            ),
+        ),
+        (
+            "prepend zeros",
+            f"{samples}, zeros at the beginning",
+            (0.98, 0.97),
+            lambda x, rate_hz, generator, _: timing.prepend_zeros(
+                x, draw_samples(rate_hz, generator)
+            ),
+        ),
+        (
+            "clip",
+            "the loudest 0.1, 0.2 or 0.3% of the samples clipped",
+            (1.00, 0.99),
+            lambda x, _, generator, __: levels.clip_share(
+                x, _draw(generator, (0.001, 0.002, 0.003))
+            ),
+        ),
+        (
+            "crop beginning",
+            f"{samples} removed",
+            (0.99, 0.97),
+            lambda x, rate_hz, generator, _: timing.crop_beginning(
+                x, draw_samples(rate_hz, generator)
+            ),
+        ),
+        (
+            "crop end",
+            f"{samples} removed",
+            (1.00, 1.00),
+            lambda x, rate_hz, generator, _: timing.crop_end(x, draw_samples(rate_hz, generator)),
+        ),
+        (
+            "gain",
+            "-2, -1, 1 or 2 dB",
+            (1.00, 1.00),
+            lambda x, _, generator, __: levels.apply_gain(x, _draw(generator, (-2, -1, 1, 2))),
+        ),
+        (
+            "high-pass",
+            "Butterworth of order 1 at 50, 100 or 150 Hz",
+            (0.99, 0.99),
+            lambda x, rate_hz, generator, _: levels.filter_highpass(
+                x, rate_hz, _draw(generator, (50, 100, 150))
+            ),
+        ),
+        (
+            "low-pass",
+            "Butterworth of order 1 at 7,500, 7,000 or 6,500 Hz",
+            (0.98, 0.99),
+            lambda x, rate_hz, generator, _: levels.filter_lowpass(
+                x, rate_hz, _draw(generator, (7_500, 7_000, 6_500))
+            ),
+        ),
+        (
+            "white noise",
+            "RMS SNR 35, 40 or 45 dB",
+            (0.98, 0.93),
+            lambda x, _, generator, __: noises.add_white_noise(
+                x, generator, snr_db=_draw(generator, (35, 40, 45))
+            ),
+        ),
+    ]
+    return [
+        StressTest(name, "small", definition, apply, min_unchanged=0.95, peers=Peers(unchanged))
+        for name, definition, unchanged, apply in changes
+    ]
+
+
+def _make_background_tests() -> list[StressTest]:
+    """Return three backgrounds at 20 dB, then the same noises louder."""
+
+    def mix(make: Callable[..., Samples], snr_db: float) -> Apply:
+        return lambda x, rate_hz, generator, voices: levels.mix_noise(
+            x, make(len(x), rate_hz, generator, voices), snr_db
+        )
+
+    kinds: list[tuple[str, str, tuple[float, float], Callable[..., Samples]]] = [
+        ("babble", "4 to 7 other voices", (0.95, 0.90), babble.make_babble),
+        (
+            "environment",
+            "wind, machine, rain, steps or beeps",
+            (0.96, 0.90),
+            lambda n, rate_hz, generator, _: environment.make_environment(n, rate_hz, generator),
+        ),
+        (
+            "white background",
+            "Gaussian noise",
+            (0.91, 0.85),
+            lambda n, _, generator, __: noises.make_white_noise(n, generator),
+        ),
+    ]
+    tests = [
+        StressTest(
+            f"{name} 20 dB",
+            "background",
+            f"{what}, RMS SNR 20 dB",
+            mix(make, 20),
+            min_unchanged=0.85,
+            max_uar_loss=0.04,
+            peers=Peers(unchanged),
+            draws_as=name,
+            snr_db=20,
+        )
+        for name, what, unchanged, make in kinds
+    ]
+    return tests + [
+        StressTest(
+            f"{name} {snr_db} dB",
+            "curve",
+            f"{what}, RMS SNR {snr_db} dB",
+            mix(make, snr_db),
+            draws_as=name,
+            snr_db=snr_db,
+        )
+        for name, what, _, make in kinds
+        for snr_db in (10, 5, 0)
+    ]
+
+
+def _make_channel_tests() -> list[StressTest]:
+    """Return what telephones, codecs and rooms do."""
+    phone = StressTest(
+        "low-quality phone",
+        "phone",
+        "compressed dynamics, AMR at 7.4 kbit/s (8 kHz), noise above 3 kHz",
+        lambda x, rate_hz, generator, _: codecs.simulate_phone(x, rate_hz, generator),
+        max_uar_loss=0.05,
+        peers=Peers(uar_change=(-0.13, 0.05)),
+    )
+
+    def code(codec: codecs.Codec, bit_rate: int) -> Apply:
+        return lambda x, rate_hz, _, __: codecs.code_samples(x, rate_hz, codec, bit_rate)
+
+    coded = [
+        StressTest(f"MP3 {rate // 1_000} kbit/s", "codec", "at 16 kHz", code(codecs.MP3, rate))
+        for rate in (32_000, 16_000)
+    ]
+    coded += [
+        StressTest(f"Opus {rate // 1_000} kbit/s", "codec", "at 16 kHz", code(codecs.OPUS, rate))
+        for rate in (12_000, 6_000)
+    ]
+    coded += [
+        StressTest(
+            "G.711", "codec", "mu-law at 8 kHz, a good landline", code(codecs.G711_MU_LAW, 0)
+        )
+    ]
+
+    def sound_in_room(rt60_s: float) -> Apply:
+        return lambda x, rate_hz, generator, _: rooms.add_reverberation(
+            x, rooms.make_impulse_response(rate_hz, generator, rt60_s=rt60_s)
+        )
+
+    rooms_ = [
+        StressTest(
+            f"room {rt60_s} s",
+            "room",
+            f"reverberation time {rt60_s} s, as much reflected as direct sound",
+            sound_in_room(rt60_s),
+            draws_as="room",
+        )
+        for rt60_s in (0.3, 0.6, 1.0)
+    ]
+    return [phone, *coded, *rooms_]
+
+
+def _make_level_and_time_tests() -> list[StressTest]:
+    """Return large gains, silence around the speech, and other speeds."""
+
+    def amplify(gain_db: float) -> Apply:
+        return lambda x, *_: np.clip(levels.apply_gain(x, gain_db), -1, 1)
+
+    def play(speed: float) -> Apply:
+        return lambda x, rate_hz, *_: timing.change_speed(x, rate_hz, speed)
+
+    gains = [
+        StressTest(f"gain {db:+d} dB", "gain", "clipped at full scale, as in a file", amplify(db))
+        for db in (-12, -6, 6, 12)
+    ]
+    silence = StressTest(
+        "silence around",
+        "silence",
+        "1 s of zeros before and 1 s after",
+        lambda x, rate_hz, *_: timing.append_zeros(timing.prepend_zeros(x, rate_hz), rate_hz),
+    )
+    speeds = [
+        StressTest(f"speed {speed}", "speed", "resampled: pitch and tempo", play(speed))
+        for speed in (0.9, 1.1)
+    ]
+    return [*gains, silence, *speeds]
+
+
+TESTS = (
+    *_make_small_tests(),
+    *_make_background_tests(),
+    *_make_channel_tests(),
+    *_make_level_and_time_tests(),
+)
+"""All tests, in the order of :data:`GROUPS`."""
