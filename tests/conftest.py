@@ -131,6 +131,7 @@ def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels=("quiet", "loud"),
         sample_rate_hz=8_000,
         temperature=1.0,
+        min_confidence=0.0,
         training_corpora=("none",),
         training_clips=2,
         training_clips_sha256=hash_clip_names(["b", "a"]),

@@ -26,6 +26,7 @@ KEYS = (
     "labels",
     "sample_rate_hz",
     "temperature",
+    "min_confidence",
     "training_corpora",
     "training_clips",
     "training_clips_sha256",
@@ -117,6 +118,10 @@ def test_an_entry_that_is_no_json_is_refused(metadata: dict[str, str], key: str)
         ("temperature", math.nan),
         ("temperature", math.inf),
         ("temperature", True),
+        ("min_confidence", -0.1),
+        ("min_confidence", 1.1),
+        ("min_confidence", math.nan),
+        ("min_confidence", None),
         ("training_corpora", "ravdess"),
         ("training_corpora", [1]),
         ("training_clips", -1),
@@ -166,8 +171,8 @@ def test_metadata_nested_beyond_reason_is_refused(metadata: dict[str, str]) -> N
 
 def test_another_format_version_says_what_to_do(loudness_model: Path, tmp_path: Path) -> None:
     # A later format may have other entries: the version is looked at first.
-    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="2", name=None, mood="1")
-    with pytest.raises(ModelFileError, match="format 2; this emovox reads 1: install the emovox"):
+    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="3", name=None, mood="1")
+    with pytest.raises(ModelFileError, match="format 3; this emovox reads 2: install the emovox"):
         open_model(path)
 
 

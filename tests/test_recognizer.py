@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 from emovox.errors import AudioError, EmovoxError, ModelFileError
-from emovox.model_file import ModelFile
+from emovox.model_file import ModelFile, open_model
 from emovox.recognizer import SILENCE_PEAK, Recognizer, list_audio_files
 from emovox.results import FileFailure, Prediction
 
@@ -24,7 +24,7 @@ MEAN_OF_RECTIFIED_SINE = 2 / np.pi
 
 @pytest.fixture
 def recognizer(loudness_model: Path) -> Recognizer:
-    return Recognizer.load(loudness_model)
+    return Recognizer.load(loudness_model, vad=False)
 
 
 def make_tone(amplitude: float, rate_hz: int = 8_000) -> npt.NDArray[np.float32]:
@@ -130,11 +130,33 @@ def test_just_above_silence_the_model_answers(recognizer: Recognizer) -> None:
 
 def test_below_the_confidence_asked_for_it_abstains(loudness_model: Path) -> None:
     tone = make_tone(0.5)  # quiet with 1 - 0.318 = 0.682
-    strict = Recognizer.load(loudness_model, min_confidence=0.69).predict_waveform(tone, 8_000)
+    strict = Recognizer.load(loudness_model, vad=False, min_confidence=0.69).predict_waveform(
+        tone, 8_000
+    )
     assert (strict.emotion, strict.abstained) == (None, "uncertain")
     assert strict.confidence == pytest.approx(1 - 0.5 * MEAN_OF_RECTIFIED_SINE, abs=1e-4)
-    lax = Recognizer.load(loudness_model, min_confidence=0.67).predict_waveform(tone, 8_000)
+    lax = Recognizer.load(loudness_model, vad=False, min_confidence=0.67).predict_waveform(
+        tone, 8_000
+    )
     assert (lax.emotion, lax.abstained) == ("quiet", None)
+
+
+def test_the_model_s_own_threshold_holds_unless_another_is_given(loudness_model: Path) -> None:
+    tone = make_tone(0.5)  # quiet with 0.682
+    model = open_model(loudness_model)
+    careful = ModelFile(model.session, replace(model.info, min_confidence=0.69))
+    assert Recognizer(careful).predict_waveform(tone, 8_000).abstained == "uncertain"
+    for threshold in (0, 0.67):
+        recognizer = Recognizer(careful, min_confidence=threshold)
+        assert recognizer.predict_waveform(tone, 8_000).emotion == "quiet"
+
+
+def test_a_tone_is_no_speech_unless_nobody_asks(loudness_model: Path) -> None:
+    heard = Recognizer.load(loudness_model).predict_waveform(make_tone(0.9), 8_000)
+    assert (heard.emotion, heard.abstained) == (None, "no speech")
+    assert heard.scores == {"quiet": 0.5, "loud": 0.5}
+    asked = Recognizer.load(loudness_model, vad=False).predict_waveform(make_tone(0.9), 8_000)
+    assert (asked.emotion, asked.abstained) == ("loud", None)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
@@ -142,11 +164,11 @@ def test_a_threshold_that_is_no_probability_is_refused(
     loudness_model: Path, threshold: float
 ) -> None:
     with pytest.raises(EmovoxError, match="expected 0 to 1"):
-        Recognizer.load(loudness_model, min_confidence=threshold)
+        Recognizer.load(loudness_model, vad=False, min_confidence=threshold)
 
 
 def test_a_recording_over_the_limit_is_refused(loudness_model: Path, tmp_path: Path) -> None:
-    short = Recognizer.load(loudness_model, max_duration_s=0.5)
+    short = Recognizer.load(loudness_model, vad=False, max_duration_s=0.5)
     with pytest.raises(AudioError, match=r"0\.5"):
         short.predict_waveform(make_tone(0.5), 8_000)
     with pytest.raises(AudioError, match=r"tone\.wav"):

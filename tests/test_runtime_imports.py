@@ -38,7 +38,7 @@ def run_blocked(blocked: list[str], code: str, *args: str | Path) -> Completed:
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     """Return a folder with a recording for each decoder, at a rate that is resampled."""
-    samples = 0.5 * np.ones(4_800)
+    samples = 0.3 * np.ones(4_800)
     for name in ("a.wav", "b.flac", "c.ogg", "d.mp3"):
         sf.write(tmp_path / name, samples, 48_000)
     return tmp_path
@@ -58,14 +58,15 @@ def test_every_public_name_is_there() -> None:
 def test_the_library_predicts_without_what_trains(loudness_model: Path, clips: Path) -> None:
     code = """
 from emovox import Recognizer
-recognizer = Recognizer.load(sys.argv[1])
-for result in recognizer.predict_folder(sys.argv[2], jobs=2):
-    print(result.emotion)
-print(recognizer.predict_waveform([0.75] * 800, 8_000).emotion)
+for vad in (True, False):
+    recognizer = Recognizer.load(sys.argv[1], vad=vad)
+    for result in recognizer.predict_folder(sys.argv[2], jobs=2):
+        print(result.emotion)
+    print(recognizer.predict_waveform([0.75] * 800, 8_000).emotion)
 """
     result = run_blocked(LIBRARY, code, loudness_model, clips)
     assert result.stderr == ""
-    assert len(result.stdout.split()) == 5
+    assert result.stdout.split() == ["None"] * 5 + ["quiet"] * 4 + ["loud"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["train", "--help"]])

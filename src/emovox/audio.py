@@ -313,15 +313,31 @@ def _make_waveform(samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz
             f"peaks at {max(-lowest, highest):.6g}, expected full scale at 1 (at most {MAX_PEAK:g})"
             "; divide by the full scale, e.g. 32768 for 16-bit integers"
         )
-    if found_rate_hz != rate_hz:
-        samples = _resample(samples, found_rate_hz, rate_hz)
-    return Waveform(np.ascontiguousarray(samples), rate_hz)
+    return Waveform(np.ascontiguousarray(resample(samples, found_rate_hz, rate_hz)), rate_hz)
 
 
-def _resample(
+def resample(
     samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz: int
 ) -> npt.NDArray[np.float32]:
-    """Resample ``(samples,)`` with soxr at its quality HQ."""
+    """Bring mono samples to another rate, by soxr at its quality "HQ".
+
+    Args:
+        samples: float32 ``(samples,)``.
+        found_rate_hz: Their rate.
+        rate_hz: The rate wanted.
+
+    Returns:
+        float32 ``(samples,)``; the same array where the rates are equal.
+
+    Raises:
+        AudioError: Too few samples to give one at the other rate.
+
+    Example:
+        >>> len(resample(np.zeros(480, np.float32), 48_000, 16_000))
+        160
+    """
+    if found_rate_hz == rate_hz:
+        return samples
     import soxr  # only where rates differ: it adds to the time of a cold start
 
     resampled: npt.NDArray[np.float32] = soxr.resample(samples, found_rate_hz, rate_hz, "HQ")

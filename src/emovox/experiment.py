@@ -212,6 +212,7 @@ def export_fold(recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path)
         labels=EMOTIONS,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
         temperature=1.0,
+        min_confidence=0.0,
         training_corpora=tuple(corpora),
         training_clips=len(fold.train),
         training_clips_sha256=hash_clip_names([c.name for c in fold.train]),

@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from emovox.errors import ModelFileError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 512 * 2**20
@@ -64,6 +64,8 @@ class ModelInfo:
         labels: Emotions, in the order of the probabilities.
         sample_rate_hz: Rate of the waveform it takes.
         temperature: By which its logits are divided; 1: not calibrated.
+        min_confidence: Below this probability of the best emotion a recogniser shall say
+            "uncertain"; 0: never.
         training_corpora: What it was trained on.
         training_clips: Number of training clips.
         training_clips_sha256: SHA-256 of their names, sorted, one a line.
@@ -77,6 +79,7 @@ class ModelInfo:
     labels: tuple[str, ...]
     sample_rate_hz: int
     temperature: float
+    min_confidence: float
     training_corpora: tuple[str, ...]
     training_clips: int
     training_clips_sha256: str
@@ -230,6 +233,7 @@ def check_info(info: ModelInfo) -> None:
         "labels": len(info.labels) > 1 and len(set(info.labels)) == len(info.labels),
         "sample_rate_hz": is_count(info.sample_rate_hz) and 1_000 <= info.sample_rate_hz <= 384_000,
         "temperature": is_number(info.temperature, 1e-6, 1e6),
+        "min_confidence": is_number(info.min_confidence, 0, 1),
         "training_clips": is_count(info.training_clips),
         "training_clips_sha256": isinstance(info.training_clips_sha256, str)
         and re.fullmatch("[0-9a-f]{64}", info.training_clips_sha256) is not None,

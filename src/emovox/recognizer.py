@@ -26,6 +26,7 @@ from emovox.model_file import (
     open_model,
 )
 from emovox.results import FileFailure, Prediction
+from emovox.speech import SpeechDetector
 
 SILENCE_PEAK = 1e-4
 """Below this peak (-80 dBFS) a recording is taken for digital silence, in which nobody speaks."""
@@ -41,7 +42,9 @@ class Recognizer:
 
     Args:
         model: An opened model file.
-        min_confidence: Below this probability of the best emotion the recogniser abstains.
+        detector: Decides whether anybody speaks; ``None`` looks for digital silence only.
+        min_confidence: Below this probability of the best emotion the recogniser abstains; ``None``
+            takes the threshold of the model file.
         max_duration_s: Longest recording taken, in seconds.
 
     Example:
@@ -54,12 +57,16 @@ class Recognizer:
         self,
         model: ModelFile,
         *,
-        min_confidence: float = 0.0,
+        detector: SpeechDetector | None = None,
+        min_confidence: float | None = None,
         max_duration_s: float = MAX_DURATION_S,
     ) -> None:
+        if min_confidence is None:
+            min_confidence = model.info.min_confidence
         if not 0 <= min_confidence <= 1:
             raise EmovoxError(f"min_confidence is {min_confidence}; expected 0 to 1")
         self.model = model
+        self.detector = detector
         self.min_confidence = min_confidence
         self.max_duration_s = max_duration_s
 
@@ -69,7 +76,8 @@ class Recognizer:
         path: str | Path | None = None,
         *,
         threads: int = 1,
-        min_confidence: float = 0.0,
+        vad: bool = True,
+        min_confidence: float | None = None,
         max_duration_s: float = MAX_DURATION_S,
     ) -> "Recognizer":
         """Load a model file.
@@ -77,7 +85,10 @@ class Recognizer:
         Args:
             path: A ``model.onnx``; ``None``: the model that comes with the package.
             threads: CPU threads for one prediction.
-            min_confidence: Below this probability of the best emotion the recogniser abstains.
+            vad: Ask a voice-activity detector first whether anybody speaks; without it only
+                digital silence is "no speech", and music gets an emotion.
+            min_confidence: Below this probability of the best emotion the recogniser abstains;
+                ``None`` takes the threshold of the model file, 0 never abstains for that.
             max_duration_s: Longest recording taken, in seconds.
 
         Returns:
@@ -87,7 +98,12 @@ class Recognizer:
             ModelFileError: The file is missing, damaged, or contradicts itself.
         """
         model = open_model(path or find_default_model(), threads=threads)
-        return cls(model, min_confidence=min_confidence, max_duration_s=max_duration_s)
+        return cls(
+            model,
+            detector=SpeechDetector(threads=threads) if vad else None,
+            min_confidence=min_confidence,
+            max_duration_s=max_duration_s,
+        )
 
     @property
     def info(self) -> ModelInfo:
@@ -188,6 +204,13 @@ class Recognizer:
         except AudioError as error:
             return FileFailure(str(file), str(error))
 
+    def hears_speech(self, waveform: Waveform) -> bool:
+        """Return whether a recording is worth asking for an emotion."""
+        peak = float(np.abs(waveform.samples).max())
+        if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
+            return False
+        return self.detector is None or self.detector.has_speech(waveform)
+
     def classify(self, waveform: Waveform, file: str | None) -> Prediction:
         """Run the model on a waveform at the model's own rate.
 
@@ -195,8 +218,7 @@ class Recognizer:
             ModelFileError: The model's answer is no probabilities.
         """
         labels = self.info.labels
-        peak = float(np.abs(waveform.samples).max())
-        nobody_speaks = peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S
+        nobody_speaks = not self.hears_speech(waveform)
         if nobody_speaks:
             probabilities = np.full(len(labels), 1 / len(labels))
         else:

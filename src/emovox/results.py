@@ -16,9 +16,8 @@ class Prediction:
         emotion: The most probable emotion, or ``None`` where the recogniser abstains.
         confidence: Probability of the most probable emotion, in [0, 1].
         scores: Probability of each emotion, in the model's order; they sum to 1.
-        abstained: Why there is no emotion: ``"no speech"`` (digital silence, or under
-            0.1 s), ``"uncertain"`` (confidence below the threshold that the user set), or
-            ``None``.
+        abstained: Why there is no emotion: ``"no speech"`` (nobody is heard speaking),
+            ``"uncertain"`` (confidence below the model's threshold, or the user's), or ``None``.
     """
 
     file: str | None

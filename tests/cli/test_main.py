@@ -55,7 +55,7 @@ def test_a_full_disk_is_said_in_one_line(
     emovox: Callable[..., Any], loudness_model: Path, tone: Path
 ) -> None:
     with open("/dev/full", "w") as full:
-        arguments = ("predict", "--model", loudness_model, "--format", "json", tone)
+        arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", "json", tone)
         result = emovox(*arguments, stdout=full, capture_output=False, stderr=-1)
     assert result.returncode == 1
     assert result.stderr.splitlines() == ["emovox: [Errno 28] No space left on device"]

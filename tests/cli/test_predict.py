@@ -66,7 +66,9 @@ def read_rows(output: str, text: str) -> list[dict[str, Any]]:
 def test_each_format_reads_back(
     call: Callable[..., Any], loudness_model: Path, folder: Path, output: str, jobs: str
 ) -> None:
-    answer = call("predict", "--model", loudness_model, "--format", output, "--jobs", jobs, folder)
+    answer = call(
+        "predict", "--no-vad", "--model", loudness_model, "--format", output, "--jobs", jobs, folder
+    )
     assert (answer.status, answer.stderr) == (0, "")
     rows = read_rows(output, answer.stdout)
     files = ["-dash.wav", "z.flac", "ü 日本 [red].wav"]
@@ -79,7 +81,9 @@ def test_each_format_reads_back(
 def test_json_has_the_documented_keys(
     call: Callable[..., Any], loudness_model: Path, folder: Path
 ) -> None:
-    answer = call("predict", "--model", loudness_model, "--format", "json", folder / "z.flac")
+    answer = call(
+        "predict", "--no-vad", "--model", loudness_model, "--format", "json", folder / "z.flac"
+    )
     (row,) = json.loads(answer.stdout)
     assert list(row) == ["file", "start", "end", "emotion", "confidence", "abstained", "scores"]
     assert (row["start"], row["end"], row["abstained"]) == (0, 0.1, None)
@@ -91,7 +95,7 @@ def test_one_broken_file_is_reported_and_the_others_are_finished(
     call: Callable[..., Any], loudness_model: Path, folder: Path, output: str
 ) -> None:
     (folder / "broken.wav").write_bytes(b"no audio")
-    arguments = ("predict", "--model", loudness_model, "--format", output)
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", output)
     answer = call(*arguments, folder, folder / "missing.wav")
     assert answer.status == 1
     rows = read_rows(output, answer.stdout)
@@ -107,7 +111,7 @@ def test_one_broken_file_is_reported_and_the_others_are_finished(
 def test_where_every_file_fails_the_output_is_still_of_its_format(
     call: Callable[..., Any], loudness_model: Path, output: str
 ) -> None:
-    answer = call("predict", "--model", loudness_model, "--format", output, "none.wav")
+    answer = call("predict", "--no-vad", "--model", loudness_model, "--format", output, "none.wav")
     assert answer.status == 1
     error = "none.wav: no such file; check the path"
     assert read_rows(output, answer.stdout) == [{"file": "none.wav", "error": error}]
@@ -116,7 +120,7 @@ def test_where_every_file_fails_the_output_is_still_of_its_format(
 def test_where_every_file_fails_the_table_is_empty(
     call: Callable[..., Any], loudness_model: Path
 ) -> None:
-    answer = call("predict", "--model", loudness_model, "none.wav")
+    answer = call("predict", "--no-vad", "--model", loudness_model, "none.wav")
     assert (answer.status, answer.stdout) == (1, "")
 
 
@@ -124,7 +128,7 @@ def test_files_folders_and_repeats_keep_the_order_given(
     call: Callable[..., Any], loudness_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    arguments = ("predict", "--model", loudness_model, "--format", "csv", "--jobs", "2")
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", "csv", "--jobs", "2")
     single = folder / "z.flac"
     answer = call(*arguments, single, single, folder, tmp_path / "empty", single)
     names = [Path(row["file"]).name for row in read_rows("csv", answer.stdout)]
@@ -137,13 +141,21 @@ def test_silence_and_doubt_are_said(
     call: Callable[..., Any], loudness_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     sf.write(tmp_path / "silence.wav", np.zeros(800), 8_000)
-    arguments = ("predict", "--model", loudness_model, "--min-confidence", "0.7")
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--min-confidence", "0.7")
     files = (tmp_path / "silence.wav", folder / "ü 日本 [red].wav", folder / "z.flac")
     rows = json.loads(call(*arguments, "--format", "json", *files).stdout)
     assert [row["abstained"] for row in rows] == ["no speech", "uncertain", None]
     assert [row["emotion"] for row in rows] == [None, None, "loud"]
     lines = call(*arguments, *files).stdout.splitlines()
     assert [line[:10].strip() for line in lines] == ["emotion", "no speech", "uncertain", "loud"]
+
+
+def test_a_constant_is_no_speech(
+    call: Callable[..., Any], loudness_model: Path, folder: Path
+) -> None:
+    arguments = ("predict", "--model", loudness_model, "--format", "csv", folder)
+    rows = list(csv.DictReader(io.StringIO(call(*arguments).stdout)))
+    assert [(row["emotion"], row["abstained"]) for row in rows] == [("", "no speech")] * 3
 
 
 @pytest.mark.parametrize(
@@ -170,7 +182,7 @@ def test_what_is_no_model_is_said_in_one_line(
     call: Callable[..., Any], folder: Path, kind: str
 ) -> None:
     model = {"missing": Path("none.onnx"), "folder": folder, "audio": folder / "z.flac"}[kind]
-    answer = call("predict", "--model", model, folder / "z.flac")
+    answer = call("predict", "--no-vad", "--model", model, folder / "z.flac")
     assert (answer.status, answer.stdout) == (1, "")
     (line,) = answer.stderr.splitlines()
     assert line.startswith(f"emovox: {model}: ")
@@ -179,7 +191,7 @@ def test_what_is_no_model_is_said_in_one_line(
 def test_a_name_with_a_leading_dash_goes_after_two_dashes(
     emovox: Callable[..., Any], loudness_model: Path, folder: Path
 ) -> None:
-    result = emovox("predict", "--model", loudness_model, "--", "-dash.wav", cwd=folder)
+    result = emovox("predict", "--no-vad", "--model", loudness_model, "--", "-dash.wav", cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[1].endswith("  -dash.wav")
 
@@ -190,7 +202,7 @@ def test_a_name_that_is_no_text_can_be_printed(
     emovox: Callable[..., Any], loudness_model: Path, folder: Path, encoding: str, output: str
 ) -> None:
     shutil.copy(folder / "z.flac", folder / os.fsdecode(b"bad\xff.flac"))
-    arguments = ("predict", "--model", loudness_model, "--format", output, folder)
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", output, folder)
     result = emovox(*arguments, env={"PYTHONIOENCODING": encoding}, encoding="utf-8")
     assert (result.returncode, result.stderr) == (0, "")
     names = [row["file"] for row in read_rows(output, result.stdout)]
@@ -205,7 +217,7 @@ def test_a_name_that_is_no_text_can_be_printed(
 def test_standard_input_is_a_recording(
     emovox: Callable[..., Any], loudness_model: Path, folder: Path
 ) -> None:
-    arguments = ("predict", "--model", loudness_model, "-")
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "-")
     with (folder / "z.flac").open("rb") as file:
         result = emovox(*arguments, stdin=file)
     assert (result.returncode, result.stderr) == (0, "")
@@ -229,7 +241,7 @@ def test_a_phone_s_m4a_is_predicted(
             frame.sample_rate, frame.pts = 44_100, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    answer = call("predict", "--model", loudness_model, "--format", "json", path)
+    answer = call("predict", "--no-vad", "--model", loudness_model, "--format", "json", path)
     assert (answer.status, answer.stderr) == (0, "")
     (row,) = json.loads(answer.stdout)
     assert row["scores"]["loud"] == pytest.approx(0.5 * 2 / np.pi, abs=0.02)
@@ -241,7 +253,16 @@ def test_a_reader_that_goes_away_is_no_error_to_print(
     for output in ("jsonl", "csv", "table"):
         reading, writing = os.pipe()
         os.close(reading)
-        arguments = ("predict", "--model", loudness_model, "--format", output, folder, folder)
+        arguments = (
+            "predict",
+            "--no-vad",
+            "--model",
+            loudness_model,
+            "--format",
+            output,
+            folder,
+            folder,
+        )
         with open(writing, "w") as gone:
             result = emovox(*arguments, stdout=gone, capture_output=False, stderr=-1)
         assert (result.returncode, result.stderr) == (1, "")
@@ -254,7 +275,7 @@ def test_ctrl_c_keeps_the_finished_lines(
     sf.write(tmp_path / "0.flac", 0.5 * np.ones(96_000), 48_000)
     for number in range(1, 3_000):
         os.link(tmp_path / "0.flac", tmp_path / f"{number}.flac")
-    arguments = ("--model", loudness_model, "--format", output, "--jobs", jobs)
+    arguments = ("--no-vad", "--model", loudness_model, "--format", output, "--jobs", jobs)
     command = [sys.executable, "-m", "emovox", "predict", *map(str, arguments), str(tmp_path)]
     with (tmp_path / "out.txt").open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
@@ -276,6 +297,6 @@ def test_a_file_without_permission_is_reported(
     call: Callable[..., Any], loudness_model: Path, folder: Path
 ) -> None:
     (folder / "z.flac").chmod(0)
-    answer = call("predict", "--model", loudness_model, folder)
+    answer = call("predict", "--no-vad", "--model", loudness_model, folder)
     assert answer.status == 1
     assert "Permission denied" in answer.stderr

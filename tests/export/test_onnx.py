@@ -46,6 +46,7 @@ def make_info(recipe: Recipe) -> ModelInfo:
         labels=EMOTIONS,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
         temperature=1.0,
+        min_confidence=0.0,
         training_corpora=("ravdess",),
         training_clips=3,
         training_clips_sha256="0" * 64,

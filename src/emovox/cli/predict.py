@@ -33,15 +33,23 @@ def predict(
         typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
     ] = None,
     min_confidence: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--min-confidence",
             metavar="SHARE",
             min=0,
             max=1,
-            help="Below this confidence there is no emotion, but 'uncertain'.",
+            help="Below this confidence there is no emotion, but 'uncertain'; 0: never. "
+            "Default: the model file's own threshold.",
         ),
-    ] = 0.0,
+    ] = None,
+    vad: Annotated[
+        bool,
+        typer.Option(
+            " /--no-vad",
+            help="Do not ask first whether anybody speaks: noise and music get an emotion too.",
+        ),
+    ] = True,
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Files at the same time.")
     ] = 1,
@@ -53,7 +61,7 @@ def predict(
     """
     from emovox.recognizer import Recognizer
 
-    recognizer = Recognizer.load(model, min_confidence=min_confidence)
+    recognizer = Recognizer.load(model, vad=vad, min_confidence=min_confidence)
     results = predict_sources(recognizer, sources, jobs)
     writers = {
         Format.TABLE: write_table,
