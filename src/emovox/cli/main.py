@@ -15,6 +15,7 @@ from emovox.cli import (
     predict,
     report,
     reproduce,
+    stress,
     sweep,
     train,
 )
@@ -36,6 +37,9 @@ app.command("predict", short_help="Predict the emotion of recordings.")(predict.
 app.command("train", short_help="Train and test a recipe.")(train.train)
 app.command("evaluate", short_help="Score a run's model files again.")(evaluate.evaluate)
 app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)
+app.command("stress", short_help="Disturb recordings and see what a model makes of them.")(
+    stress.stress
+)
 app.command("sweep", short_help="Train every combination of some values.")(sweep.sweep)
 app.command("reproduce", short_help="Train and test the reference's two models.")(
     reproduce.reproduce

@@ -23,6 +23,14 @@ class ScoreFormat(StrEnum):
     JSON = "json"
 
 
+class TableFormat(StrEnum):
+    """How a table of results is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
 DataOption = Annotated[
     Path | None,
     typer.Option(

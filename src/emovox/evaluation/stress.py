@@ -1,0 +1,266 @@
+"""How a model bears disturbed recordings: unchanged answers, change of UAR, thresholds."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from emovox.errors import RunError
+from emovox.evaluation.intervals import bootstrap_over_clips, bootstrap_over_speakers
+from emovox.evaluation.metrics import FloatArray, IntArray
+from emovox.perturbations.catalogue import StressTest
+
+STRESS_NAME = "stress.csv"
+NO_SPEECH = -1
+"""What stands for a class where the recogniser hears no speech: changed, and always wrong."""
+
+_BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StressRow:
+    """What became of one test; shares and UAR in [0, 1], intervals of 95% over speakers.
+
+    Attributes:
+        test: Its name.
+        group: Its group.
+        definition: What was done to the recordings.
+        unchanged: Share of predictions that stayed the same.
+        unchanged_low: Lower end of its interval.
+        unchanged_high: Upper end.
+        uar: UAR of the disturbed clips.
+        uar_change: It minus the UAR of the same clips undisturbed.
+        uar_change_low: Lower end of its interval.
+        uar_change_high: Upper end.
+        min_unchanged: Least share asked for; ``None``: only told.
+        max_uar_loss: Most that the UAR may lose; ``None``: only told.
+        passed: Whether both hold; ``None`` where nothing is asked for.
+        public_models: What the best public models reach on other corpora; empty: not known.
+        snr_db: Speech over noise, in the tests of a curve.
+        clips: Clips heard.
+        of_clips: Clips there are.
+        speakers: Their speakers.
+        plain_uar: UAR of the undisturbed clips.
+        seed: Of the random draws.
+    """
+
+    test: str
+    group: str
+    definition: str
+    unchanged: float
+    unchanged_low: float
+    unchanged_high: float
+    uar: float
+    uar_change: float
+    uar_change_low: float
+    uar_change_high: float
+    min_unchanged: float | None
+    max_uar_loss: float | None
+    passed: bool | None
+    public_models: str
+    snr_db: float | None
+    clips: int
+    of_clips: int
+    speakers: int
+    plain_uar: float
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON-ready types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardClips:
+    """What a model said about the same clips, undisturbed and disturbed.
+
+    Attributes:
+        speakers: Who speaks in each, str ``(clips,)``.
+        true: Index of the true class, int ``(clips,)``.
+        plain: Index of the class heard undisturbed, or :data:`NO_SPEECH`, int ``(clips,)``.
+        disturbed: The same for each test, by its name.
+    """
+
+    speakers: npt.NDArray[np.str_]
+    true: IntArray
+    plain: IntArray
+    disturbed: Mapping[str, IntArray]
+
+
+def score_stress(
+    heard: HeardClips, tests: tuple[StressTest, ...], *, of_clips: int, seed: int
+) -> tuple[StressRow, ...]:
+    """Score every test, with 95% intervals from 2,000 bootstrap draws over speakers.
+
+    Args:
+        heard: What the model said.
+        tests: The tests, in the order wanted.
+        of_clips: How many clips there would have been to hear.
+        seed: Of the random draws, to be told.
+
+    Returns:
+        A row for each test. The UAR is the mean recall over the classes that the clips hold; the
+        interval of its change pairs each clip with itself.
+
+    Example:
+        >>> score_stress(heard, find_tests(["small"]), of_clips=1_440, seed=0)  # doctest: +SKIP
+    """
+    n_speakers = int(np.unique(heard.speakers).size)
+    rows = []
+    for test in tests:
+        said = np.stack([heard.true, heard.plain, heard.disturbed[test.name]], axis=1)
+        outcomes, index = np.unique(said, axis=0, return_inverse=True)
+        index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
+        score = make_outcome_score(outcomes)
+        unchanged, plain_uar, uar, change = (
+            float(v) for v in score(np.bincount(index)[None])[:, 0]
+        )
+        # Of its own, so that a test's interval does not depend on which others are run.
+        generator = np.random.default_rng(_BOOTSTRAP_SEED)
+        if n_speakers > 1:
+            intervals = bootstrap_over_speakers(index, heard.speakers, score, generator)
+        else:
+            intervals = bootstrap_over_clips(index, score, generator)
+        rows.append(
+            StressRow(
+                test=test.name,
+                group=test.group,
+                definition=test.definition,
+                unchanged=unchanged,
+                unchanged_low=intervals[0].low,
+                unchanged_high=intervals[0].high,
+                uar=uar,
+                uar_change=change,
+                uar_change_low=intervals[3].low,
+                uar_change_high=intervals[3].high,
+                min_unchanged=test.min_unchanged,
+                max_uar_loss=test.max_uar_loss,
+                passed=judge_test(test, unchanged, change),
+                public_models=str(test.peers),
+                snr_db=test.snr_db,
+                clips=len(heard.true),
+                of_clips=of_clips,
+                speakers=n_speakers,
+                plain_uar=plain_uar,
+                seed=seed,
+            )
+        )
+    return tuple(rows)
+
+
+def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
+    """Return the score of how often each outcome was seen.
+
+    Args:
+        outcomes: True, plain and disturbed class of each outcome, int ``(outcomes, 3)``.
+
+    Returns:
+        A function from counts ``(draws, outcomes)`` to float64 ``(4, draws)``: share unchanged,
+        UAR undisturbed, UAR disturbed, and its change.
+
+    Example:
+        >>> score = make_outcome_score(np.array([[0, 0, 0], [1, 1, 0]]))
+        >>> score(np.array([[3, 1]]))[:, 0].tolist()
+        [0.75, 1.0, 0.5, -0.5]
+    """
+    true, plain, disturbed = outcomes.T
+    of_class = (true[:, None] == np.unique(true)).astype(np.float64)  # (outcomes, classes)
+
+    def score(counts: IntArray) -> FloatArray:
+        support = counts @ of_class  # (draws, classes)
+        there = support > 0
+        uars = [
+            np.divide(
+                (counts * (said == true)) @ of_class, support, where=there, out=0 * support
+            ).sum(axis=1)
+            / there.sum(axis=1)
+            for said in (plain, disturbed)
+        ]
+        unchanged = counts @ (plain == disturbed) / counts.sum(axis=1)
+        return np.stack([unchanged, *uars, uars[1] - uars[0]])
+
+    return score
+
+
+def judge_test(test: StressTest, unchanged: float, uar_change: float) -> bool | None:
+    """Say whether a test is passed; ``None`` where nothing is asked for.
+
+    Example:
+        >>> from emovox.perturbations.catalogue import find_tests
+        >>> judge_test(find_tests(["low-quality phone"])[0], 0.5, -0.06)
+        False
+    """
+    if not test.has_threshold:
+        return None
+    steady = test.min_unchanged is None or unchanged >= test.min_unchanged
+    return steady and (test.max_uar_loss is None or -uar_change <= test.max_uar_loss)
+
+
+def format_stress(rows: tuple[StressRow, ...]) -> str:
+    """Return the rows as CSV with a header; reading it gives the same rows back.
+
+    Example:
+        >>> format_stress(rows).splitlines()[0][:11]  # doctest: +SKIP
+        'test,group,'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(StressRow)]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(["" if v is None else v for v in (getattr(row, n) for n in names)])
+    return text.getvalue()
+
+
+def read_stress(path: Path) -> tuple[StressRow, ...]:
+    """Read a run's stress.csv.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        Its rows, in the file's order.
+
+    Raises:
+        RunError: It cannot be read, or is no such table; the message names file and line.
+
+    Example:
+        >>> read_stress(Path("runs/vanilla/stress.csv"))[0].test  # doctest: +SKIP
+        'additive tone'
+    """
+    lines = None
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file, strict=True)
+            if lines.fieldnames != [field.name for field in fields(StressRow)]:
+                raise ValueError(f"found the columns {lines.fieldnames}")
+            rows = tuple(_parse_row(line) for line in lines)
+            if not rows:
+                raise ValueError("found no row after the header")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        where = f", line {lines.line_num}" if lines is not None else ""
+        raise RunError(
+            f"{path}{where}: {error}; expected the stress.csv of a run: run 'emovox stress' again"
+        ) from None
+    return rows
+
+
+def _parse_row(line: dict[str, str]) -> StressRow:
+    """Turn a line's texts into what the row's fields hold."""
+    values: dict[str, Any] = {}
+    for name, kind in get_type_hints(StressRow).items():
+        text, kinds = line[name], get_args(kind) or (kind,)
+        if text == "" and type(None) in kinds:
+            values[name] = None
+        elif bool in kinds:
+            if text not in ("True", "False"):
+                raise ValueError(f"found {name} {text!r}, expected True or False")
+            values[name] = text == "True"
+        else:
+            values[name] = kinds[0](text)
+    return StressRow(**values)
