@@ -24,7 +24,8 @@ from emovox.corpora.protocols import (
     make_protocol,
     read_split,
 )
-from emovox.corpora.registry import describe_licence, read_corpus
+from emovox.corpora.read import read_corpus
+from emovox.corpora.registry import describe_licence
 from emovox.errors import RunError
 from emovox.evaluation.evaluate import (
     Evaluation,

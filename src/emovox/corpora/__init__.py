@@ -2,12 +2,14 @@
 
     download ──> fetch ──┐   a checked archive, unpacked whole or not at all
                          v
-    locate ─────────> folder
+    locate ─────────> folder                    registry: what is known by name, and where
                          │
-    ravdess ─────────────┼─> Clip rows: path, emotion, speaker, sentence, ...
-    verify ──────────────┘       │      (verify: what is missing, damaged or double)
+    ravdess, nemo, named │   file names or a table that say everything
+    manifest, audformat, ├─> Clip rows: path, emotion, speaker, sentence, ...
+    emobox, class_folders│       │      (verify: what is missing, damaged or double)
                                  v
-    protocols ───────────> folds of clips: train, validation, test
+    protocols, cross ──────> folds of clips: train, validation, test
+    combine ───────────────> further corpora that only train
 
 Names and folders are read here, never samples; only ``verify`` decodes, through ``emovox.audio``.
 """

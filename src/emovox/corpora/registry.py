@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from emovox.corpora.clips import CorpusListing
 from emovox.corpora.locate import find_ravdess, list_places
+from emovox.corpora.named import list_named
 from emovox.corpora.nemo import list_nemo
 from emovox.corpora.ravdess import (
     RAVDESS_ACTORS,
@@ -94,6 +96,67 @@ CORPORA: dict[str, Corpus] = {
             ("nemo", "nEMO"),
             list_nemo,
         ),
+        Corpus(
+            "emodb",
+            "EMO-DB",
+            "German",
+            535,
+            10,
+            "CC0 1.0",
+            "Burkhardt F, Paeschke A, Rolfes M, Sendlmeier WF, Weiss B (2005), A Database of "
+            "German Emotional Speech, Interspeech 2005",
+            ("emodb", "EMO-DB", "EmoDB"),
+            partial(list_named, "emodb"),
+        ),
+        Corpus(
+            "emovo",
+            "EMOVO",
+            "Italian",
+            588,
+            6,
+            "not stated; ask its authors",
+            "Costantini G, Iaderola I, Paoloni A, Todisco M (2014), EMOVO Corpus: an Italian "
+            "Emotional Speech Database, LREC 2014",
+            ("emovo", "EMOVO"),
+            partial(list_named, "emovo"),
+        ),
+        Corpus(
+            "cremad",
+            "CREMA-D",
+            "English",
+            7442,
+            91,
+            "ODbL 1.0",
+            "Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014), CREMA-D: "
+            "Crowd-sourced Emotional Multimodal Actors Dataset, IEEE Transactions on Affective "
+            "Computing 5(4)",
+            ("cremad", "CREMA-D", "crema-d"),
+            partial(list_named, "cremad"),
+        ),
+        Corpus(
+            "tess",
+            "TESS",
+            "English",
+            2800,
+            2,
+            "CC BY-NC-ND 4.0",
+            "Pichora-Fuller MK, Dupuis K (2020), Toronto emotional speech set (TESS), "
+            "Scholars Portal Dataverse, doi:10.5683/SP2/E8H2MF",
+            ("tess", "TESS"),
+            partial(list_named, "tess"),
+        ),
+        Corpus(
+            "savee",
+            "SAVEE",
+            "English",
+            480,
+            4,
+            "for research, on request",
+            "Haq S, Jackson PJB (2010), Multimodal Emotion Recognition, in: Machine Audition: "
+            "Principles, Algorithms and Systems, IGI Global",
+            ("savee", "SAVEE"),
+            partial(list_named, "savee"),
+        ),
     )
 }
 """The corpora by name."""
@@ -140,28 +203,6 @@ def find_corpus(name: str, data: Path | None = None) -> CorpusListing:
         f"{corpus.folders[0]}; put it there, or name the folder that holds it with --data or "
         "EMOVOX_DATA"
     )
-
-
-def read_corpus(source: str, data: Path | None = None) -> CorpusListing:
-    """List the clips of a corpus that is named, or given by a path.
-
-    Args:
-        source: One of :data:`CORPORA`, or the path of a list or folder.
-        data: The folder that the user named with ``--data``.
-
-    Returns:
-        The listing, with at least one clip.
-
-    Raises:
-        CorpusError: It is not here, or holds no clip.
-
-    Example:
-        >>> read_corpus("nemo").clips[0].speaker  # doctest: +SKIP
-        'nemo-WR0'
-    """
-    if source in CORPORA:
-        return find_corpus(source, data)
-    raise CorpusError(f"no corpus named {source!r}; known: {', '.join(CORPORA)}")
 
 
 def describe_licence(names: Iterable[str]) -> str:

@@ -1,0 +1,113 @@
+"""audformat databases: tables stored as ``db.TABLE.csv`` beside the header ``db.yaml``.
+
+The format is that of https://audeering.github.io/audformat/.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from emovox.corpora.clips import CorpusListing
+from emovox.corpora.listed import ListedRow, collect_rows
+from emovox.corpora.manifest import read_table
+from emovox.errors import CorpusError
+
+_NO_TIME = re.compile(r"(?:0 days)? ?(?:0?0:00:00(?:\.0*)?)?|0(?:\.0*)?s?")
+
+
+def read_audformat(path: Path) -> CorpusListing:
+    """Read the whole-file emotions of an audformat database.
+
+    Args:
+        path: The database's folder, which takes every table with a column ``emotion``; or one of
+            its tables, ``db.TABLE.csv``.
+
+    Returns:
+        The clips in the tables' order. Speakers come from any table with ``file`` and ``speaker``,
+        genders from the same or from the header's scheme of the speakers. Rows that concern a
+        part of a recording are not used.
+
+    Raises:
+        CorpusError: The header or a table cannot be read, no table holds emotions as CSV, or two
+            tables contradict each other.
+
+    Example:
+        >>> read_audformat(Path("emodb/1.4.1")).left_out  # doctest: +SKIP
+        (('boredom', 81),)
+    """
+    folder = path if path.is_dir() else path.parent
+    header = _read_header(folder / "db.yaml")
+    tables = {file: read_table(file, required=()) for file in sorted(folder.glob("db.*.csv"))}
+    facts = _collect_facts(tables.values(), _read_speaker_genders(header, tables))
+    chosen = [path] if path.is_file() else list(tables)
+    rows = []
+    n_segments = 0
+    seen: set[tuple[str, str]] = set()
+    for table in chosen:
+        for row in tables.get(table) or ():
+            file, label = row.get("file", ""), row.get("emotion", "")
+            if not file or "emotion" not in row or (file, label) in seen:
+                continue
+            if not (_NO_TIME.fullmatch(row.get("start", "")) and row.get("end", "") in ("", "NaT")):
+                n_segments += 1
+                continue
+            seen.add((file, label))
+            speaker, gender = facts.get(file, ("", ""))
+            rows.append(ListedRow(folder / file, label, speaker, gender))
+    if not rows and not n_segments:
+        raise CorpusError(
+            f"{path}: found no table with the columns file and emotion among "
+            f"{len(tables)} stored as CSV; expected db.TABLE.csv: save the database with "
+            "audformat's db.save(..., storage_format='csv'), or name another table"
+        )
+    segments = [("parts of recordings", n_segments)] if n_segments else []
+    return collect_rows(str(header.get("name") or folder.resolve().name), path, rows, segments)
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    # Few read audformat, and this library is no part of the runtime.
+    import yaml
+
+    try:
+        header = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CorpusError(
+            f"{path}: cannot be read ({error}); expected the header of an audformat database"
+        ) from None
+    if not isinstance(header, dict):
+        raise CorpusError(f"{path}: found {header!r}; expected the header of an audformat database")
+    return header
+
+
+def _read_speaker_genders(
+    header: dict[str, Any], tables: dict[Path, list[dict[str, str]]]
+) -> dict[str, str]:
+    """Return each speaker's gender, from the header's labels or the table that they refer to."""
+    scheme = (header.get("schemes") or {}).get("speaker") or {}
+    labels = scheme.get("labels")
+    genders: dict[str, str] = {}
+    if isinstance(labels, dict):
+        for speaker, facts in labels.items():
+            if isinstance(facts, dict) and facts.get("gender"):
+                genders[str(speaker)] = str(facts["gender"])
+    for rows in tables.values():
+        for row in rows:
+            if "file" not in row and row.get("speaker") and row.get("gender"):
+                genders[row["speaker"]] = row["gender"]
+    return genders
+
+
+def _collect_facts(tables: Any, genders: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return speaker and gender of each file."""
+    speakers: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for rows in tables:
+        for row in rows:
+            if row.get("file") and row.get("speaker"):
+                speakers[row["file"]] = row["speaker"]
+            if row.get("file") and row.get("gender"):
+                own[row["file"]] = row["gender"]
+    return {
+        file: (speakers.get(file, ""), own.get(file) or genders.get(speakers.get(file, ""), ""))
+        for file in speakers.keys() | own.keys()
+    }

@@ -1,0 +1,144 @@
+"""Rows of any list of recordings to clips: labels mapped, files found, known voices recognised."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
+from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
+from emovox.errors import CorpusError
+from emovox.labels import EMOTIONS, map_label, name_label
+
+_GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """One row of a list.
+
+    Attributes:
+        path: The recording, which may be missing.
+        label: Its emotion as the list writes it; empty where it has none.
+        speaker: Who speaks; empty where the list does not say.
+        gender: In any case, ``"male"`` or ``"m"`` and so on; others are not known.
+        sentence: What is said; empty where the list does not say.
+        dataset: Whose codes the label may be; ``None``: words only.
+    """
+
+    path: Path
+    label: str
+    speaker: str = ""
+    gender: str = ""
+    sentence: str = ""
+    dataset: str | None = None
+
+
+def collect_rows(
+    corpus: str,
+    source: Path,
+    rows: Sequence[ListedRow],
+    skipped: Sequence[tuple[str, int]] = (),
+) -> CorpusListing:
+    """Make clips out of a list's rows, each recording once.
+
+    A file under a name of RAVDESS, EMO-DB, EMOVO, CREMA-D or TESS is known to be that recording,
+    whatever list it is in: it keeps that corpus' name and speaker, so that no voice gets on both
+    sides of a split under two names.
+
+    Args:
+        corpus: Name of the list; it comes before the names of clips and speakers.
+        source: The list, for messages; clips are named by their path from its folder.
+        rows: The rows in the list's order.
+        skipped: What the list holds beside them that cannot be used, with counts.
+
+    Returns:
+        The clips in the list's order.
+
+    Raises:
+        CorpusError: No clip is left, or one recording has two labels.
+    """
+    clips: dict[str, Clip] = {}
+    left_out: Counter[str] = Counter()
+    reasons: Counter[str] = Counter(dict(skipped))
+    base = _find_base(source, rows)
+    for row in rows:
+        emotion = map_label(row.label, row.dataset)
+        if not row.label:
+            reasons["no label"] += 1
+        elif emotion is None:
+            left_out[name_label(row.label, row.dataset)] += 1
+        elif not row.path.is_file():
+            reasons["no such file"] += 1
+        else:
+            clip = _make_clip(corpus, row, emotion, base)
+            known = clips.setdefault(clip.name, clip)
+            if known is not clip:
+                reasons["further copies"] += 1
+            if known.emotion != emotion:
+                raise CorpusError(
+                    f"{source}: {clip.path} is {emotion}, but {known.path}, the same recording, is "
+                    f"{known.emotion}; expected one label a recording: correct the list"
+                )
+    if not clips:
+        found = ", ".join(f"{n:,} labelled {label!r}" for label, n in left_out.most_common(5))
+        found = found or ", ".join(f"{n:,} with {why}" for why, n in reasons.items()) or "nothing"
+        raise CorpusError(
+            f"{source} holds no clip that can be used: found {found}; expected recordings labelled "
+            f"{', '.join(EMOTIONS)}"
+        )
+    return CorpusListing(
+        corpus,
+        source,
+        tuple(clips.values()),
+        tuple(sorted(left_out.items())),
+        tuple(sorted(reasons.items())),
+    )
+
+
+def recognize_label(path: Path) -> str | None:
+    """Return the word for the emotion that a file's name says, where it is a known corpus' name."""
+    if is_ravdess_name(path.stem):
+        return parse_ravdess_name(path.stem).emotion
+    found = _recognize_named(path)
+    return name_label(found[1].label, found[0]) if found else None
+
+
+def _recognize_named(path: Path) -> tuple[str, NamedRecording] | None:
+    # SAVEE's and nEMO's names are too short to be sure of.
+    for corpus in ("emodb", "emovo", "cremad", "tess"):
+        recording = NAMED_CORPORA[corpus](path)
+        if recording is not None:
+            return corpus, recording
+    return None
+
+
+def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
+    if is_ravdess_name(row.path.stem):
+        known = make_ravdess_clip(row.path.stem, parse_ravdess_name(row.path.stem), row.path)
+        return replace(known, emotion=emotion)
+    found = _recognize_named(row.path)
+    if found is not None:
+        return make_named_clip(*found, row.path, emotion)
+    relative = Path(os.path.relpath(row.path, base)).with_suffix("")
+    return Clip(
+        name=f"{corpus}-{relative.as_posix()}",
+        path=row.path,
+        corpus=corpus,
+        emotion=emotion,
+        speaker=f"{corpus}-{row.speaker or 'unknown'}",
+        gender=_GENDERS.get(row.gender.lower()),
+        sentence=row.sentence or None,
+    )
+
+
+def _find_base(source: Path, rows: Sequence[ListedRow]) -> Path:
+    """Return the folder that clips are named from: the list's, or the lowest that holds all."""
+    folder = source if source.is_dir() else source.parent
+    top = os.path.abspath(folder)
+    parents = {os.path.abspath(row.path.parent) for row in rows}
+    if all(parent == top or parent.startswith(top + os.sep) for parent in parents):
+        return Path(top)
+    return Path(os.path.commonpath(parents))

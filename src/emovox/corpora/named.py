@@ -1,0 +1,198 @@
+"""Corpora whose file names say everything: EMO-DB, EMOVO, CREMA-D, TESS and SAVEE."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from emovox.corpora.audio_files import rank_copy, walk_audio
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.labels import map_label, name_label
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRecording:
+    """What a file name says.
+
+    Attributes:
+        name: The corpus' own name of the recording, unique within the corpus.
+        label: The emotion as the corpus writes it.
+        speaker: Who speaks, as the corpus writes it.
+        gender: ``"male"`` or ``"female"``.
+        sentence: What is said, where the name says.
+        intensity: How strongly, where the name says.
+    """
+
+    name: str
+    label: str
+    speaker: str
+    gender: str
+    sentence: str | None = None
+    intensity: str | None = None
+
+
+_EMODB = re.compile(r"(03|08|09|1[0-6])([ab][0-9]{2})([WLEAFTN])([a-z])")
+_EMODB_MEN = {"03", "10", "11", "12", "15"}
+_EMODB_SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
+
+_EMOVO = re.compile(r"(dis|gio|neu|pau|rab|sor|tri)-([mf][1-3])-([bdln][1-9])", re.IGNORECASE)
+
+_CREMAD = re.compile(r"(10[0-9]{2})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)")
+_CREMAD_INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high"}
+_CREMAD_SENTENCES = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+# The corpus' VideoDemographics.csv; the other 48 are men.
+_CREMAD_WOMEN = {
+    *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
+    *(1028, 1029, 1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060),
+    *(1061, 1063, 1072, 1073, 1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091),
+}
+
+# One file of the corpus says OA for OAF.
+_TESS = re.compile(r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
+
+_SAVEE = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|[adfhn])([0-9]{2})")
+_SAVEE_SPEAKERS = ("DC", "JE", "JK", "KL")
+
+
+def parse_emodb_name(file: Path) -> NamedRecording | None:
+    """Read an EMO-DB name such as ``03a01Fa``: speaker, sentence, emotion, version.
+
+    Codes, speakers and sentences: http://emodb.bilderbar.info/index-1280.html.
+    """
+    match = _EMODB.fullmatch(file.stem)
+    if match is None:
+        return None
+    speaker, sentence, label, _ = match.groups()
+    gender = "male" if speaker in _EMODB_MEN else "female"
+    return NamedRecording(file.stem, label, speaker, gender, _EMODB_SENTENCES.get(sentence))
+
+
+def parse_emovo_name(file: Path) -> NamedRecording | None:
+    """Read an EMOVO name such as ``gio-f1-b1``: emotion, speaker, sentence (Costantini, 2014)."""
+    match = _EMOVO.fullmatch(file.stem)
+    if match is None:
+        return None
+    label, speaker, _ = match.group().lower().split("-")
+    gender = "male" if speaker.startswith("m") else "female"
+    return NamedRecording(match.group().lower(), label, speaker, gender)
+
+
+def parse_cremad_name(file: Path) -> NamedRecording | None:
+    """Read a CREMA-D name such as ``1001_DFA_ANG_XX``: actor, sentence, emotion, level.
+
+    Codes: https://github.com/CheyneyComputerScience/CREMA-D.
+    """
+    match = _CREMAD.fullmatch(file.stem)
+    if match is None or not 1001 <= int(match[1]) <= 1091:
+        return None
+    actor, sentence, label, level = match.groups()
+    gender = "female" if int(actor) in _CREMAD_WOMEN else "male"
+    words, intensity = _CREMAD_SENTENCES.get(sentence), _CREMAD_INTENSITIES.get(level)
+    return NamedRecording(file.stem, label, actor, gender, words, intensity)
+
+
+def parse_tess_name(file: Path) -> NamedRecording | None:
+    """Read a TESS name such as ``OAF_back_angry``: talker, word, emotion; both are women."""
+    match = _TESS.fullmatch(file.stem)
+    if match is None:
+        return None
+    talker = "YAF" if match[1].upper() == "YAF" else "OAF"
+    word, label = match[2].lower(), match[3].lower()
+    return NamedRecording(
+        f"{talker}_{word}_{label}", label, talker, "female", f"Say the word {word}"
+    )
+
+
+def parse_savee_name(file: Path) -> NamedRecording | None:
+    """Read a SAVEE name: ``DC_sa01``, or ``sa01`` in the speaker's folder ``DC``; all are men."""
+    match = _SAVEE.fullmatch(file.stem)
+    speaker = match[1] or file.parent.name if match else None
+    if match is None or speaker not in _SAVEE_SPEAKERS:
+        return None
+    return NamedRecording(f"{speaker}_{match[2]}{match[3]}", match[2], speaker, "male")
+
+
+NAMED_CORPORA: dict[str, Callable[[Path], NamedRecording | None]] = {
+    "emodb": parse_emodb_name,
+    "emovo": parse_emovo_name,
+    "cremad": parse_cremad_name,
+    "tess": parse_tess_name,
+    "savee": parse_savee_name,
+}
+"""How each corpus' file names are read; ``None`` for a file of another corpus."""
+
+
+def list_named(corpus: str, folder: Path) -> CorpusListing:
+    """List the recordings below a folder whose names are those of a corpus, each once.
+
+    Args:
+        corpus: One of :data:`NAMED_CORPORA`.
+        folder: The folder to search, with all its subfolders.
+
+    Returns:
+        The clips by name; none where the folder holds none.
+
+    Raises:
+        CorpusError: The folder is missing or unreadable.
+
+    Example:
+        >>> list_named("emodb", Path("emodb/wav")).left_out  # doctest: +SKIP
+        (('boredom', 81),)
+    """
+    parse = NAMED_CORPORA[corpus]
+    copies: dict[str, list[tuple[tuple[int, int, str], NamedRecording]]] = {}
+    for depth, file in walk_audio(folder):
+        recording = parse(Path(file))
+        if recording is not None:
+            copies.setdefault(recording.name, []).append((rank_copy(depth, file), recording))
+    clips = []
+    left_out: Counter[str] = Counter()
+    for name in sorted(copies):
+        (_, _, file), recording = min(copies[name], key=lambda copy: copy[0])
+        emotion = map_label(recording.label, corpus)
+        if emotion is None:
+            left_out[name_label(recording.label, corpus)] += 1
+        else:
+            clips.append(make_named_clip(corpus, recording, Path(file), emotion))
+    n_more = sum(len(found) - 1 for found in copies.values())
+    skipped = (("further copies", n_more),) if n_more else ()
+    return CorpusListing(corpus, folder, tuple(clips), tuple(sorted(left_out.items())), skipped)
+
+
+def make_named_clip(corpus: str, recording: NamedRecording, path: Path, emotion: str) -> Clip:
+    """Make the row of a recording out of what its name says."""
+    return Clip(
+        name=f"{corpus}-{recording.name}",
+        path=path,
+        corpus=corpus,
+        emotion=emotion,
+        speaker=f"{corpus}-{recording.speaker}",
+        gender=recording.gender,
+        sentence=recording.sentence,
+        intensity=recording.intensity,
+    )

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+
+from emovox.corpora.named import NAMED_CORPORA, list_named
+from emovox.corpora.registry import CORPORA
+from emovox.labels import CORPUS_LABELS, EMOTION_WORDS, EMOTIONS, map_label
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Make empty files under these names."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("corpus", "file", "name", "emotion", "speaker", "gender"),
+    [
+        ("emodb", "wav/03a01Fa.wav", "03a01Fa", "happy", "03", "male"),
+        ("emodb", "wav/09b10Wb.wav", "09b10Wb", "angry", "09", "female"),
+        ("emodb", "wav/16a02Tc.wav", "16a02Tc", "sad", "16", "female"),
+        ("emodb", "wav/15a05Aa.wav", "15a05Aa", "fearful", "15", "male"),
+        ("emodb", "wav/13b01Ec.wav", "13b01Ec", "disgust", "13", "female"),
+        ("emodb", "wav/11a07Nb.wav", "11a07Nb", "neutral", "11", "male"),
+        ("emovo", "f1/gio-f1-b1.wav", "gio-f1-b1", "happy", "f1", "female"),
+        ("emovo", "M3/pau-M3-l4.wav", "pau-m3-l4", "fearful", "m3", "male"),
+        ("emovo", "m2/sor-m2-d2.wav", "sor-m2-d2", "surprised", "m2", "male"),
+        ("emovo", "m2/tri-m2-n5.wav", "tri-m2-n5", "sad", "m2", "male"),
+        ("cremad", "AudioWAV/1001_DFA_ANG_XX.wav", "1001_DFA_ANG_XX", "angry", "1001", "male"),
+        ("cremad", "AudioWAV/1002_IEO_FEA_HI.wav", "1002_IEO_FEA_HI", "fearful", "1002", "female"),
+        ("cremad", "AudioWAV/1040_ITH_SAD_X.wav", "1040_ITH_SAD_X", "sad", "1040", "male"),
+        ("tess", "OAF_angry/OAF_back_angry.wav", "OAF_back_angry", "angry", "OAF", "female"),
+        ("tess", "YAF/YAF_youth_ps.wav", "YAF_youth_ps", "surprised", "YAF", "female"),
+        ("tess", "OAF_neutral/OA_bite_neutral.wav", "OAF_bite_neutral", "neutral", "OAF", "female"),
+        ("savee", "AudioData/DC/sa01.wav", "DC_sa01", "sad", "DC", "male"),
+        ("savee", "ALL/KL_n30.wav", "KL_n30", "neutral", "KL", "male"),
+        ("savee", "ALL/JE_su15.wav", "JE_su15", "surprised", "JE", "male"),
+    ],
+)
+def test_a_name_says_emotion_and_speaker(
+    corpus: str, file: str, name: str, emotion: str, speaker: str, gender: str, tmp_path: Path
+) -> None:
+    (clip,) = list_named(corpus, touch(tmp_path, file)).clips
+    assert clip.name == f"{corpus}-{name}"
+    assert (clip.corpus, clip.emotion, clip.gender) == (corpus, emotion, gender)
+    assert clip.speaker == f"{corpus}-{speaker}"
+    assert clip.path == tmp_path / file
+
+
+def test_names_say_the_sentence_and_the_level(tmp_path: Path) -> None:
+    (clip,) = list_named("cremad", touch(tmp_path, "1091_WSI_DIS_LO.wav")).clips
+    assert (clip.sentence, clip.intensity) == ("We'll stop in a couple of minutes", "low")
+    (clip,) = list_named("emodb", touch(tmp_path, "03a02Nc.wav")).clips
+    assert clip.sentence == "Das will sie am Mittwoch abgeben."
+    (clip,) = list_named("tess", touch(tmp_path, "YAF_dog_sad.wav")).clips
+    assert clip.sentence == "Say the word dog"
+
+
+def test_boredom_is_left_out_and_counted(tmp_path: Path) -> None:
+    listing = list_named("emodb", touch(tmp_path, "03a01La.wav", "03a02Lb.wav", "03a01Nc.wav"))
+    assert [clip.emotion for clip in listing.clips] == ["neutral"]
+    assert listing.left_out == (("boredom", 2),)
+    assert listing.describe_unused() == [
+        "emodb: 2 clips labelled 'boredom' left out, which is none of emovox's emotions"
+    ]
+
+
+def test_copies_count_once_and_the_best_format_wins(tmp_path: Path) -> None:
+    files = ("AudioMP3/1001_DFA_ANG_XX.mp3", "AudioWAV/1001_DFA_ANG_XX.wav")
+    listing = list_named("cremad", touch(tmp_path, *files))
+    assert [clip.path.suffix for clip in listing.clips] == [".wav"]
+    assert listing.skipped == (("further copies", 1),)
+
+
+def test_names_of_other_corpora_are_not_taken(tmp_path: Path) -> None:
+    names = (
+        "03-01-06-02-01-02-12.wav",
+        "17a01Fa.wav",
+        "03a01Xa.wav",
+        "gio-f4-b1.wav",
+        "1092_DFA_ANG_XX.wav",
+        "1001_DFA_ANG_XXX.wav",
+        "BAF_back_angry.wav",
+        "XX/a01.wav",
+        "ZZ_a01.wav",
+        "notes.txt",
+    )
+    touch(tmp_path, *names)
+    assert [list_named(corpus, tmp_path).clips for corpus in NAMED_CORPORA] == [()] * 5
+
+
+def test_cremad_has_43_women_and_48_men(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{actor}_DFA_ANG_XX.wav" for actor in range(1001, 1092)))
+    genders = [clip.gender for clip in list_named("cremad", tmp_path).clips]
+    assert (genders.count("female"), genders.count("male")) == (43, 48)
+
+
+def test_every_code_is_an_emotion_or_left_out_by_name() -> None:
+    assert {
+        code
+        for codes in CORPUS_LABELS.values()
+        for code, word in codes.items()
+        if word not in EMOTIONS
+    } == {"L"}
+    assert set(EMOTION_WORDS.values()) == set(EMOTIONS)
+    assert (map_label(" Anger "), map_label("frustration"), map_label("A", "emodb")) == (
+        "angry",
+        None,
+        "fearful",
+    )
+    assert map_label("A") is None
+
+
+def test_every_named_corpus_is_in_the_registry() -> None:
+    assert set(NAMED_CORPORA) < set(CORPORA)
+    for name, corpus in CORPORA.items():
+        assert corpus.name == name
+        assert corpus.licence and corpus.citation
