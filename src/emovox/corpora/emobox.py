@@ -45,6 +45,7 @@ def read_emobox(path: Path, data: Path | None = None) -> CorpusListing:
             label=entry["emo"],
             speaker=str(entry.get("spk") or ""),
             dataset=entry["dataset"],
+            name=entry["key"],
         )
         for entry in whole
     ]
@@ -67,11 +68,11 @@ def _read_entries(path: Path) -> list[dict[str, Any]]:
         if entry is None:
             continue
         if not isinstance(entry, dict) or not all(
-            isinstance(entry.get(key), str) for key in ("dataset", "wav", "emo")
+            isinstance(entry.get(key), str) for key in ("key", "dataset", "wav", "emo")
         ):
             raise CorpusError(
-                f"{path}, line {number}: found {line[:80]!r}; expected a JSON object with dataset, "
-                "wav and emo, as EmoBox has them"
+                f"{path}, line {number}: found {line[:80]!r}; expected a JSON object with key, "
+                "dataset, wav and emo, as EmoBox has them"
             )
         entries.append(entry)
     if not entries:

@@ -26,6 +26,7 @@ class ListedRow:
         gender: In any case, ``"male"`` or ``"m"`` and so on; others are not known.
         sentence: What is said; empty where the list does not say.
         dataset: Whose codes the label may be; ``None``: words only.
+        name: The recording's name, unique over all corpora; empty: that of its path.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class ListedRow:
     gender: str = ""
     sentence: str = ""
     dataset: str | None = None
+    name: str = ""
 
 
 def collect_rows(
@@ -124,7 +126,7 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
         return make_named_clip(*found, row.path, emotion)
     relative = Path(os.path.relpath(row.path, base)).with_suffix("")
     return Clip(
-        name=f"{corpus}-{relative.as_posix()}",
+        name=row.name or f"{corpus}-{relative.as_posix()}",
         path=row.path,
         corpus=corpus,
         emotion=emotion,
