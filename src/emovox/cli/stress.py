@@ -20,7 +20,7 @@ TITLES = {
     "phone": "telephone",
     "codec": "codecs",
     "room": "rooms",
-    "gain": "gain",
+    "level": "large gains",
     "silence": "silence",
     "speed": "speed",
 }

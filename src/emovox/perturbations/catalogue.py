@@ -13,7 +13,7 @@ from emovox.perturbations.levels import Samples
 SER_TESTS_RATE_HZ = 16_000
 """Rate that the definitions' numbers of samples are for; also the least that their tones need."""
 
-GROUPS = ("small", "background", "curve", "phone", "codec", "room", "gain", "silence", "speed")
+GROUPS = ("small", "background", "curve", "phone", "codec", "room", "level", "silence", "speed")
 """The groups of tests, in the order in which they are run and printed."""
 
 Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
@@ -338,7 +338,7 @@ def _make_level_and_time_tests() -> list[StressTest]:
         return lambda x, rate_hz, *_: timing.change_speed(x, rate_hz, speed)
 
     gains = [
-        StressTest(f"gain {db:+d} dB", "gain", "clipped at full scale, as in a file", amplify(db))
+        StressTest(f"gain {db:+d} dB", "level", "clipped at full scale, as in a file", amplify(db))
         for db in (-12, -6, 6, 12)
     ]
     silence = StressTest(
