@@ -19,7 +19,7 @@ def write_corpus(folder: Path, rows: str, *files: str) -> Path:
 
 
 def test_table_names_wav_where_copies_have_another_ending(tmp_path: Path) -> None:
-    rows = 'WR0_surprised_64.wav\tsurprised\tUcho "wykrywa".\tucho\tWR0\tmale\t23\n'
+    rows = 'WR0_surprised_64.wav\tsurprised\tUcho "wykrywa".\tucho\t        WR0\tmale\t23\n'
     (clip,) = list_nemo(write_corpus(tmp_path / "nemo", rows, "WR0_surprised_64.ogg")).clips
     assert (clip.name, clip.speaker, clip.gender) == (
         "nemo-WR0_surprised_64",

@@ -64,7 +64,8 @@ def _read_rows(table: Path) -> list[dict[str, str]]:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            rows = [{key: row.get(key) or "" for key in _COLUMNS} for row in reader]
+            # The published table pads speakers with blanks.
+            rows = [{key: (row.get(key) or "").strip() for key in _COLUMNS} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusError(f"{table}: cannot be read ({error}); expected nEMO's table") from None
     if missing:
