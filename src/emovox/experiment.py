@@ -17,6 +17,7 @@ import torch
 from emovox.audio import load_audio
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.combine import add_training_clips, join_listings
+from emovox.corpora.cross import list_corpora, make_cross, parse_cross
 from emovox.corpora.protocols import (
     Fold,
     Protocol,
@@ -306,20 +307,24 @@ def load_protocol(
         ProtocolError: The protocol cannot be made of it.
     """
     actors = {str(actor) for actor in recipe.data.actors}
-    listings = load_listings(data, recipe.data.corpora)
-    own, *others = (
+    listings = load_listings(data, list_corpora(recipe.data.protocol, recipe.data.corpora))
+    corpora = [
         [c for c in listing.clips if c.speaker in actors or not (actors and is_ravdess(c))]
         for listing in listings
-    )
-    more = [clip for clips in others for clip in clips]
+    ]
     if split is not None:
-        clips = [*own, *more]
+        clips = [clip for corpus in corpora for clip in corpus]
         protocol = read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
+    elif parse_cross(recipe.data.protocol):
+        *trained, tested = corpora
+        clips = [clip for corpus in trained for clip in corpus]
+        protocol = make_cross(recipe.data.protocol, clips, tested)
     else:
-        protocol = make_protocol(recipe.data.protocol, own, n_splits=n_splits)
+        protocol = make_protocol(recipe.data.protocol, corpora[0], n_splits=n_splits)
+        more = [clip for corpus in corpora[1:] for clip in corpus]
         protocol = add_training_clips(protocol, more)
     notes = [note for listing in listings for note in listing.describe_unused()]
-    return replace(protocol, notes=tuple(notes))
+    return replace(protocol, notes=(*notes, *protocol.notes))
 
 
 def is_ravdess(clip: Clip) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from emovox.audio import load_audio
-from emovox.corpora.protocols import Protocol, check_folds, read_folds
+from emovox.corpora.cross import list_corpora, restore_labels
+from emovox.corpora.protocols import Fold, Protocol, check_folds, read_folds
 from emovox.errors import ProtocolError, RunError
 from emovox.evaluation.compare import Comparison, compare_predictions
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED, Evaluation, predict_fold
@@ -83,10 +84,16 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
         version=entry.version,
         description=entry.description,
         speaker_independent=entry.speaker_independent,
-        folds=read_folds(run.folder / "split.csv", load_clips(data, run.recipe.data.corpora)),
+        folds=read_run_folds(run.folder, run.recipe, data),
     )
     check_folds(protocol)
-    return protocol
+    return restore_labels(protocol)
+
+
+def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
+    """Read a run's folds from its ``split.csv``, out of the corpora that its recipe names."""
+    corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
+    return read_folds(folder / "split.csv", load_clips(data, corpora))
 
 
 def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None) -> Evaluation:
@@ -189,7 +196,7 @@ def export_run(
         ExportError: The exported model's answers differ from PyTorch's.
     """
     recipe = open_recipe(folder)
-    folds = read_folds(folder / "split.csv", load_clips(data, recipe.data.corpora))
+    folds = read_run_folds(folder, recipe, data)
     names = [f.name for f in folds]
     if fold is not None and fold not in names:
         raise RunError(f"{folder} has no fold {fold!r}; known: {', '.join(names)}")

@@ -7,14 +7,16 @@ from emovox.cli.options import DataOption, RunArgument
 
 def report(run: RunArgument, data: DataOption = None) -> None:
     """Build report.html of a run again, with players for its worst mistakes where the data is."""
+    from emovox.corpora.cross import list_corpora
     from emovox.errors import CorpusError
     from emovox.evaluation.report import write_report
     from emovox.experiment import load_clips
     from emovox.runs import open_finished_run
 
-    corpora = open_finished_run(run).recipe.data.corpora
+    settings = open_finished_run(run).recipe.data
     clips = None
     try:
+        corpora = list_corpora(settings.protocol, settings.corpora)
         clips = {clip.name: clip for clip in load_clips(data, corpora)}
     except CorpusError as error:
         if data is not None:

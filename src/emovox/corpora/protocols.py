@@ -6,6 +6,7 @@ speaker-independent protocols are whole speakers.
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from emovox.corpora.clips import Clip
 from emovox.errors import ProtocolError
+from emovox.labels import EMOTIONS
 
 REFERENCE_ACTORS = ("1", "2", "3", "4")
 
@@ -45,12 +47,15 @@ class Fold:
         train: Clips that the weights are fitted to.
         validation: Clips that early stopping and the schedule look at.
         test: Clips that the final model is scored on, once.
+        labels: Emotions that the test's predictions are restricted to, in the order of
+            :data:`emovox.labels.EMOTIONS`.
     """
 
     name: str
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
     test: tuple[Clip, ...]
+    labels: tuple[str, ...] = EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ PROTOCOLS: dict[str, str] = {
     "random-10": "10 shuffled folds; speaker-dependent",
     "emobox-6": "6 folds over the actors, as in EmoBox; speaker-independent",
     "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
-    "loso": "leave one speaker out; speaker-independent",
+    "loso": "leave one speaker out, in any corpus with speakers; speaker-independent",
     "everything": "all clips train, none is tested: for a model to ship, not for a score",
 }
 """Protocol names and what each does, for help texts and errors."""
@@ -101,7 +106,10 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
         ProtocolError: Unknown name, or the corpus lacks what the protocol needs.
     """
     if name not in PROTOCOLS:
-        raise ProtocolError(f"no protocol named {name!r}; known: {', '.join(PROTOCOLS)}")
+        raise ProtocolError(
+            f"no protocol named {name!r}; known: {', '.join(PROTOCOLS)}, and cross:A->B for two "
+            "corpora"
+        )
     protocol = build_protocol(name, clips)
     if n_splits is not None and n_splits < len(protocol.folds):
         if n_splits < 1:
@@ -236,13 +244,13 @@ def find_shared_speakers(fold: Fold) -> list[str]:
 
 def format_split(protocol: Protocol) -> str:
     """Return which clip has which role in which fold, as CSV with ``clip,fold,role``."""
-    rows = [
-        f"{clip.name},{fold.name},{role}\n"
-        for fold in protocol.folds
-        for role in ("train", "validation", "test")
-        for clip in getattr(fold, role)
-    ]
-    return "".join(["clip,fold,role\n", *rows])
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("clip", "fold", "role"))
+    for fold in protocol.folds:
+        for role in ("train", "validation", "test"):
+            rows.writerows((clip.name, fold.name, role) for clip in getattr(fold, role))
+    return text.getvalue()
 
 
 def read_split(

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from emovox.corpora.cross import describe_labels
 from emovox.corpora.protocols import Fold, Protocol
 from emovox.errors import ModelFileError
 from emovox.evaluation.metrics import Metrics, compute_metrics
-from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.predictions import Predictions, restrict_labels
 from emovox.evaluation.run_files import FoldHistory
 from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
 from emovox.files import write_text
@@ -55,7 +56,7 @@ class Evaluation:
                 n_seeds=1,
             )
             for name in ("WA", "UA", "F1")
-        ]
+        ] + describe_labels(self.protocol)
 
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
@@ -113,7 +114,7 @@ def predict_fold(
     for clip in fold.test:
         probabilities.append(list(recognizer.predict(clip.path).scores.values()))
         on_clip()
-    return Predictions(
+    predictions = Predictions(
         clips=np.array([c.name for c in fold.test]),
         folds=np.array([fold.name] * len(fold.test)),
         speakers=np.array([c.speaker for c in fold.test]),
@@ -122,6 +123,7 @@ def predict_fold(
         probabilities=np.array(probabilities),
         labels=EMOTIONS,
     )
+    return restrict_labels(predictions, fold.labels)
 
 
 def evaluate_predictions(protocol: Protocol, predictions: Predictions) -> Evaluation:

@@ -113,6 +113,49 @@ class Predictions:
         )
 
 
+def restrict_labels(predictions: Predictions, labels: Sequence[str]) -> Predictions:
+    """Forbid a model all but some labels, as where a test corpus does not have the others.
+
+    Args:
+        predictions: Over all labels.
+        labels: Some of them, in the same order; every clip's true label is among them.
+
+    Returns:
+        The predictions over these labels: their probabilities, divided by their sum; equal where
+            all of them are zero.
+
+    Raises:
+        ValueError: If a label is unknown, or a clip's true label is not among them.
+
+    Example:
+        >>> both = Predictions(["a"], ["1"], ["1"], [""], [0], [[0.2, 0.2, 0.6]], ["a", "b", "c"])
+        >>> restrict_labels(both, ["a", "b"]).probabilities
+        array([[0.5, 0.5]])
+    """
+    if tuple(labels) == predictions.labels:
+        return predictions
+    unknown = set(labels) - set(predictions.labels)
+    absent = {predictions.labels[i] for i in np.unique(predictions.true)} - set(labels)
+    if unknown or absent:
+        raise ValueError(
+            f"found labels {tuple(labels)}; expected some of {predictions.labels}, among them "
+            "the true label of every clip"
+        )
+    columns = [predictions.labels.index(label) for label in labels]
+    kept = predictions.probabilities[:, columns]
+    sums = kept.sum(axis=1, keepdims=True)
+    shares = np.divide(kept, sums, out=np.full_like(kept, 1 / len(columns)), where=sums > 0)
+    return Predictions(
+        predictions.clips,
+        predictions.folds,
+        predictions.speakers,
+        predictions.genders,
+        np.array([columns.index(i) for i in predictions.true.tolist()]),
+        shares,
+        tuple(labels),
+    )
+
+
 def concatenate_predictions(parts: Sequence[Predictions]) -> Predictions:
     """Join the predictions of several folds, in their order.
 

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emovox.corpora.clips import Clip
+from emovox.corpora.cross import name_tested
 from emovox.corpora.registry import CORPORA
 from emovox.errors import AudioError, RunError
 from emovox.evaluation import breakdown, plots, report_notes
@@ -141,7 +142,8 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
     recipe = load_recipe(run_folder / "recipe.toml")
     speakers = breakdown.score_speakers(predictions)
     pairs = breakdown.find_confused_pairs(predictions)
-    tested = CORPORA.get(recipe.data.corpora[0])
+    corpus = name_tested(recipe.data.protocol, recipe.data.corpora)
+    tested = CORPORA.get(corpus)
     baseline = report_notes.score_most_frequent(metrics)
     summary = scores.summary
     return ReportPage(
@@ -155,7 +157,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         n_clips=int(np.unique(predictions.clips).size),
         n_speakers=len(speakers),
         findings=report_notes.describe_findings(scores, metrics, pairs),
-        limits=report_notes.describe_limits(scores, predictions, recipe.data.corpora[0]),
+        limits=report_notes.describe_limits(scores, predictions, corpus),
         metrics=metrics,
         labels=predictions.labels,
         figures=_draw_figures(run_folder, scores, metrics, speakers),
@@ -167,7 +169,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         with_recordings=clips is not None,
         recipe_toml=(run_folder / "recipe.toml").read_text(encoding="utf-8").strip(),
         versions=_flatten_versions(scores.versions),
-        corpus=tested.title if tested else recipe.data.corpora[0],
+        corpus=tested.title if tested else corpus,
         licence=tested.licence if tested else "",
         citation=tested.citation if tested else "",
     )
