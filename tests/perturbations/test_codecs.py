@@ -27,7 +27,7 @@ CODECS = [
     pytest.param(MP3, 16_000, 0.95, id="mp3-16"),
     pytest.param(OPUS, 12_000, 0.85, id="opus-12"),
     pytest.param(OPUS, 6_000, 0.7, id="opus-6"),
-    pytest.param(AMR_NB, 7_400, 0.7, id="amr"),
+    pytest.param(AMR_NB, 7_400, 0.4, id="amr"),
     pytest.param(G711_MU_LAW, 0, 0.99, id="g711"),
 ]
 

@@ -17,7 +17,7 @@ from emovox.perturbations.catalogue import StressTest
 
 STRESS_NAME = "stress.csv"
 NO_SPEECH = -1
-"""What stands for a class where the recogniser hears no speech: changed, and always wrong."""
+"""What stands for a class where a clip is digital silence: another answer, and a wrong one."""
 
 _BOOTSTRAP_SEED = 0
 
