@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emovox.files import replace_file, write_text
+from emovox.files import name_folder, replace_file, write_text
 
 
 def test_text_is_written_as_utf8_and_its_folder_made(tmp_path: Path) -> None:
@@ -51,3 +51,15 @@ def test_a_result_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(old)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("vanilla-emobox-6", "vanilla-emobox-6"),
+        ("vanilla-cross:ravdess->nemo", "vanilla-cross-ravdess-nemo"),
+        ("a-cross:./lists/my calls.csv->b+c", "a-cross-.-lists-my-calls.csv-b+c"),
+    ],
+)
+def test_a_folder_is_named_for_every_system(name: str, folder: str) -> None:
+    assert name_folder(name) == folder

@@ -1,6 +1,7 @@
 """Write a file whole or not at all."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +42,19 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
     with replace_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def name_folder(name: str) -> str:
+    """Return a name as one that every system takes for a folder.
+
+    Args:
+        name: Any text, such as a recipe's and a protocol's name.
+
+    Returns:
+        The name with a hyphen for each run of other characters than letters, digits and ``._+-``.
+
+    Example:
+        >>> name_folder("vanilla-cross:ravdess->nemo")
+        'vanilla-cross-ravdess-nemo'
+    """
+    return re.sub(r"-*[^\w.+-]+-*", "-", name.replace("->", ">"))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from emovox.cli.data import app
 from emovox.corpora.ravdess import list_ravdess_names
+from emovox.corpora.registry import CORPORA
 from emovox.errors import CorpusError
 
 RUN = CliRunner()
@@ -40,8 +41,11 @@ def few(tmp_path: Path) -> Path:
 def test_list_says_where_ravdess_lies(few: Path) -> None:
     result = RUN.invoke(app, ["list", "--data", str(few)])
     assert result.exit_code == 0
-    assert "ravdess  1,440 clips, 24 speakers, CC BY-NC-SA 4.0" in result.stdout
-    assert f"3 clips in {few}" in result.stdout
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "ravdess 1,440 clips, 24 speakers, English, CC BY-NC-SA 4.0"
+    assert lines[1:3] == [f"3 clips in {few}", "neutral 1, angry 1, fearful 1"]
+    nemo = lines.index("nemo 4,481 clips, 9 speakers, Polish, CC BY-NC-SA 4.0")
+    assert lines[nemo + 1] == "not here"
 
 
 def test_list_says_how_to_get_what_is_not_here() -> None:
@@ -49,9 +53,46 @@ def test_list_says_how_to_get_what_is_not_here() -> None:
     assert result.exit_code == 0
     assert "not here" in result.stdout
     assert "emovox data fetch ravdess" in result.stdout
-    (row,) = json.loads(RUN.invoke(app, ["list", "--format", "json"]).stdout)
-    assert (row["corpus"], row["clips"], row["folder"]) == ("ravdess", 0, None)
-    assert "PLoS ONE" in row["citation"]
+    rows = json.loads(RUN.invoke(app, ["list", "--format", "json"]).stdout)
+    assert [row["corpus"] for row in rows] == list(CORPORA)
+    assert (rows[0]["corpus"], rows[0]["clips"], rows[0]["folder"]) == ("ravdess", 0, None)
+    assert "PLoS ONE" in rows[0]["citation"]
+
+
+def test_list_says_what_of_a_list_can_be_used(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.wav").touch()
+    manifest = tmp_path / "calls.csv"
+    manifest.write_text("file,emotion,speaker\na.wav,joy,1\nb.wav,sad,1\nc.wav,frustration,2\n")
+    result = RUN.invoke(app, ["list", str(manifest)])
+    assert result.exit_code == 0
+    assert [line.strip() for line in result.stdout.splitlines()] == [
+        f"{manifest}  1 speaker",
+        f"2 clips in {manifest}",
+        "happy 1, sad 1",
+        "calls: 1 clips labelled 'frustration' left out, which is none of emovox's emotions",
+    ]
+    (row,) = json.loads(RUN.invoke(app, ["list", str(manifest), "--format", "json"]).stdout)
+    assert (row["clips"], row["emotions"], row["licence"]) == (2, {"happy": 1, "sad": 1}, None)
+
+
+def test_list_finds_corpora_by_their_folders(tmp_path: Path) -> None:
+    (tmp_path / "EMO-DB" / "wav").mkdir(parents=True)
+    for name in ("03a01Fa", "03a01La"):
+        (tmp_path / "EMO-DB" / "wav" / f"{name}.wav").touch()
+    arguments = ["list", "emodb", "--data", str(tmp_path), "--format", "json"]
+    (row,) = json.loads(RUN.invoke(app, arguments).stdout)
+    assert (row["clips"], row["expected"], row["folder"]) == (1, 535, str(tmp_path / "EMO-DB"))
+    assert "boredom" in row["unused"][0]
+
+
+def test_list_refuses_a_corpus_that_is_none(tmp_path: Path) -> None:
+    result = RUN.invoke(app, ["list", "klingon"])
+    assert isinstance(result.exception, CorpusError)
+    (tmp_path / "empty").mkdir()
+    result = RUN.invoke(app, ["list", "--data", str(tmp_path / "empty")])
+    assert isinstance(result.exception, CorpusError)
+    assert "(--data) holds no known corpus" in str(result.exception)
 
 
 def test_list_refuses_a_named_folder_that_is_wrong(tmp_path: Path) -> None:

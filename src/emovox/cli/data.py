@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,7 @@ _LISTED = 10
 
 
 class CorpusName(StrEnum):
-    """Corpora that emovox knows."""
+    """Corpora that emovox fetches and verifies."""
 
     RAVDESS = "ravdess"
 
@@ -46,45 +46,83 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print the
 CorpusArgument = Annotated[CorpusName, typer.Argument(help="The corpus.")]
 
 
-@app.command("list", short_help="List the known corpora.")
-def list_corpora(data: DataOption = None, output: FormatOption = Format.TABLE) -> None:
-    """List the known corpora, their licences, and where they lie here."""
-    from emovox.corpora.locate import find_ravdess
-    from emovox.corpora.ravdess import (
-        RAVDESS_ACTORS,
-        RAVDESS_CITATION,
-        RAVDESS_CLIPS,
-        RAVDESS_LICENCE,
-        read_ravdess,
-    )
+@app.command("list", short_help="List the known corpora, or what a list or folder holds.")
+def list_corpora(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME|PATH]...", help="Corpora, lists or folders. Default: all known corpora."
+        ),
+    ] = None,
+    data: DataOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """List corpora with their licences, where they lie here, and what of them can be used."""
+    from emovox.corpora.locate import list_places
+    from emovox.corpora.registry import CORPORA
     from emovox.errors import CorpusError
 
-    folder: Path | None = None
-    clips = 0
-    try:
-        folder = find_ravdess(data)
-        clips = len(read_ravdess(folder))
-    except CorpusError:
-        # Not having a corpus is an answer here; a folder that was named has to be right.
-        if data is not None:
-            raise
-    row = {
-        "corpus": "ravdess",
-        "clips": clips,
-        "expected": RAVDESS_CLIPS,
-        "speakers": RAVDESS_ACTORS,
-        "licence": RAVDESS_LICENCE,
-        "citation": RAVDESS_CITATION,
-        "folder": None if folder is None else str(folder),
-    }
+    rows = [_describe_corpus(source, data) for source in sources or CORPORA]
+    if data is not None and not any(row["clips"] for row in rows):
+        # Not having a corpus is an answer here, but a folder that was named has to hold one.
+        (place,) = list_places(data).values()
+        raise CorpusError(
+            f"{place} (--data) holds no known corpus: expected the folder of one, or a folder of "
+            "corpora; correct it, or leave it out"
+        )
     if output is Format.JSON:
-        typer.echo(json.dumps([row], indent=2))
+        typer.echo(json.dumps(rows, indent=2))
         return
-    where = f"{clips:,} clips in {_show(folder)}" if folder else "not here"
-    typer.echo(f"ravdess  {RAVDESS_CLIPS:,} clips, {RAVDESS_ACTORS} speakers, {RAVDESS_LICENCE}")
-    typer.echo(f"         {where}")
-    if folder is None:
-        typer.echo("         get it with: emovox data fetch ravdess")
+    width = max(len(row["corpus"]) for row in rows)
+    for row in rows:
+        _print_corpus(row, width)
+
+
+def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
+    """Return what is known of a corpus and what of it is here."""
+    from collections import Counter
+
+    from emovox.corpora.read import read_corpus
+    from emovox.corpora.registry import CORPORA
+    from emovox.errors import CorpusError
+    from emovox.labels import EMOTIONS
+
+    known = CORPORA.get(source)
+    listing = None
+    try:
+        listing = read_corpus(source, data)
+    except CorpusError:
+        if known is None or (data is not None and not data.expanduser().is_dir()):
+            raise
+    clips = listing.clips if listing else ()
+    emotions = Counter(clip.emotion for clip in clips)
+    return {
+        "corpus": _show(source),
+        "clips": len(clips),
+        "expected": known.n_clips if known else None,
+        "speakers": known.n_speakers if known else len({clip.speaker for clip in clips}),
+        "emotions": {name: emotions[name] for name in EMOTIONS if emotions[name]},
+        "unused": listing.describe_unused() if listing else [],
+        "language": known.language if known else None,
+        "licence": known.licence if known else None,
+        "citation": known.citation if known else None,
+        "folder": _show(listing.source) if listing else None,
+    }
+
+
+def _print_corpus(row: dict[str, Any], width: int) -> None:
+    facts = [f"{row['expected']:,} clips"] if row["expected"] else []
+    facts.append(f"{row['speakers']} speaker{'s' if row['speakers'] != 1 else ''}")
+    facts += [row[key] for key in ("language", "licence") if row[key]]
+    typer.echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
+    lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not here"]
+    if row["emotions"]:
+        lines.append(", ".join(f"{name} {n:,}" for name, n in row["emotions"].items()))
+    lines += row["unused"]
+    if row["corpus"] == "ravdess" and not row["folder"]:
+        lines.append("get it with: emovox data fetch ravdess")
+    for line in lines:
+        typer.echo(f"{'':<{width}}  {line}")
 
 
 @app.command("fetch", short_help="Download a corpus, check it and unpack it.")

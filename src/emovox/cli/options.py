@@ -36,8 +36,8 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Where RAVDESS lies. Default: EMOVOX_DATA, else the folder that 'emovox data fetch' "
-        "fills.",
+        help="Where the corpora lie. Default: EMOVOX_DATA, else the folder that 'emovox data "
+        "fetch' fills.",
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]

@@ -48,6 +48,7 @@ def sweep(
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiment import load_protocol, run_experiment, set_threads
+    from emovox.files import name_folder
     from emovox.runs import compare_runs
     from emovox.training.features import ImageCache
     from emovox.training.sweep import make_default_sweep, make_grid_sweep
@@ -55,7 +56,7 @@ def sweep(
     shared = [*(changes or []), f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
     set_threads(threads)
-    folder = out or Path("runs") / f"sweep-{protocol}"
+    folder = out or Path("runs") / name_folder(f"sweep-{protocol}")
     images = ImageCache()
     rows = []
     for number, combination in enumerate(combinations, 1):

@@ -54,6 +54,7 @@ def train(
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiment import load_protocol, run_experiment, set_threads
+    from emovox.files import name_folder
     from emovox.training.recipe import load_recipe
 
     changes = [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
@@ -68,7 +69,7 @@ def train(
     )
     for note in folds.notes:
         typer.echo(f"emovox: {note}", err=True)
-    folder = out or Path("runs") / f"{chosen.name}-{folds.name}"
+    folder = out or Path("runs") / name_folder(f"{chosen.name}-{folds.name}")
     with ProgressBars(chosen.name) as watcher:
         run = run_experiment(chosen, folds, folder, resume=resume, watcher=watcher)
     if run.evaluation is not None:

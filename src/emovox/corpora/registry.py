@@ -114,7 +114,7 @@ CORPORA: dict[str, Corpus] = {
             "Italian",
             588,
             6,
-            "not stated; ask its authors",
+            "licence not stated; ask its authors",
             "Costantini G, Iaderola I, Paoloni A, Todisco M (2014), EMOVO Corpus: an Italian "
             "Emotional Speech Database, LREC 2014",
             ("emovo", "EMOVO"),
