@@ -20,6 +20,8 @@ from emovox import experiment
 from emovox.audio import load_audio
 from emovox.corpora.protocols import Protocol, make_protocol, read_split
 from emovox.errors import RunError
+from emovox.evaluation.calibration import fit_temperature
+from emovox.evaluation.evaluate import predict_clips
 from emovox.evaluation.predictions import read_predictions
 from emovox.experiment import Run, Watcher, load_clips, load_protocol, run_experiment
 from emovox.labels import EMOTIONS
@@ -31,7 +33,13 @@ from emovox.training.features import ImageCache
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.weights import load_network
 
-FOLD_FILES = {"history.csv", "predictions.csv", "weights.safetensors", "model.onnx"}
+FOLD_FILES = {
+    "history.csv",
+    "calibration.json",
+    "predictions.csv",
+    "weights.safetensors",
+    "model.onnx",
+}
 RUN_FILES = {
     "recipe.toml",
     "split.csv",
@@ -150,7 +158,7 @@ def test_weights_rebuild_the_network_of_the_model_file(
         folder = run.folder / f"fold-{fold.name}"
         model = load_network(folder, tiny_recipe)
         assert not model.training
-        recognizer = Recognizer.load(folder / "model.onnx")
+        recognizer = Recognizer.load(folder / "model.onnx", vad=False, min_confidence=0)
         for clip in fold.test[:5]:
             samples = load_audio(clip.path, 8_000).samples
             with torch.inference_mode():
@@ -159,6 +167,46 @@ def test_weights_rebuild_the_network_of_the_model_file(
             np.testing.assert_allclose(scores, answer, rtol=0, atol=1e-4)
             row = (predictions.clips == clip.name) & (predictions.folds == fold.name)
             assert predictions.probabilities[row].tolist() == [scores]
+
+
+def test_each_fold_is_calibrated_on_its_validation_clips(
+    run: Run, protocol: Protocol, tiny_recipe: Recipe
+) -> None:
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    for fold, entry in zip(protocol.folds, metrics["folds"], strict=True):
+        folder = run.folder / f"fold-{fold.name}"
+        written = json.loads((folder / "calibration.json").read_text())
+        assert written == entry["calibration"]
+        assert (written["n_clips"], written["n_speakers"]) == (16, 1)
+        info = open_model(folder / "model.onnx").info
+        assert (info.temperature, info.min_confidence) == (
+            written["temperature"],
+            written["min_confidence"],
+        )
+        network = load_network(folder, tiny_recipe)
+        assert network.temperature.item() == pytest.approx(info.temperature, rel=1e-6)
+        # No other temperature makes the validation clips more probable.
+        told = predict_clips(folder / "model.onnx", fold.validation, fold.name)
+        assert fit_temperature(told) == pytest.approx(1, rel=1e-3)
+
+
+def test_without_validation_clips_a_model_stays_as_trained(
+    tiny_recipe: Recipe, tiny_corpus: Path, tiny_split: Path, tmp_path: Path
+) -> None:
+    lines = [line for line in tiny_split.read_text().splitlines() if ",02," not in line]
+    split = tmp_path / "two-roles.csv"
+    split.write_text("\n".join(line for line in lines if "validation" not in line) + "\n")
+    training = {"epochs": 1, "schedule": "constant", "early_stopping_patience": 0}
+    recipe = tiny_recipe.model_copy(
+        update={"training": tiny_recipe.training.model_copy(update=training)}
+    )
+    folder = tmp_path / "run"
+    done = run_experiment(recipe, read_split(split, load_clips(tiny_corpus)), folder)
+    info = open_model(folder / "model.onnx").info
+    assert (info.temperature, info.min_confidence) == (1.0, 0.0)
+    assert done.evaluation is not None
+    assert done.evaluation.abstention.own is None
+    assert "not calibrated: there were no validation clips" in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other recipe"])
@@ -289,7 +337,7 @@ def test_each_clip_is_decoded_once(
     assert decoded == {name: 1 for name in trained}
     # Without models, predictions and scores are still there.
     names = {path.name for path in (tmp_path / "a").rglob("*") if path.is_file()}
-    assert names == RUN_FILES - {"report.html"}
+    assert names == RUN_FILES - {"report.html"} | {"calibration.json"}
 
 
 def test_everything_ends_without_scores(

@@ -165,7 +165,9 @@ def test_onnx_is_written_again_from_the_weights(
     assert path == tmp_path / "out" / "model.onnx"
     assert open_model(path).info == open_model(source / "model.onnx").info
     clip = next(tiny_corpus.rglob("*.wav"))
-    first, second = (Recognizer.load(p).predict(clip) for p in (path, source / "model.onnx"))
+    first, second = (
+        Recognizer.load(p, vad=False).predict(clip) for p in (path, source / "model.onnx")
+    )
     assert first == second
 
 
@@ -182,7 +184,7 @@ def test_keras_files_give_the_same_probabilities(
     images = ImageCache().load(clips, tiny_recipe.frontend)
     images = images.standardize(model.mean_db.item(), model.std_db.item())
     with torch.inference_mode():
-        expected = model.cnn(images.images).softmax(1).numpy()
+        expected = (model.cnn(images.images) / model.temperature).softmax(1).numpy()
     for path in paths:
         keras_model = import_keras().models.load_model(path)
         found = keras_model.predict(images.images.permute(0, 2, 3, 1).numpy(), verbose=0)

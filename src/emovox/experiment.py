@@ -1,11 +1,13 @@
 """An experiment: one recipe under one protocol, from clips to a finished run folder.
 
-    for each fold: images -> training -> weights.safetensors -> model.onnx -> predictions.csv
+    for each fold: images -> training -> calibration -> weights.safetensors -> model.onnx
+                   -> predictions.csv
     then:          metrics.json, the scores into each model file, report.html
 
 A fold is finished when its predictions are written; an interrupted run goes on where it stopped.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -28,9 +30,11 @@ from emovox.corpora.protocols import (
 from emovox.corpora.read import read_corpus
 from emovox.corpora.registry import describe_licence
 from emovox.errors import RunError
+from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.evaluation.evaluate import (
     Evaluation,
     evaluate_predictions,
+    predict_clips,
     predict_fold,
     write_metrics,
 )
@@ -40,7 +44,7 @@ from emovox.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from emovox.evaluation.run_files import read_history
+from emovox.evaluation.run_files import read_calibration, read_history
 from emovox.export.onnx import export_onnx, write_scores
 from emovox.files import write_text
 from emovox.labels import EMOTIONS
@@ -195,8 +199,9 @@ def run_fold(
         on_epoch=watcher.end_epoch,
     )
     watcher.end_training()
-    save_weights(folder / "weights.safetensors", trained)
-    export_fold(recipe, fold, trained, folder / "model.onnx")
+    calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
+    save_weights(folder / "weights.safetensors", trained, calibration.temperature)
+    export_fold(recipe, fold, trained, folder / "model.onnx", calibration)
     if fold.test:
         watcher.start_clips("test clips", len(fold.test))
         predictions = predict_fold(folder / "model.onnx", fold, watcher.end_clip)
@@ -204,17 +209,39 @@ def run_fold(
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
-def export_fold(recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path) -> None:
+def calibrate_fold(
+    recipe: Recipe, fold: Fold, trained: TrainedNetwork, folder: Path, watcher: Watcher
+) -> Calibration:
+    """Fit temperature and threshold on a fold's validation clips, as the model file hears them.
+
+    Without validation clips the model stays as trained and answers everything.
+    """
+    calibration = Calibration()
+    if fold.validation:
+        path = folder / "uncalibrated.onnx"
+        export_fold(recipe, fold, trained, path, calibration)
+        watcher.start_clips("validation clips", len(fold.validation))
+        calibration = calibrate(predict_clips(path, fold.validation, fold.name, watcher.end_clip))
+        path.unlink()
+    write_text(folder / "calibration.json", json.dumps(calibration.to_dict(), indent=1) + "\n")
+    return calibration
+
+
+def export_fold(
+    recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path, calibration: Calibration
+) -> None:
     """Write a fold's model file, checked against PyTorch on real clips."""
     frontend = SpectrogramFrontend(recipe.frontend)
-    model = WaveformClassifier(frontend, trained.cnn, trained.mean_db, trained.std_db).eval()
+    model = WaveformClassifier(
+        frontend, trained.cnn, trained.mean_db, trained.std_db, calibration.temperature
+    ).eval()
     corpora = sorted({c.corpus for c in fold.train})
     info = ModelInfo(
         name=recipe.name,
         labels=EMOTIONS,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
-        temperature=1.0,
-        min_confidence=0.0,
+        temperature=calibration.temperature,
+        min_confidence=calibration.min_confidence,
         training_corpora=tuple(corpora),
         training_clips=len(fold.train),
         training_clips_sha256=hash_clip_names([c.name for c in fold.train]),
@@ -234,7 +261,11 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
     folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
     parts = [read_predictions(f / "predictions.csv") for f in folders]
     predictions = concatenate_predictions(parts)
-    evaluation = evaluate_predictions(protocol, predictions)
+    calibrations = {
+        fold.name: read_calibration(fold_folder / "calibration.json")
+        for fold, fold_folder in zip(protocol.folds, folders, strict=True)
+    }
+    evaluation = evaluate_predictions(protocol, predictions, calibrations)
     write_predictions(folder / "predictions.csv", predictions)
     header, *_ = (folders[0] / "history.csv").read_text(encoding="utf-8").splitlines()
     rows = [
@@ -243,7 +274,8 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
         for row in (fold_folder / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
     ]
     write_text(folder / "history.csv", "\n".join([header, *rows]) + "\n")
-    write_metrics(folder / "metrics.json", evaluation, recipe, read_history(folder / "history.csv"))
+    histories = read_history(folder / "history.csv")
+    write_metrics(folder / "metrics.json", evaluation, recipe, histories, calibrations)
     if keep_models:
         # Importing matplotlib takes a second: only when there is something to draw.
         from emovox.evaluation.report import write_report

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from emovox.audio import load_audio
 from emovox.corpora.cross import list_corpora, restore_labels
@@ -209,6 +210,10 @@ def export_run(
         from emovox.export.keras import export_keras
 
         mean_db, std_db = model.mean_db.item(), model.std_db.item()
+        with torch.no_grad():
+            # Keras has no place for the temperature: its output layer takes it.
+            for tensor in model.cnn.linear_layers()[-1].parameters():
+                tensor.div_(model.temperature)
         images = ImageCache().load(clips, recipe.frontend).standardize(mean_db, std_db)
         return list(
             export_keras(

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emovox.evaluation.calibration import apply_temperature, fit_temperature
+from emovox.evaluation.calibration import (
+    MIN_ANSWERED,
+    apply_temperature,
+    bootstrap_calibration_error,
+    calibrate,
+    fit_min_confidence,
+    fit_temperature,
+)
+from emovox.evaluation.metrics import compute_metrics
 from emovox.evaluation.predictions import Predictions
 
 
@@ -47,3 +55,83 @@ def test_no_temperature_changes_an_answer(temperature: float) -> None:
     scaled = apply_temperature(probabilities, temperature)
     assert scaled.argmax(axis=1).tolist() == [1, 0]
     np.testing.assert_allclose(scaled.sum(axis=1), 1)
+
+
+def make_binary(confidence: list[float], right: list[bool]) -> Predictions:
+    """Make predictions of two classes, all of true class 0, with these confidences."""
+    n = len(right)
+    probabilities = [
+        [c, 1 - c] if ok else [1 - c, c] for c, ok in zip(confidence, right, strict=True)
+    ]
+    names, fold = np.array([f"clip{i}" for i in range(n)]), np.array(["01"] * n)
+    speakers = np.array([str(i % 4) for i in range(n)])
+    blank, true = np.array([""] * n), np.zeros(n, np.int64)
+    return Predictions(names, fold, speakers, blank, true, np.array(probabilities), ("a", "b"))
+
+
+def test_the_threshold_is_the_lowest_that_reaches_the_target() -> None:
+    # 30 sure ones, all right; 20 at 0.7, half right; 20 at 0.6, none right.
+    confidence = [0.95] * 30 + [0.7] * 20 + [0.6] * 20
+    right = [True] * 30 + [True, False] * 10 + [False] * 20
+    predictions = make_binary(confidence, right)
+    # All: 40 of 70; from 0.7 on: 40 of 50 = 80%; above 0.7: all right.
+    assert fit_min_confidence(predictions) == 0.61
+    assert fit_min_confidence(predictions, target=0.81) == 0.71
+    assert fit_min_confidence(predictions, target=0.5) == 0.0
+
+
+def test_too_few_sure_clips_are_no_ground_for_a_threshold() -> None:
+    n = MIN_ANSWERED - 1
+    predictions = make_binary([0.95] * n + [0.6] * 40, [True] * n + [False] * 40)
+    assert fit_min_confidence(predictions) == 0.8
+    assert fit_min_confidence(predictions, target=0.7) == 0.7
+
+
+def test_the_threshold_belongs_to_the_calibrated_probabilities() -> None:
+    predictions = make_predictions(3.0)
+    found = calibrate(predictions)
+    assert found.temperature == pytest.approx(3.0, rel=0.06)
+    assert (found.n_clips, found.n_speakers) == (4_000, 1)
+    scaled = apply_temperature(predictions.probabilities, found.temperature)
+    correct = predictions.predicted == predictions.true
+    answered = scaled.max(axis=1) >= found.min_confidence
+    assert 0.8 <= correct[answered].mean() < 0.82
+    assert correct.mean() < 0.75
+    assert found.to_dict()["min_confidence"] == found.min_confidence
+
+
+@pytest.mark.parametrize("resample_by", ["clips", "speakers", "splits"])
+def test_the_interval_holds_the_measured_error(resample_by: str) -> None:
+    overconfident = make_predictions(3.0, 800)
+    rows = np.arange(800)
+    folds = np.array([f"{i % 5:02d}" for i in rows])
+    speakers = np.array([str(i % 20) for i in rows])
+    predictions = Predictions(
+        overconfident.clips,
+        folds,
+        speakers,
+        overconfident.genders,
+        overconfident.true,
+        overconfident.probabilities,
+        overconfident.labels,
+    )
+    metrics = compute_metrics(predictions.true, predictions.probabilities, predictions.labels)
+    error = metrics.expected_calibration_error
+    interval = bootstrap_calibration_error(
+        predictions,
+        resample_by,  # type: ignore[arg-type]
+        np.random.default_rng(0),
+    )
+    assert interval.low < error < interval.high
+    # 800 clips of accuracy about 0.6: two standard deviations of a share are 0.035.
+    assert 0.04 < interval.high - interval.low < 0.13
+    again = bootstrap_calibration_error(predictions, "clips", np.random.default_rng(0))
+    assert again == bootstrap_calibration_error(predictions, "clips", np.random.default_rng(0))
+
+
+def test_the_error_of_a_hand_worked_case_has_an_interval_around_it() -> None:
+    # Confidence 0.9, right in 5 of 10: the error is 0.4, and no draw leaves [0, 0.9].
+    predictions = make_binary([0.9] * 10, [True, False] * 5)
+    interval = bootstrap_calibration_error(predictions, "clips", np.random.default_rng(0))
+    assert 0.0 <= interval.low < 0.4 < interval.high <= 0.9
+    assert interval.high == pytest.approx(0.7, abs=0.11)

@@ -117,12 +117,18 @@ def make_run(tmp_path: Path) -> MakeRun:
                     "n_clips": n,
                     "best_epoch": 2,
                     "epochs": 2,
+                    "calibration": {
+                        "temperature": 2.5 + number,
+                        "min_confidence": 0.5,
+                        "n_clips": 36,
+                        "n_speakers": 4,
+                    },
                 }
-                for fold in folds
+                for number, fold in enumerate(folds)
             ],
             "versions": {"python": "3.11.9", "numpy": "2.2.6"},
             "seconds": 12.0,
-            "temperature": 1.0,
+            "calibration_interval": {"low": 0.0123, "high": 0.1, "level": 0.95},
         }
         (folder / "metrics.json").write_text(json.dumps(content))
         header = (

@@ -17,16 +17,21 @@ def evaluate(
     with ProgressBars(run.name) as watcher:
         evaluation = evaluate_run(run, data, watcher)
     if output is ScoreFormat.JSON:
-        content = {**evaluation.summary.to_dict(), "metrics": evaluation.metrics.to_dict()}
+        content = {
+            **evaluation.summary.to_dict(),
+            "metrics": evaluation.metrics.to_dict(),
+            "calibration_interval": evaluation.calibration_interval.to_dict(),
+            "abstention": evaluation.abstention.to_dict(),
+        }
         typer.echo(json.dumps(content, indent=2))
         return
     for line in evaluation.describe():
         typer.echo(line)
     metrics = evaluation.metrics
-    typer.echo(
-        f"log-loss {metrics.log_loss:.3f}, "
-        f"expected calibration error {metrics.expected_calibration_error:.3f}"
-    )
+    typer.echo(evaluation.describe_calibration())
+    typer.echo("\nwhere only the surest clips are answered:")
+    for line in evaluation.describe_abstention():
+        typer.echo(line)
     typer.echo(f"\n{'class':<10} precision  recall      F1  clips")
     for entry in metrics.per_class:
         if entry.support:

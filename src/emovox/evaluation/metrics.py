@@ -255,12 +255,29 @@ def _mean_log_loss(true: IntArray, probabilities: FloatArray) -> float:
     return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)).mean() + 0.0)
 
 
+def bin_confidences(confidence: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Sort confidences into :data:`CALIBRATION_BINS` bins of equal width.
+
+    Args:
+        confidence: Probability of each clip's most probable class, ``(clips,)`` in [0, 1].
+
+    Returns:
+        Edges of the bins, float64 ``(bins + 1,)``, and each clip's bin, int64 ``(clips,)``; an
+        edge belongs to the bin below it.
+
+    Example:
+        >>> bin_confidences(np.array([0.0, 1 / 15, 0.5, 1.0]))[1].tolist()
+        [0, 0, 7, 14]
+    """
+    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
+    return edges, np.digitize(confidence, edges[1:-1], right=True).astype(np.int64)
+
+
 def _calibrate(
     confidence: FloatArray, correct: npt.NDArray[np.bool_]
 ) -> tuple[float, tuple[CalibrationBin, ...]]:
     """Return the expected calibration error (Guo et al., 2017) and the bins that hold clips."""
-    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
-    index = np.digitize(confidence, edges[1:-1], right=True)
+    edges, index = bin_confidences(confidence)
     bins = tuple(
         CalibrationBin(
             low=float(edges[i]),

@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from emovox.evaluation.breakdown import SpeakerScore, wilson_interval
+from emovox.evaluation.calibration import TARGET_ACCURACY
 from emovox.evaluation.metrics import CalibrationBin, FloatArray
 from emovox.evaluation.run_files import FoldEntry, FoldHistory, RunScores
+from emovox.evaluation.selective import Answered
 
 # Drawn in these, then handed to the page's variables, so that one figure serves light and dark.
 _INK, _MUTED, _GRID, _TRAIN, _VALIDATION, _PAPER = (f"#00000{i}" for i in range(1, 7))
@@ -188,6 +190,40 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
         below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         below.set_xlim(0, 1.01)
         return _to_svg(figure, "calibration")
+
+
+def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None) -> str:
+    """Draw the share of wrong answers where only the surest clips are answered.
+
+    Args:
+        coverage: Shares answered, ``(clips,)``, rising.
+        risk: Share of wrong answers at each, ``(clips,)``.
+        own: What is answered at the models' own thresholds; marked where there is one.
+
+    Returns:
+        The risk-coverage curve as SVG.
+
+    Example:
+        >>> plot_abstention(*find_risk_curve(predictions), None)[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    with mpl.rc_context(_RC):
+        figure, axes = _make_axes(_HEIGHT_IN)
+        axes.step(coverage, risk, where="pre", color=_TRAIN, linewidth=1.9, label="wrong answers")
+        axes.axhline(
+            1 - TARGET_ACCURACY, color=_MUTED, linewidth=1, dashes=(2, 2), label="asked for"
+        )
+        if own is not None and own.accuracy is not None:
+            at = ([own.coverage], [1 - own.accuracy])
+            axes.plot(*at, "D", color=_VALIDATION, markersize=6, label="own threshold")
+        axes.set_xlim(0, 1.01)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xlabel("answered, the surest first")
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_ylabel("wrong")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
+        return _to_svg(figure, "abstention")
 
 
 def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:

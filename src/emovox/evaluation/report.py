@@ -14,10 +14,12 @@ from emovox.corpora.cross import name_tested
 from emovox.corpora.registry import CORPORA
 from emovox.errors import AudioError, RunError
 from emovox.evaluation import breakdown, plots, report_notes
+from emovox.evaluation.calibration import TARGET_ACCURACY
 from emovox.evaluation.clip_media import ClipMedia, make_clip_media
 from emovox.evaluation.metrics import Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions, read_predictions
 from emovox.evaluation.run_files import RunScores, ScoreEntry, read_history, read_scores
+from emovox.evaluation.selective import Abstention, find_risk_curve, measure_abstention
 from emovox.files import write_text
 from emovox.training.recipe import load_recipe
 
@@ -60,6 +62,9 @@ class ReportPage:
     metrics: Metrics
     labels: tuple[str, ...]
     figures: dict[str, Markup]
+    temperatures: str
+    abstention: Abstention
+    target: float
     pairs: tuple[breakdown.ConfusedPair, ...]
     speakers: tuple[breakdown.SpeakerScore, ...]
     gap: breakdown.GenderGap | None
@@ -144,6 +149,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
     pairs = breakdown.find_confused_pairs(predictions)
     corpus = name_tested(recipe.data.protocol, recipe.data.corpora)
     tested = CORPORA.get(corpus)
+    abstention = measure_abstention(predictions, _find_own_thresholds(scores))
     baseline = report_notes.score_most_frequent(metrics)
     summary = scores.summary
     return ReportPage(
@@ -160,7 +166,10 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         limits=report_notes.describe_limits(scores, predictions, corpus),
         metrics=metrics,
         labels=predictions.labels,
-        figures=_draw_figures(run_folder, scores, metrics, speakers),
+        figures=_draw_figures(run_folder, scores, predictions, metrics, abstention, speakers),
+        temperatures=report_notes.describe_temperatures(scores.folds),
+        abstention=abstention,
+        target=TARGET_ACCURACY,
         pairs=pairs,
         speakers=speakers,
         gap=breakdown.compare_genders(speakers),
@@ -208,7 +217,9 @@ def format_percent(share: float, decimals: int = 1) -> str:
 def _draw_figures(
     run_folder: Path,
     scores: RunScores,
+    predictions: Predictions,
     metrics: Metrics,
+    abstention: Abstention,
     speakers: Sequence[breakdown.SpeakerScore],
 ) -> dict[str, Markup]:
     """Draw what the run has data for; matplotlib escapes the names in it."""
@@ -216,6 +227,7 @@ def _draw_figures(
     best = {fold.fold: fold.best_epoch for fold in scores.folds if fold.best_epoch is not None}
     figures = {
         "calibration": plots.plot_calibration(metrics.calibration_bins),
+        "abstention": plots.plot_abstention(*find_risk_curve(predictions), abstention.own),
         "speakers": plots.plot_speakers(speakers),
     }
     if histories:
@@ -224,6 +236,16 @@ def _draw_figures(
     if len(scores.folds) > 1:
         figures["folds"] = plots.plot_folds(scores.folds, scores)
     return {name: Markup(svg) for name, svg in figures.items()}  # noqa: S704
+
+
+def _find_own_thresholds(scores: RunScores) -> dict[str, float] | None:
+    """Return each fold's own threshold, or ``None`` where one has none."""
+    fitted = {
+        fold.fold: fold.calibration.min_confidence
+        for fold in scores.folds
+        if fold.calibration and fold.calibration.n_clips
+    }
+    return fitted if scores.folds and len(fitted) == len(scores.folds) else None
 
 
 def _collect_mistakes(

@@ -7,7 +7,7 @@ import numpy as np
 from emovox.evaluation.breakdown import ConfusedPair
 from emovox.evaluation.metrics import Metrics, score_confusions
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.run_files import RunScores
+from emovox.evaluation.run_files import FoldEntry, RunScores
 
 _FEW_CLIPS = 200
 _WELL_CALIBRATED = 0.03
@@ -84,6 +84,33 @@ def describe_findings(
         f"{100 * metrics.expected_calibration_error:.1f} points."
     )
     return notes
+
+
+def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
+    """Say what temperatures the folds have, and what they were fitted on.
+
+    Args:
+        folds: The folds' own account.
+
+    Returns:
+        A sentence.
+
+    Example:
+        >>> describe_temperatures(scores.folds)  # doctest: +SKIP
+        'Temperature 5.12, fitted on 36 validation clips of 4 speakers.'
+    """
+    fitted = [fold.calibration for fold in folds if fold.calibration and fold.calibration.n_clips]
+    if not fitted or len(fitted) < len(folds):
+        return "Probabilities as trained, not calibrated: there were no validation clips."
+    temperatures = sorted(entry.temperature for entry in fitted)
+    clips = count_words(min(entry.n_clips for entry in fitted), "validation clip")
+    speakers = count_words(min(entry.n_speakers for entry in fitted), "speaker")
+    if len(fitted) == 1:
+        return f"Temperature {temperatures[0]:.3g}, fitted on {clips} of {speakers}."
+    return (
+        f"Temperatures {temperatures[0]:.3g} to {temperatures[-1]:.3g}, each fitted on its fold's "
+        f"validation clips (at least {clips} of {speakers})."
+    )
 
 
 def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) -> list[str]:

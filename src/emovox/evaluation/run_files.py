@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emovox.errors import RunError
+from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.metrics import FloatArray
 
 HISTORY_CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -45,6 +46,22 @@ class SummaryEntry(_Entry):
     macro_f1: ScoreEntry
 
 
+class CalibrationEntry(_Entry):
+    """What a fold's model knows of its own trust."""
+
+    temperature: float
+    min_confidence: float
+    n_clips: int
+    n_speakers: int
+
+
+class IntervalEntry(_Entry):
+    """An interval of a figure."""
+
+    low: float
+    high: float
+
+
 class FoldEntry(_Entry):
     """The scores of one fold."""
 
@@ -55,6 +72,7 @@ class FoldEntry(_Entry):
     n_clips: int
     best_epoch: int | None = None
     epochs: int | None = None
+    calibration: CalibrationEntry | None = None
 
 
 class PooledEntry(_Entry):
@@ -77,7 +95,7 @@ class RunScores(_Entry):
     folds: tuple[FoldEntry, ...] = ()
     versions: dict[str, Any] = {}
     seconds: float | None = None
-    temperature: float = 1.0
+    calibration_interval: IntervalEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +143,36 @@ def read_scores(path: Path) -> RunScores:
         detail = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in detail["loc"]) or "the file"
         raise RunError(f"{path}: {key}: {detail['msg']}; evaluate the run again") from None
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a fold's calibration.json.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        The fold's temperature and threshold.
+
+    Raises:
+        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+
+    Example:
+        >>> read_calibration(Path("runs/vanilla/calibration.json")).temperature  # doctest: +SKIP
+        5.1
+    """
+    try:
+        entry = CalibrationEntry.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); expected the calibration of a run: train "
+            "it again"
+        ) from None
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in detail["loc"]) or "the file"
+        raise RunError(f"{path}: {key}: {detail['msg']}; train the run again") from None
+    return Calibration(**entry.model_dump())
 
 
 def read_history(path: Path) -> tuple[FoldHistory, ...]:

@@ -15,12 +15,12 @@ from emovox.training.recipe import Recipe
 from emovox.training.trainer import TrainedNetwork
 
 
-def save_weights(path: Path, trained: TrainedNetwork) -> None:
+def save_weights(path: Path, trained: TrainedNetwork, temperature: float = 1.0) -> None:
     """Write the weights, with the mean, standard deviation and temperature that belong to them."""
     tensors = {f"cnn.{k}": v.contiguous() for k, v in trained.cnn.state_dict().items()}
     tensors["mean_db"] = torch.tensor(trained.mean_db)
     tensors["std_db"] = torch.tensor(trained.std_db)
-    tensors["temperature"] = torch.tensor(1.0)
+    tensors["temperature"] = torch.tensor(temperature)
     with replace_file(path) as part:
         save_file(tensors, part, metadata={"best_epoch": str(trained.best_epoch)})
 

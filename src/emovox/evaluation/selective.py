@@ -1,0 +1,126 @@
+"""Abstention: how much more often a model is right where it answers only what it is surer of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from emovox.evaluation.metrics import FloatArray
+from emovox.evaluation.predictions import Predictions
+
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The clips that are answered at one threshold.
+
+    Attributes:
+        min_confidence: The threshold; ``None`` where each fold has its own.
+        count: Clips with at least this confidence.
+        coverage: Their share of all clips, in [0, 1].
+        accuracy: Share of them that are right, in [0, 1]; ``None`` where none is answered.
+    """
+
+    min_confidence: float | None
+    count: int
+    coverage: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """What abstaining brings on a set of test clips.
+
+    Attributes:
+        by_coverage: One entry for each of :data:`COVERAGES`: the surest clips.
+        by_threshold: One entry for each of :data:`THRESHOLDS`.
+        own: At the threshold that each model fitted on its validation clips; ``None`` where a
+            model has none.
+        area: Mean share of wrong answers over all coverages (the area under the risk-coverage
+            curve of Geifman and El-Yaniv 2017), in [0, 1]; lower is better.
+    """
+
+    by_coverage: tuple[Answered, ...]
+    by_threshold: tuple[Answered, ...]
+    own: Answered | None
+    area: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entries as JSON-ready types, keyed by attribute."""
+        return {
+            "by_coverage": [asdict(entry) for entry in self.by_coverage],
+            "by_threshold": [asdict(entry) for entry in self.by_threshold],
+            "own": None if self.own is None else asdict(self.own),
+            "area": self.area,
+        }
+
+
+def measure_abstention(
+    predictions: Predictions,
+    own_thresholds: Mapping[str, float] | None = None,
+    *,
+    coverages: Sequence[float] = COVERAGES,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> Abstention:
+    """Score the clips that are left where the least sure ones are not answered.
+
+    Args:
+        predictions: On test clips.
+        own_thresholds: Each fold's ``min_confidence``, by name; ``None`` where there is none.
+        coverages: Shares of the clips to answer, each above 0 and at most 1.
+        thresholds: Confidences in [0, 1].
+
+    Returns:
+        Coverage and accuracy. Clips as sure as the last one that a coverage asks for are answered
+        too, so that the order of the clips makes no difference.
+
+    Example:
+        >>> measure_abstention(predictions).by_coverage[-1].accuracy  # doctest: +SKIP
+        0.84
+    """
+    confidence = predictions.probabilities.max(axis=1)
+    correct = predictions.predicted == predictions.true
+
+    def answer(limits: FloatArray, threshold: float | None) -> Answered:
+        chosen = confidence >= limits
+        count = int(np.count_nonzero(chosen))
+        accuracy = float(correct[chosen].mean()) if count else None
+        return Answered(threshold, count, count / correct.size, accuracy)
+
+    falling = np.sort(confidence)[::-1]
+    least = [float(falling[int(np.ceil(share * falling.size - 1e-9)) - 1]) for share in coverages]
+    own = None
+    if own_thresholds is not None:
+        own = answer(np.array([own_thresholds[fold] for fold in predictions.folds]), None)
+    return Abstention(
+        by_coverage=tuple(answer(np.array(limit), limit) for limit in least),
+        by_threshold=tuple(answer(np.array(limit), limit) for limit in thresholds),
+        own=own,
+        area=float(find_risk_curve(predictions)[1].mean()),
+    )
+
+
+def find_risk_curve(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
+    """Return the share of wrong answers at every coverage.
+
+    Args:
+        predictions: On test clips.
+
+    Returns:
+        Coverage and risk, each float64 ``(clips,)`` in [0, 1], by rising coverage. Equally sure
+        clips share the mean of their mistakes.
+
+    Example:
+        >>> find_risk_curve(predictions)[1][-1]  # doctest: +SKIP
+        0.31
+    """
+    confidence = predictions.probabilities.max(axis=1)
+    wrong = (predictions.predicted != predictions.true).astype(np.float64)
+    _, ties = np.unique(confidence, return_inverse=True)
+    shared = (np.bincount(ties, weights=wrong) / np.bincount(ties))[ties]
+    order = np.argsort(-confidence, kind="stable")
+    answered = np.arange(1, wrong.size + 1)
+    return answered / wrong.size, np.cumsum(shared[order]) / answered
