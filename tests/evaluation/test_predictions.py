@@ -11,6 +11,7 @@ from emovox.evaluation.predictions import (
     Predictions,
     concatenate_predictions,
     read_predictions,
+    restrict_labels,
     write_predictions,
 )
 
@@ -176,3 +177,37 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         build(["a", "b"], ["m", ""])
     with pytest.raises(ValueError, match="found clip a twice in fold 01"):
         build(["a", "a"], ["", ""])
+
+
+def make_three(true: list[int], probabilities: list[list[float]]) -> Predictions:
+    """Return predictions over calm, sad and angry."""
+    n = len(true)
+    return Predictions(
+        np.array([f"clip{i}" for i in range(n)]),
+        np.array(["01"] * n),
+        np.array(["1"] * n),
+        np.array(["", "male", "female"][:n]),
+        np.array(true),
+        np.array(probabilities),
+        ("calm", "sad", "angry"),
+    )
+
+
+def test_restricted_labels_share_what_the_others_had() -> None:
+    three = make_three([1, 0, 1], [[0.2, 0.2, 0.6], [0.0, 0.0, 1.0], [0.5, 0.3, 0.2]])
+    two = restrict_labels(three, ("calm", "sad"))
+    assert two.labels == ("calm", "sad")
+    # Where all of it went to the forbidden label, nothing is known of the others.
+    np.testing.assert_allclose(two.probabilities, [[0.5, 0.5], [0.5, 0.5], [0.625, 0.375]])
+    assert two.true.tolist() == [1, 0, 1]
+    assert two.genders.tolist() == ["", "male", "female"]
+    assert restrict_labels(three, ("calm", "sad", "angry")) is three
+    last = restrict_labels(three.select([0, 2]), ("sad", "angry"))
+    assert last.true.tolist() == [0, 0]
+    np.testing.assert_allclose(last.probabilities, [[0.25, 0.75], [0.6, 0.4]])
+
+
+@pytest.mark.parametrize("labels", [("sad", "angry"), ("calm", "sad", "fearful")])
+def test_labels_that_lack_a_true_one_or_are_unknown_are_refused(labels: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="expected some of .*the true label of every clip"):
+        restrict_labels(make_three([0], [[0.2, 0.2, 0.6]]), labels)

@@ -311,7 +311,7 @@ def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
     if not roles:
         raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
     return tuple(
-        Fold(f"{i:02d}", *(tuple(parts[role]) for role in ("train", "validation", "test")))
+        Fold(f"{i:02d}", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
         for i, parts in enumerate((roles[f] for f in sorted(roles, key=order_by_number)), 1)
     )
 
