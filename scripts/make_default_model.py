@@ -5,7 +5,8 @@
 The better of the two reference recipes, by mean WA over the splits of `reference-repeated`, is
 trained on all 240 clips of actors 1-4. There is nothing left to validate on, so early stopping is
 replaced by a fixed number of epochs: the median of the best epochs of those splits. Its temperature
-is fitted on actors 1-4 as well, each heard by a model that was trained on the other three. The file
+and its threshold for "uncertain" are fitted on actors 1-4 as well, each heard by a model that was
+trained on the other three. The file
 is then tested on the 20 actors that nothing of this has seen, and carries that score and its
 recipe's.
 """
@@ -36,7 +37,7 @@ from emovox import (
 )
 from emovox.corpora.protocols import REFERENCE_ACTORS
 from emovox.errors import RunError
-from emovox.evaluation.calibration import fit_temperature
+from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiment import set_threads
 from emovox.export.onnx import export_onnx, write_scores
 from emovox.files import replace_file
@@ -63,9 +64,9 @@ def main(runs: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         run = run_experiment(recipe, load_protocol(recipe, None), Path(temporary) / "run")
         model = run.folder / "model.onnx"
-        temperature = find_temperature(recipe, run.folder.parent / "known-voices")
+        calibration = find_calibration(recipe, run.folder.parent / "known-voices")
         before = test_on_new_voices(model)
-        set_temperature(run.folder, temperature)
+        set_calibration(run.folder, calibration)
         after = test_on_new_voices(model)
         scores = after.to_scores()
         for protocol in (CHOSEN_BY, SPEAKER_INDEPENDENT):
@@ -78,11 +79,10 @@ def main(runs: Path) -> None:
     typer.echo(f"{best}, {recipe.training.epochs} epochs, {info.training_clips} training clips")
     for score in info.scores:
         typer.echo(f"  {score}")
-    for name, metrics in (("1", before.metrics), (f"{temperature:.2f}", after.metrics)):
-        typer.echo(
-            f"  at temperature {name}, on new voices: log-loss {metrics.log_loss:.2f}, "
-            f"expected calibration error {100 * metrics.expected_calibration_error:.1f} points"
-        )
+    for name, found in (("1", before), (f"{calibration.temperature:.2f}", after)):
+        typer.echo(f"  at temperature {name}, on new voices: {found.describe_calibration()}")
+    for line in after.describe_abstention():
+        typer.echo(f"  {line}")
 
 
 def read_metrics(run: Path) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def read_metrics(run: Path) -> dict[str, Any]:
     return content
 
 
-def find_temperature(recipe: Recipe, folder: Path) -> float:
-    """Fit the temperature on each known voice, heard by a model of the other three."""
+def find_calibration(recipe: Recipe, folder: Path) -> Calibration:
+    """Fit temperature and threshold on each known voice, heard by a model of the other three."""
     clips = [clip for clip in load_clips() if clip.speaker in REFERENCE_ACTORS]
     folds = tuple(
         Fold(
@@ -106,16 +106,20 @@ def find_temperature(recipe: Recipe, folder: Path) -> float:
     protocol = Protocol("known-voices", 1, "leave one of actors 1-4 out", True, folds)
     run = run_experiment(recipe, protocol, folder, keep_models=False)
     if run.predictions is None:
-        raise RunError("nothing was tested to fit the temperature on")
-    return fit_temperature(run.predictions)
+        raise RunError("nothing was tested to calibrate on")
+    return calibrate(run.predictions)
 
 
-def set_temperature(folder: Path, temperature: float) -> None:
-    """Write a run's model file anew, with a temperature."""
+def set_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write a run's model file anew, with temperature and threshold."""
     recipe = load_recipe(folder / "recipe.toml")
     network = load_network(folder, recipe)
-    network.temperature.fill_(temperature)
-    info = replace(open_model(folder / "model.onnx").info, temperature=temperature)
+    network.temperature.fill_(calibration.temperature)
+    info = replace(
+        open_model(folder / "model.onnx").info,
+        temperature=calibration.temperature,
+        min_confidence=calibration.min_confidence,
+    )
     rate_hz = recipe.frontend.sample_rate_hz
     waveforms = [load_audio(clip.path, rate_hz).samples for clip in load_clips()[:4]]
     export_onnx(network, recipe, info, folder / "model.onnx", waveforms)
@@ -128,7 +132,9 @@ def test_on_new_voices(model: Path) -> Evaluation:
     new = tuple(clip for clip in clips if clip.speaker not in REFERENCE_ACTORS)
     fold = Fold("01", known, (), new)
     protocol = Protocol("new-voices", 1, "trained on actors 1-4, tested on 5-24", True, (fold,))
-    return evaluate_predictions(protocol, predict_fold(model, fold))
+    info = open_model(model).info
+    own = Calibration(info.temperature, info.min_confidence, len(known), len(REFERENCE_ACTORS))
+    return evaluate_predictions(protocol, predict_fold(model, fold), {fold.name: own})
 
 
 if __name__ == "__main__":
