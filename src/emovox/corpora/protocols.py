@@ -135,7 +135,9 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     elif name == "loso":
         speakers = sorted({c.speaker for c in clips}, key=lambda s: (len(s), s))
         # Two speakers validate: with RAVDESS' alternating actors, a man and a woman.
-        folds = split_speakers(clips, [(s,) for s in speakers], n_validation=2)
+        # Of three speakers only one can, or none would be left to train.
+        n_validation = 2 if len(speakers) > 3 else 1
+        folds = split_speakers(clips, [(s,) for s in speakers], n_validation=n_validation)
     else:
         actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
         folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
