@@ -28,7 +28,7 @@ class MatmulPower(nn.Module):
     another residue is the mirror image of one of these.
 
     Args:
-        n_fft: Frame length, a power of two from 4.
+        n_fft: Frame length, even; the more its factors are alike, the faster.
     """
 
     coarse_dft: Tensor
@@ -37,7 +37,8 @@ class MatmulPower(nn.Module):
 
     def __init__(self, n_fft: int) -> None:
         super().__init__()
-        self.n_fine = 2 ** math.ceil(math.log2(n_fft) / 2)
+        divisors = [n for n in range(1, n_fft + 1) if n_fft % n == 0]
+        self.n_fine = next(n for n in divisors if n * n >= n_fft)
         self.n_coarse = n_fft // self.n_fine
         p = torch.arange(self.n_coarse // 2 + 1, dtype=torch.float64)
         i = torch.arange(self.n_coarse, dtype=torch.float64)

