@@ -3,15 +3,12 @@ import pytest
 from scipy.stats import binomtest
 
 from emovox.evaluation.breakdown import (
-    SpeakerScore,
-    compare_genders,
     find_confident_mistakes,
     find_confused_pairs,
     score_speakers,
     sort_speakers,
     wilson_interval,
 )
-from emovox.evaluation.intervals import Interval
 from emovox.evaluation.predictions import Predictions
 
 LABELS = ("calm", "sad", "angry")
@@ -82,39 +79,6 @@ def test_wilson_is_as_in_scipy(hits: int, total: int) -> None:
     expected = binomtest(hits, total).proportion_ci(0.95, method="wilson")
     interval = wilson_interval(hits / total, total)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def speaker(name: int, gender: str, accuracy: float) -> SpeakerScore:
-    return SpeakerScore(str(name), gender, 10, 10, accuracy, Interval(0, 1), None)
-
-
-def test_the_gap_takes_speakers_as_units() -> None:
-    women = [speaker(i, "female", x) for i, x in enumerate((0.6, 0.7, 0.8))]
-    men = [speaker(i, "male", x) for i, x in enumerate((0.5, 0.6, 0.7))]
-    gap = compare_genders((*women, *men))
-    assert gap is not None
-    assert gap.difference == pytest.approx(0.1)
-    # Welch by hand: both variances 0.01, so 4 degrees of freedom, t 2.776445, error 0.0816497.
-    assert gap.interval is not None
-    assert gap.interval.low == pytest.approx(0.1 - 2.776445 * 0.0816497, abs=1e-6)
-    assert gap.interval.high == pytest.approx(0.1 + 2.776445 * 0.0816497, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "speakers",
-    [
-        (speaker(1, "male", 0.5), speaker(2, "female", 0.7)),
-        tuple(speaker(i, "male" if i % 2 else "female", 0.5) for i in range(8)),
-    ],
-)
-def test_too_little_to_judge_by_gives_no_interval(speakers: tuple[SpeakerScore, ...]) -> None:
-    gap = compare_genders(speakers)
-    assert gap is not None
-    assert gap.interval is None
-
-
-def test_one_gender_gives_no_gap() -> None:
-    assert compare_genders((speaker(1, "male", 0.5), speaker(3, "", 0.5))) is None
 
 
 def test_each_clip_is_a_confident_mistake_once(predictions: Predictions) -> None:

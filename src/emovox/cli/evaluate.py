@@ -22,6 +22,7 @@ def evaluate(
             "metrics": evaluation.metrics.to_dict(),
             "calibration_interval": evaluation.calibration_interval.to_dict(),
             "abstention": evaluation.abstention.to_dict(),
+            "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
         }
         typer.echo(json.dumps(content, indent=2))
         return
@@ -32,6 +33,10 @@ def evaluate(
     typer.echo("\nwhere only the surest clips are answered:")
     for line in evaluation.describe_abstention():
         typer.echo(line)
+    if evaluation.fairness is not None:
+        typer.echo("\nby gender:")
+        for line in evaluation.fairness.describe():
+            typer.echo(line)
     typer.echo(f"\n{'class':<10} precision  recall      F1  clips")
     for entry in metrics.per_class:
         if entry.support:

@@ -5,14 +5,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, ttest_ind
+from scipy.stats import norm
 
 from emovox.evaluation.intervals import LEVEL, Interval
 from emovox.evaluation.metrics import FloatArray
 from emovox.evaluation.predictions import Predictions
-
-_SPEAKERS_FOR_GAP = 3
-"""Fewest speakers of each gender for an interval of their difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +72,6 @@ class SpeakerScore:
     accuracy: float
     interval: Interval
     top_mistake: tuple[str, str, int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class GenderGap:
-    """The difference between women and men, with speakers as the units.
-
-    Attributes:
-        female: Mean accuracy over the female speakers, in [0, 1].
-        male: Mean accuracy over the male speakers.
-        n_female: Number of female speakers.
-        n_male: Number of male speakers.
-        interval: Welch's interval of female minus male, or ``None`` where fewer than three
-            speakers of a gender, or speakers who all score the same, leave nothing to judge by.
-    """
-
-    female: float
-    male: float
-    n_female: int
-    n_male: int
-    interval: Interval | None
-
-    @property
-    def difference(self) -> float:
-        """Female minus male, in [-1, 1]."""
-        return self.female - self.male
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,33 +183,6 @@ def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
             )
         )
     return tuple(scores)
-
-
-def compare_genders(speakers: tuple[SpeakerScore, ...]) -> GenderGap | None:
-    """Compare the mean accuracy of female and male speakers.
-
-    Speakers are the units: a gap between two groups of people is no firmer for many clips of each.
-
-    Args:
-        speakers: The speakers' scores.
-
-    Returns:
-        The gap, or ``None`` where the corpus names no speaker of one of the genders.
-
-    Example:
-        >>> compare_genders(score_speakers(predictions)).difference  # doctest: +SKIP
-        0.04
-    """
-    female = [entry.accuracy for entry in speakers if entry.gender == "female"]
-    male = [entry.accuracy for entry in speakers if entry.gender == "male"]
-    if not female or not male:
-        return None
-    interval = None
-    varies = len(set(female)) > 1 or len(set(male)) > 1
-    if min(len(female), len(male)) >= _SPEAKERS_FOR_GAP and varies:
-        bounds = ttest_ind(female, male, equal_var=False).confidence_interval(LEVEL)
-        interval = Interval(float(bounds.low), float(bounds.high), LEVEL)
-    return GenderGap(float(np.mean(female)), float(np.mean(male)), len(female), len(male), interval)
 
 
 def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[Mistake, ...]:

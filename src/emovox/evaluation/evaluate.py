@@ -20,6 +20,7 @@ from emovox.evaluation.calibration import (
     Calibration,
     bootstrap_calibration_error,
 )
+from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions, restrict_labels
@@ -48,6 +49,7 @@ class Evaluation:
         metrics: All metrics of the pooled test predictions.
         calibration_interval: Of their expected calibration error.
         abstention: What abstaining brings on them.
+        fairness: How women and men are served; ``None`` where one of them is not there.
     """
 
     protocol: Protocol
@@ -55,6 +57,7 @@ class Evaluation:
     metrics: Metrics
     calibration_interval: Interval
     abstention: Abstention
+    fairness: Fairness | None = None
 
     def describe(self) -> list[str]:
         """Return a printable line each for WA, UA and F1, with all that a score must carry."""
@@ -216,7 +219,8 @@ def evaluate_predictions(
         else None
     )
     abstention = measure_abstention(predictions, thresholds)
-    return Evaluation(protocol, summary, metrics, interval, abstention)
+    fairness = compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED))
+    return Evaluation(protocol, summary, metrics, interval, abstention, fairness)
 
 
 def write_metrics(
@@ -259,6 +263,7 @@ def write_metrics(
         "metrics": evaluation.metrics.to_dict(),
         "calibration_interval": evaluation.calibration_interval.to_dict(),
         "abstention": evaluation.abstention.to_dict(),
+        "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
         "folds": [
             {
                 "fold": fold.name,

@@ -86,6 +86,38 @@ def bootstrap_over_speakers(
         >>> bootstrap_over_speakers(hits, speakers, share, np.random.default_rng(0))
         (Interval(low=0.25, high=1.0, level=0.95),)
     """
+    counts = draw_speakers(outcomes, speakers, generator, draws=draws)
+    return take_percentiles(score(counts), level)
+
+
+def draw_speakers(
+    outcomes: IntArray,
+    speakers: npt.NDArray[np.str_],
+    generator: np.random.Generator,
+    *,
+    draws: int = DRAWS,
+    n_outcomes: int = 0,
+) -> IntArray:
+    """Draw speakers, then clips within each, and count what became of them.
+
+    Args:
+        outcomes: What became of each clip, int ``(clips,)``, from 0.
+        speakers: Speaker of each clip, ``(clips,)``.
+        generator: Source of randomness.
+        draws: Number of resamples.
+        n_outcomes: How many outcomes there are; 0: as many as these clips show.
+
+    Returns:
+        How often each outcome was drawn, int64 ``(draws, outcomes)``.
+
+    Raises:
+        ValueError: If the arrays differ in length, or fewer than two speakers are there.
+
+    Example:
+        >>> outcomes, speakers = np.array([0, 1]), np.array(["1", "2"])
+        >>> draw_speakers(outcomes, speakers, np.random.default_rng(0), draws=2).sum(axis=1)
+        array([2, 2])
+    """
     if outcomes.shape != speakers.shape or outcomes.ndim != 1:
         raise ValueError(
             f"found outcomes of shape {outcomes.shape} and speakers of shape {speakers.shape}; "
@@ -97,13 +129,13 @@ def bootstrap_over_speakers(
             f"found {names.size} speaker; expected two or more to resample: resample clips instead"
         )
     times = generator.multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
-    counts = np.zeros((draws, int(outcomes.max()) + 1), dtype=np.int64)
+    counts = np.zeros((draws, n_outcomes or int(outcomes.max()) + 1), dtype=np.int64)
     for speaker in range(names.size):
         seen, n_seen = np.unique(outcomes[speaker_index == speaker], return_counts=True)
         n_clips = n_seen.sum()
         # A speaker drawn twice is two speakers, each with clips drawn anew.
         counts[:, seen] += generator.multinomial(times[:, speaker] * n_clips, n_seen / n_clips)
-    return _take_percentiles(score(counts), level)
+    return counts
 
 
 def bootstrap_over_clips(
@@ -141,7 +173,7 @@ def bootstrap_over_clips(
         raise ValueError("found no clip; expected at least one to resample")
     n_seen = np.bincount(outcomes)
     counts = generator.multinomial(outcomes.size, n_seen / outcomes.size, size=draws)
-    return _take_percentiles(score(counts), level)
+    return take_percentiles(score(counts), level)
 
 
 def interval_over_splits(
@@ -177,7 +209,7 @@ def interval_over_splits(
     """
     scores = _check_splits(values)
     drawn = generator.integers(scores.size, size=(draws, scores.size))
-    return _take_percentiles(scores[drawn].mean(axis=1)[None], level)[0]
+    return take_percentiles(scores[drawn].mean(axis=1)[None], level)[0]
 
 
 def correct_interval_over_splits(
@@ -226,7 +258,7 @@ def _check_splits(values: npt.ArrayLike) -> FloatArray:
     return scores
 
 
-def _take_percentiles(scores: FloatArray, level: float) -> tuple[Interval, ...]:
+def take_percentiles(scores: FloatArray, level: float = LEVEL) -> tuple[Interval, ...]:
     """Return the central interval of each row of ``(scores, draws)``."""
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2], axis=1)
     return tuple(Interval(float(a), float(b), level) for a, b in zip(low, high, strict=True))

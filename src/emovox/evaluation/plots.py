@@ -18,24 +18,24 @@ from emovox.evaluation.run_files import FoldEntry, FoldHistory, RunScores
 from emovox.evaluation.selective import Answered
 
 # Drawn in these, then handed to the page's variables, so that one figure serves light and dark.
-_INK, _MUTED, _GRID, _TRAIN, _VALIDATION, _PAPER = (f"#00000{i}" for i in range(1, 7))
+INK, _MUTED, _GRID, BLUE, ORANGE, _PAPER = (f"#00000{i}" for i in range(1, 7))
 _THEME = {
-    _INK: "var(--ink, #1d2129)",
+    INK: "var(--ink, #1d2129)",
     _MUTED: "var(--muted, #59616d)",
     _GRID: "var(--line, #d9dce1)",
-    _TRAIN: "var(--blue, #0b63a5)",
-    _VALIDATION: "var(--orange, #b3500b)",
+    BLUE: "var(--blue, #0b63a5)",
+    ORANGE: "var(--orange, #b3500b)",
     _PAPER: "var(--paper, #ffffff)",
 }
 
 _WIDTH_IN = 4.7
-_HEIGHT_IN = 3.1
-_RC: dict[Any, Any] = {
+HEIGHT_IN = 3.1
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied
     "text.parse_math": False,  # a name may hold dollar signs
     "font.family": "sans-serif",
     "font.size": 9.5,
-    "text.color": _INK,
+    "text.color": INK,
     "axes.labelcolor": _MUTED,
     "axes.edgecolor": _MUTED,
     "axes.linewidth": 0.7,
@@ -83,11 +83,11 @@ def plot_curves(
     """
     if not histories:
         raise ValueError("found no history; expected that of at least one fold")
-    with mpl.rc_context(_RC):
-        figure, axes = _make_axes(_HEIGHT_IN)
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(HEIGHT_IN)
         for part, colour, linestyle in (
-            ("train", _TRAIN, (0, (4, 1.5))),
-            ("validation", _VALIDATION, "solid"),
+            ("train", BLUE, (0, (4, 1.5))),
+            ("validation", ORANGE, "solid"),
         ):
             name = f"{part}_{measure}"
             if all(np.isnan(history.curves[name]).all() for history in histories):
@@ -113,7 +113,7 @@ def plot_curves(
         else:
             axes.set_ylim(bottom=0)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
-        return _to_svg(figure, measure)
+        return to_svg(figure, measure)
 
 
 def average_curves(histories: Sequence[FoldHistory], name: str) -> tuple[FloatArray, FloatArray]:
@@ -151,7 +151,7 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
         >>> plot_calibration(metrics.calibration_bins)[:4]  # doctest: +SKIP
         '<svg'
     """
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_IN, 4.3), layout="constrained")
         grid = figure.add_gridspec(2, 1, height_ratios=(3, 1))
         axes = figure.add_subplot(grid[0])
@@ -164,11 +164,11 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
             confidence,
             [interval.low for interval in intervals],
             [interval.high for interval in intervals],
-            color=_TRAIN,
+            color=BLUE,
             linewidth=1.2,
             alpha=0.55,
         )
-        axes.plot(confidence, accuracy, "o-", color=_TRAIN, linewidth=1.6, markersize=4.5)
+        axes.plot(confidence, accuracy, "o-", color=BLUE, linewidth=1.6, markersize=4.5)
         axes.lines[-1].set_label("this model")
         axes.set_ylim(-0.02, 1.02)
         axes.set_ylabel("share right")
@@ -180,7 +180,7 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
             [entry.count for entry in bins],
             width=[entry.high - entry.low for entry in bins],
             align="edge",
-            color=_TRAIN,
+            color=BLUE,
             edgecolor=_PAPER,
             linewidth=0.8,
         )
@@ -189,7 +189,7 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
         below.set_xlabel("confidence")
         below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         below.set_xlim(0, 1.01)
-        return _to_svg(figure, "calibration")
+        return to_svg(figure, "calibration")
 
 
 def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None) -> str:
@@ -207,15 +207,15 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
         >>> plot_abstention(*find_risk_curve(predictions), None)[:4]  # doctest: +SKIP
         '<svg'
     """
-    with mpl.rc_context(_RC):
-        figure, axes = _make_axes(_HEIGHT_IN)
-        axes.step(coverage, risk, where="pre", color=_TRAIN, linewidth=1.9, label="wrong answers")
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(HEIGHT_IN)
+        axes.step(coverage, risk, where="pre", color=BLUE, linewidth=1.9, label="wrong answers")
         axes.axhline(
             1 - TARGET_ACCURACY, color=_MUTED, linewidth=1, dashes=(2, 2), label="asked for"
         )
         if own is not None and own.accuracy is not None:
             at = ([own.coverage], [1 - own.accuracy])
-            axes.plot(*at, "D", color=_VALIDATION, markersize=6, label="own threshold")
+            axes.plot(*at, "D", color=ORANGE, markersize=6, label="own threshold")
         axes.set_xlim(0, 1.01)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_xlabel("answered, the surest first")
@@ -223,7 +223,7 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylabel("wrong")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
-        return _to_svg(figure, "abstention")
+        return to_svg(figure, "abstention")
 
 
 def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
@@ -240,12 +240,12 @@ def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
         '<svg'
     """
     ranked = sorted(speakers, key=lambda entry: entry.accuracy)
-    with mpl.rc_context(_RC):
-        figure, axes = _make_axes(0.95 + 0.2 * max(4, len(ranked)))
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(0.95 + 0.2 * max(4, len(ranked)))
         for gender, colour, marker in (
-            ("female", _VALIDATION, "o"),
-            ("male", _TRAIN, "s"),
-            ("", _INK, "D"),
+            ("female", ORANGE, "o"),
+            ("male", BLUE, "s"),
+            ("", INK, "D"),
         ):
             rows = [row for row, entry in enumerate(ranked) if entry.gender == gender]
             if not rows:
@@ -273,7 +273,7 @@ def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
         axes.grid(visible=False, axis="y")
         _format_share_axis(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
-        return _to_svg(figure, "speakers")
+        return to_svg(figure, "speakers")
 
 
 def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
@@ -290,17 +290,17 @@ def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
         >>> plot_folds(scores.folds, scores)[:4]  # doctest: +SKIP
         '<svg'
     """
-    with mpl.rc_context(_RC):
-        figure, axes = _make_axes(2.3)
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(2.3)
         rows = (("WA", "accuracy"), ("UA", "uar"), ("macro F1", "macro_f1"))
         for row, (_, name) in enumerate(rows):
             values = np.array([getattr(fold, name) for fold in folds])
-            axes.plot(values, spread_ties(values) * 0.26 + row, "o", color=_TRAIN, markersize=4.5)
+            axes.plot(values, spread_ties(values) * 0.26 + row, "o", color=BLUE, markersize=4.5)
             axes.lines[-1].set_alpha(0.5)
             summary = getattr(scores.summary, name)
             if summary.low is not None and summary.high is not None:
-                axes.hlines(row + 0.36, summary.low, summary.high, color=_VALIDATION, linewidth=2)
-            axes.plot([summary.mean], [row + 0.36], "D", color=_VALIDATION, markersize=5)
+                axes.hlines(row + 0.36, summary.low, summary.high, color=ORANGE, linewidth=2)
+            axes.plot([summary.mean], [row + 0.36], "D", color=ORANGE, markersize=5)
         axes.lines[0].set_label("one fold")
         axes.lines[1].set_label("mean and interval")
         axes.set_yticks(range(len(rows)), [label for label, _ in rows])
@@ -308,7 +308,7 @@ def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
         axes.grid(visible=False, axis="y")
         _format_share_axis(axes)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
-        return _to_svg(figure, "folds")
+        return to_svg(figure, "folds")
 
 
 def spread_ties(values: FloatArray) -> FloatArray:
@@ -334,7 +334,8 @@ def spread_ties(values: FloatArray) -> FloatArray:
     return offsets
 
 
-def _make_axes(height_in: float) -> tuple[Figure, Axes]:
+def make_axes(height_in: float) -> tuple[Figure, Axes]:
+    """Return an empty figure of the page's width with one pair of axes."""
     figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
 
@@ -348,7 +349,7 @@ def _mark_epoch(axes: Axes, epoch: int) -> None:
     axes.axvline(epoch, color=_MUTED, linewidth=1, dashes=(1, 2), label=f"kept: epoch {epoch}")
 
 
-def _to_svg(figure: Figure, name: str) -> str:
+def to_svg(figure: Figure, name: str) -> str:
     """Return the figure as an SVG element with the page's colours and no names of its own."""
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))

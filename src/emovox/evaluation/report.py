@@ -16,10 +16,14 @@ from emovox.errors import AudioError, RunError
 from emovox.evaluation import breakdown, plots, report_notes
 from emovox.evaluation.calibration import TARGET_ACCURACY
 from emovox.evaluation.clip_media import ClipMedia, make_clip_media
+from emovox.evaluation.evaluate import BOOTSTRAP_SEED
+from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.metrics import Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions, read_predictions
 from emovox.evaluation.run_files import RunScores, ScoreEntry, read_history, read_scores
 from emovox.evaluation.selective import Abstention, find_risk_curve, measure_abstention
+from emovox.evaluation.stress import STRESS_NAME, StressRow, read_stress
+from emovox.evaluation.stress_plot import plot_noise_curves
 from emovox.files import write_text
 from emovox.training.recipe import load_recipe
 
@@ -67,7 +71,8 @@ class ReportPage:
     target: float
     pairs: tuple[breakdown.ConfusedPair, ...]
     speakers: tuple[breakdown.SpeakerScore, ...]
-    gap: breakdown.GenderGap | None
+    fairness: Fairness | None
+    stress: tuple[StressRow, ...]
     mistakes: tuple[MistakeCard, ...]
     n_wrong: int
     with_recordings: bool
@@ -152,6 +157,8 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
     abstention = measure_abstention(predictions, _find_own_thresholds(scores))
     baseline = report_notes.score_most_frequent(metrics)
     summary = scores.summary
+    stress_path = run_folder / STRESS_NAME
+    stress = read_stress(stress_path) if stress_path.exists() else ()
     return ReportPage(
         scores=scores,
         cards=(
@@ -166,13 +173,16 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         limits=report_notes.describe_limits(scores, predictions, corpus),
         metrics=metrics,
         labels=predictions.labels,
-        figures=_draw_figures(run_folder, scores, predictions, metrics, abstention, speakers),
+        figures=_draw_figures(
+            run_folder, scores, predictions, metrics, abstention, speakers, stress
+        ),
         temperatures=report_notes.describe_temperatures(scores.folds),
         abstention=abstention,
         target=TARGET_ACCURACY,
         pairs=pairs,
         speakers=speakers,
-        gap=breakdown.compare_genders(speakers),
+        fairness=compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED)),
+        stress=stress,
         mistakes=_collect_mistakes(predictions, clips),
         n_wrong=int(np.count_nonzero(predictions.true != predictions.predicted)),
         with_recordings=clips is not None,
@@ -221,6 +231,7 @@ def _draw_figures(
     metrics: Metrics,
     abstention: Abstention,
     speakers: Sequence[breakdown.SpeakerScore],
+    stress: Sequence[StressRow],
 ) -> dict[str, Markup]:
     """Draw what the run has data for; matplotlib escapes the names in it."""
     histories = read_history(run_folder / "history.csv")
@@ -235,6 +246,9 @@ def _draw_figures(
         figures["accuracy"] = plots.plot_curves(histories, "accuracy", best)
     if len(scores.folds) > 1:
         figures["folds"] = plots.plot_folds(scores.folds, scores)
+    noise_curves = plot_noise_curves(stress)
+    if noise_curves:
+        figures["stress"] = noise_curves
     return {name: Markup(svg) for name, svg in figures.items()}  # noqa: S704
 
 
