@@ -14,6 +14,7 @@ from typer.main import get_command
 import emovox
 from emovox.cli.main import app
 from emovox.corpora.protocols import EMOBOX_TEST_ACTORS, LUNA_TEST_ACTORS, PROTOCOLS
+from emovox.corpora.registry import CORPORA
 from emovox.model_file import find_default_model
 from emovox.training.recipe import Recipe, list_recipes
 
@@ -78,6 +79,22 @@ def test_protocols_page_gives_the_test_actors(
     paragraph = text.split(f"**{name}.**")[1].split("\n\n")[0]
     found = [tuple(map(int, fold.split(","))) for fold in re.findall(r"\{([^}]+)\}", paragraph)]
     assert found == list(folds)
+
+
+def test_corpora_page_lists_every_corpus() -> None:
+    table = read_sections("corpora.md")["Known by name"]
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, flags=re.MULTILINE)
+    assert [name for name, _ in rows] == list(CORPORA)
+    for name, cells in rows:
+        corpus = CORPORA[name]
+        assert cells.split(" | ") == [
+            corpus.title,
+            corpus.language,
+            f"{corpus.n_clips:,}",
+            str(corpus.n_speakers),
+            corpus.licence,
+            f"`{corpus.folders[0]}`",
+        ]
 
 
 def list_options(command: Any) -> set[str]:
