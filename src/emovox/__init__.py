@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from emovox.recognizer import Recognizer
     from emovox.results import FileFailure, Prediction
     from emovox.runs import compare_runs, evaluate_run, export_run
+    from emovox.speech import SpeechDetector
     from emovox.training.features import ImageCache
     from emovox.training.recipe import Recipe, load_recipe
     from emovox.training.weights import load_network
@@ -70,6 +71,7 @@ _ROOMS = {
     "emovox.recognizer": ("Recognizer",),
     "emovox.results": ("FileFailure", "Prediction"),
     "emovox.runs": ("compare_runs", "evaluate_run", "export_run"),
+    "emovox.speech": ("SpeechDetector",),
     "emovox.training.features": ("ImageCache",),
     "emovox.training.recipe": ("Recipe", "load_recipe"),
     "emovox.training.weights": ("load_network",),
@@ -91,6 +93,7 @@ __all__ = [
     "Recipe",
     "Recognizer",
     "Run",
+    "SpeechDetector",
     "Watcher",
     "Waveform",
     "compare_runs",
