@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from emovox.corpora.registry import CORPORA
 from emovox.evaluation.breakdown import ConfusedPair
 from emovox.evaluation.metrics import Metrics, score_confusions
 from emovox.evaluation.predictions import Predictions
@@ -12,11 +13,13 @@ from emovox.evaluation.run_files import FoldEntry, RunScores
 _FEW_CLIPS = 200
 _WELL_CALIBRATED = 0.03
 
+_ACTED_NOTE = (
+    "Nothing here tells how the model does on everyday speech, other languages, noise or telephone "
+    "lines. A label is the emotion that the actor was asked to portray, not what anyone felt."
+)
 _RAVDESS_NOTE = (
     "Acted speech: professional actors speak two fixed sentences in a studio, in North American "
-    "English. Nothing here tells how the model does on everyday speech, other languages, noise or "
-    "telephone lines. A label is the emotion that the actor was asked to portray, not what anyone "
-    "felt."
+    f"English. {_ACTED_NOTE}"
 )
 
 
@@ -167,6 +170,10 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
         )
     if corpus == "ravdess":
         notes.append(_RAVDESS_NOTE)
+    elif corpus in CORPORA:
+        notes.append(
+            f"Acted speech, recorded for research, in {CORPORA[corpus].language}. {_ACTED_NOTE}"
+        )
     return notes
 
 
