@@ -25,7 +25,7 @@ from emovox.evaluation.stress import (
 from emovox.experiment import Watcher, find_fold_folder, load_clips
 from emovox.files import write_text
 from emovox.model_file import open_model
-from emovox.perturbations.catalogue import SER_TESTS_RATE_HZ, StressTest
+from emovox.perturbations.definition import SER_TESTS_RATE_HZ, StressTest
 from emovox.perturbations.levels import Samples
 from emovox.recognizer import Recognizer
 from emovox.runs import load_run_protocol, open_finished_run

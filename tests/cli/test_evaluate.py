@@ -49,6 +49,9 @@ def test_evaluate_prints_every_class(
     assert [row[-1] for row in rows] == ["8"] * 8
     assert "speaker-independent" in answer.stdout
     assert "log-loss" in answer.stdout
+    women = next(line for line in answer.stdout.splitlines() if line.startswith("WA of"))
+    assert women.startswith("WA of 2 women ")
+    assert women.endswith("too few speakers to tell whether that is more than chance")
 
 
 def test_evaluate_says_which_model_file_is_missing(

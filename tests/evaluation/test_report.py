@@ -19,7 +19,10 @@ from emovox.evaluation.clip_media import draw_spectrogram, encode_audio, make_cl
 from emovox.evaluation.metrics import compute_metrics
 from emovox.evaluation.predictions import Predictions, write_predictions
 from emovox.evaluation.report import write_report
+from emovox.evaluation.stress import HeardClips, format_stress, score_stress
+from emovox.evaluation.stress_plot import plot_noise_curves
 from emovox.labels import EMOTIONS
+from emovox.perturbations.catalogue import TESTS, find_tests
 from emovox.training.recipe import load_recipe
 
 MakeRun = Callable[..., Path]
@@ -253,6 +256,57 @@ def test_a_recording_that_fails_is_named_on_its_card_and_the_rest_stands(
     assert path.read_text().count("The recording cannot be read.") == 1
     assert path.read_text().count("The recording was not found.") == 1
     assert str(tmp_path) not in path.read_text()
+
+
+def test_a_page_shows_what_the_model_bears(make_run: MakeRun) -> None:
+    folder = make_run(independent=True)
+    assert "Stress tests" not in write_report(folder, None).read_text()
+    heard = HeardClips(
+        speakers=np.array(["1", "2"] * 4),
+        true=np.arange(8) % 2,
+        plain=np.arange(8) % 2,
+        disturbed={
+            test.name: (np.arange(8) + (np.arange(8) < i)) % 2 for i, test in enumerate(TESTS)
+        },
+    )
+    rows = score_stress(heard, TESTS, of_clips=1_440, seed=3)
+    (folder / "stress.csv").write_text(format_stress(rows))
+    path = write_report(folder, None)
+    text, page = path.read_text(), check_page(path)
+    assert "8 clips of 1,440, evenly over speakers," in text
+    assert "seed 3" in text
+    for row in rows:
+        assert f'<th scope="row">{row.test}</th>' in text
+    assert text.count(">pass</span>") == sum(row.passed is True for row in rows) > 0
+    assert text.count(">fail</span>") == sum(row.passed is False for row in rows) > 0
+    assert "speech over noise, dB" in text
+    assert "#stress" in page.links
+    assert "stress" in page.ids
+
+
+def test_a_stress_test_of_one_level_has_no_curve(make_run: MakeRun) -> None:
+    tests = find_tests(["background", "speed"])
+    heard = HeardClips(
+        speakers=np.array(["1", "2"]),
+        true=np.array([0, 1]),
+        plain=np.array([0, 1]),
+        disturbed={test.name: np.array([0, 1]) for test in tests},
+    )
+    rows = score_stress(heard, tests, of_clips=2, seed=0)
+    assert plot_noise_curves(rows) == ""
+    folder = make_run()
+    (folder / "stress.csv").write_text(format_stress(rows))
+    text = write_report(folder, None).read_text()
+    assert "Stress tests" in text
+    assert "speech over noise, dB" not in text
+
+
+def test_a_page_compares_women_and_men(make_run: MakeRun) -> None:
+    text = write_report(make_run(), None).read_text()
+    assert 'id="fairness"' in text
+    # Two of each do not suffice for an interval.
+    assert "2 female, 2 male speakers" in text
+    assert "too few speakers to tell" in text
 
 
 def test_a_run_without_mistakes_and_with_absent_classes_has_a_page(make_run: MakeRun) -> None:

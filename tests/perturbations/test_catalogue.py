@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from emovox.errors import EmovoxError
-from emovox.perturbations.catalogue import GROUPS, TESTS, StressTest, find_tests
+from emovox.perturbations.catalogue import TESTS, find_tests
+from emovox.perturbations.definition import GROUPS, StressTest
 from emovox.perturbations.levels import Samples, measure_rms
 
 RATE_HZ = 16_000

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from emovox.errors import RunError
 from emovox.evaluation.intervals import bootstrap_over_clips, bootstrap_over_speakers
 from emovox.evaluation.metrics import FloatArray, IntArray
-from emovox.perturbations.catalogue import StressTest
+from emovox.perturbations.definition import StressTest
 
 STRESS_NAME = "stress.csv"
 NO_SPEECH = -1

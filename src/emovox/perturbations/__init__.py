@@ -7,6 +7,7 @@
     environment  wind, a machine, rain, steps, beeps
     codecs    MP3, Opus, AMR and G.711 there and back; a bad telephone line
     rooms     synthesised impulse responses
+    definition what a stress test is
     catalogue every test of ``emovox stress`` by name, with its definition, threshold and peers
 
 Samples are float32 of shape ``(samples,)`` with full scale at 1, as in :mod:`emovox.audio`.

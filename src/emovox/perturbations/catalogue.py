@@ -1,110 +1,19 @@
-"""Every test of ``emovox stress``: what it does to a recording, and what is asked of the model."""
+"""Every test of ``emovox stress`` by name, with its definition, threshold and peers."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from emovox.errors import EmovoxError
 from emovox.perturbations import babble, codecs, environment, levels, noises, rooms, timing
+from emovox.perturbations.definition import (
+    GROUPS,
+    SER_TESTS_RATE_HZ,
+    Apply,
+    Peers,
+    StressTest,
+)
 from emovox.perturbations.levels import Samples
-
-SER_TESTS_RATE_HZ = 16_000
-"""Rate that the definitions' numbers of samples are for; also the least that their tones need."""
-
-GROUPS = ("small", "background", "curve", "phone", "codec", "room", "level", "silence", "speed")
-"""The groups of tests, in the order in which they are run and printed."""
-
-Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
-"""``(samples, rate_hz, generator, voices)`` to samples; only a babble needs the voices."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peers:
-    """What the best public models reach: 94 to 317 M parameters, other corpora, 4 classes.
-
-    Attributes:
-        unchanged: Share of unchanged predictions of the best one, on CREMA-D and on EMOVO.
-        uar_change: Lowest and highest change of UAR over the models, where only that is known.
-    """
-
-    unchanged: tuple[float, float] | None = None
-    uar_change: tuple[float, float] | None = None
-
-    def __str__(self) -> str:
-        if self.unchanged is not None:
-            return f"{self.unchanged[0]:.2f} / {self.unchanged[1]:.2f}"
-        if self.uar_change is not None:
-            return f"UAR {self.uar_change[0]:+.2f} to {self.uar_change[1]:+.2f}"
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class StressTest:
-    """One way to disturb a recording.
-
-    Attributes:
-        name: Its name, unique.
-        group: One of :data:`GROUPS`.
-        definition: What is done, in a line.
-        apply: Does it.
-        min_unchanged: Least share of predictions that must stay the same; ``None``: only told.
-        max_uar_loss: Most that the UAR may lose; ``None``: only told.
-        peers: What public models reach.
-        draws_as: What the random draw is named for: tests of one name draw the same noise.
-        snr_db: Level of the speech over the noise, in the tests of a curve.
-    """
-
-    name: str
-    group: str
-    definition: str
-    apply: Apply
-    min_unchanged: float | None = None
-    max_uar_loss: float | None = None
-    peers: Peers = Peers()
-    draws_as: str = ""
-    snr_db: float | None = None
-
-    @property
-    def has_threshold(self) -> bool:
-        """Whether it can fail, or only informs."""
-        return self.min_unchanged is not None or self.max_uar_loss is not None
-
-    def perturb(
-        self,
-        samples: Samples,
-        rate_hz: int,
-        clip: str,
-        *,
-        seed: int = 0,
-        voices: Sequence[Samples] = (),
-    ) -> Samples:
-        """Disturb a recording; what is drawn depends on seed, test and clip, and nothing else.
-
-        Args:
-            samples: Float32 ``(samples,)``.
-            rate_hz: Their sampling rate, at least 16 kHz.
-            clip: Name of the recording.
-            seed: Another seed, other draws.
-            voices: Who talks in a babble, at the same rate; none: synthesised ones.
-
-        Returns:
-            Float32; of another length only where the test says so.
-
-        Raises:
-            AudioError: The recording is too short to be cropped.
-            ValueError: The rate is below 16 kHz.
-
-        Example:
-            >>> find_tests(["gain"])[0].perturb(np.zeros(4, np.float32), 16_000, "a").shape
-            (4,)
-        """
-        if rate_hz < SER_TESTS_RATE_HZ:
-            raise ValueError(f"found a rate of {rate_hz} Hz; expected {SER_TESTS_RATE_HZ} or more")
-        digest = hashlib.sha256(f"{self.draws_as or self.name}\n{clip}".encode()).digest()
-        generator = np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
-        return self.apply(samples, rate_hz, generator, voices)
 
 
 def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
