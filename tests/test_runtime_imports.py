@@ -86,7 +86,8 @@ def test_the_command_predicts_without_what_trains(loudness_model: Path, clips: P
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train"], ["sweep"], ["evaluate", "run"], ["compare", "a", "b"]]
+    "arguments",
+    [["train"], ["sweep"], ["evaluate", "run"], ["compare", "a", "b"], ["stress", "run"]],
 )
 def test_a_command_that_trains_says_which_extra_it_needs(
     arguments: list[str], tmp_path: Path
