@@ -68,7 +68,8 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
 
     This is selective classification by a target of accuracy (Geifman and El-Yaniv 2017, *Selective
     Classification for Deep Neural Networks*), without their guarantee: on other clips the share may
-    miss the target to either side.
+    miss the target to either side. The lowest of a hundred thresholds that a few clips favour is a
+    lucky one, so the answers' mean confidence has to reach the target as well.
 
     Args:
         predictions: Calibrated, on clips that neither train nor test the model.
@@ -76,7 +77,7 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
 
     Returns:
         The threshold in steps of 0.01: the lowest that leaves at least :data:`MIN_ANSWERED` clips
-        of which the target's share is right. Where there is none, the target itself: a calibrated
+        of which the target's share is right, and is expected to be. Where there is none, the target itself: a calibrated
         confidence of 80% is right in 80 of 100.
 
     Example:
@@ -89,7 +90,7 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
         answered = confidence >= hundredth / 100
         if np.count_nonzero(answered) < MIN_ANSWERED:
             break
-        if correct[answered].mean() >= target:
+        if min(correct[answered].mean(), confidence[answered].mean()) >= target:
             return hundredth / 100
     return target
 
