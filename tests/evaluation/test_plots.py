@@ -10,6 +10,7 @@ from emovox.evaluation.breakdown import SpeakerScore
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CalibrationBin
 from emovox.evaluation.run_files import HISTORY_CURVES, FoldHistory
+from emovox.evaluation.selective import Answered
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -25,6 +26,7 @@ def texts(svg: str) -> list[str]:
 
 
 BINS = (CalibrationBin(0.2, 0.4, 4, 0.3, 0.25), CalibrationBin(0.8, 1.0, 6, 0.9, 0.5))
+CURVE = (np.linspace(0.001, 1, 1_000), np.linspace(0, 0.5, 1_000))
 SPEAKERS = (
     SpeakerScore("1", "male", 10, 10, 0.5, Interval(0.3, 0.7), None),
     SpeakerScore("$x^2$ <b>&", "female", 10, 10, 0.9, Interval(0.7, 0.98), None),
@@ -53,11 +55,22 @@ def test_figures_on_one_page_share_no_id() -> None:
         plots.plot_curves([history("01", [0.5, 0.6])], "loss", {}),
         plots.plot_curves([history("01", [0.5, 0.6])], "accuracy", {}),
         plots.plot_calibration(BINS),
+        plots.plot_abstention(*CURVE, None),
         plots.plot_speakers(SPEAKERS),
     ]
     ids = [name for svg in pages for name in re.findall(r' id="([^"]*)"', svg)]
     assert ids
     assert len(ids) == len(set(ids))
+
+
+def test_abstention_marks_what_the_models_answer() -> None:
+    answered = Answered(None, 600, 0.6, 0.7)
+    assert "own threshold" in texts(plots.plot_abstention(*CURVE, answered))
+    for own in (None, Answered(None, 0, 0.0, None)):
+        assert "own threshold" not in texts(plots.plot_abstention(*CURVE, own))
+    # A page of 100,000 tests is no heavier than one of a thousand.
+    many = tuple(np.repeat(values, 100) for values in CURVE)
+    assert len(plots.plot_abstention(many[0], many[1], None)) < 60_000
 
 
 def test_one_fold_marks_the_epoch_that_was_kept() -> None:

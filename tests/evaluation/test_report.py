@@ -17,7 +17,7 @@ from emovox.corpora.ravdess import read_ravdess
 from emovox.errors import RunError
 from emovox.evaluation.clip_media import draw_spectrogram, encode_audio, make_clip_media
 from emovox.evaluation.metrics import compute_metrics
-from emovox.evaluation.predictions import Predictions, write_predictions
+from emovox.evaluation.predictions import Predictions, read_predictions, write_predictions
 from emovox.evaluation.report import write_report
 from emovox.evaluation.stress import HeardClips, format_stress, score_stress
 from emovox.evaluation.stress_plot import plot_noise_curves
@@ -213,6 +213,35 @@ def test_repeated_splits_say_that_tests_are_pooled(make_run: MakeRun) -> None:
     assert "24 tests of 8 clips by 4 speakers" in text
     assert "a clip counts each time it was tested" in text
     assert "A faint line for each of 3 folds" in text
+
+
+def test_a_page_says_how_far_to_trust_it_and_what_abstaining_brings(make_run: MakeRun) -> None:
+    folder = make_run()
+    text = re.sub(r"\s+", " ", write_report(folder, None).read_text())
+    assert "points</b> (95% interval 1.2 to 10.0)" in text
+    assert "over 15 bins of equal width" in text
+    assert "Temperature 2.5, fitted on 36 validation clips of 4 speakers." in text
+    predictions = read_predictions(folder / "predictions.csv")
+    answered = predictions.probabilities.max(axis=1) >= 0.5
+    right = (predictions.predicted == predictions.true)[answered].mean()
+    assert f"it answers <b>{answered.mean():.1%}</b> of the test clips" in text
+    assert f"is right in <b>{right:.1%}</b> of these" in text
+    assert "80% of the answers are right" in text
+
+
+def test_several_folds_have_a_range_of_temperatures(make_run: MakeRun) -> None:
+    text = write_report(make_run(folds=("01", "02", "03")), None).read_text()
+    assert "Temperatures 2.5 to 4.5, each fitted on its fold&#39;s validation clips" in text
+
+
+def test_a_run_that_was_not_calibrated_says_so(make_run: MakeRun) -> None:
+    folder = make_run()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["folds"][0]["calibration"] |= {"temperature": 1.0, "n_clips": 0, "n_speakers": 0}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    text = write_report(folder, None).read_text()
+    assert "Probabilities as trained, not calibrated" in text
+    assert "No threshold was fitted" in text
 
 
 def test_names_are_text_wherever_they_come_from(make_run: MakeRun, clips: dict[str, Clip]) -> None:

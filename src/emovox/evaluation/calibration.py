@@ -77,8 +77,8 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
 
     Returns:
         The threshold in steps of 0.01: the lowest that leaves at least :data:`MIN_ANSWERED` clips
-        of which the target's share is right, and is expected to be. Where there is none, the target itself: a calibrated
-        confidence of 80% is right in 80 of 100.
+        of which the target's share is right, and is expected to be. Where there is none, the target
+        itself: a calibrated confidence of 80% is right in 80 of 100.
 
     Example:
         >>> fit_min_confidence(predictions)  # doctest: +SKIP

@@ -209,7 +209,11 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
     """
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(HEIGHT_IN)
-        axes.step(coverage, risk, where="pre", color=BLUE, linewidth=1.9, label="wrong answers")
+        # More points than pixels would only make the page heavy.
+        shown = np.unique(np.linspace(0, len(risk) - 1, 500).astype(int))
+        axes.step(
+            coverage[shown], risk[shown], where="pre", color=BLUE, linewidth=1.9, label="wrong"
+        )
         axes.axhline(
             1 - TARGET_ACCURACY, color=_MUTED, linewidth=1, dashes=(2, 2), label="asked for"
         )
@@ -222,7 +226,7 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylabel("wrong")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, columnspacing=1.2)
         return to_svg(figure, "abstention")
 
 
