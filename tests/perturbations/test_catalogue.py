@@ -64,12 +64,12 @@ def test_every_test_is_drawn_from_seed_and_clip_alone(test: StressTest, rate_hz:
 
 
 def test_another_clip_or_seed_draws_another_noise() -> None:
-    speech, test = make_speech(), find_test("white background 20 dB")
+    speech, test = make_speech(), find_test("white noise 20 dB")
     drawn = [test.perturb(speech, RATE_HZ, clip, seed=seed) for clip in "ab" for seed in (0, 1)]
     assert len({samples.tobytes() for samples in drawn}) == 4
 
 
-@pytest.mark.parametrize("kind", ["babble", "environment", "white background"])
+@pytest.mark.parametrize("kind", ["babble", "environment", "white noise"])
 def test_a_curve_turns_up_the_same_noise(kind: str) -> None:
     speech = 0.05 * make_speech()
 
@@ -90,7 +90,7 @@ def test_a_curve_turns_up_the_same_noise(kind: str) -> None:
 def test_a_background_has_its_ratio_and_the_level_of_the_speech(snr_db: int) -> None:
     time_s = np.arange(RATE_HZ) / RATE_HZ
     speech = (0.05 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
-    mixed = find_test(f"white background {snr_db} dB").perturb(speech, RATE_HZ, "a")
+    mixed = find_test(f"white noise {snr_db} dB").perturb(speech, RATE_HZ, "a")
     assert measure_rms(mixed) == pytest.approx(measure_rms(speech), rel=1e-3)
     scale = float(mixed @ speech / (speech @ speech))
     noise = mixed - np.float32(scale) * speech

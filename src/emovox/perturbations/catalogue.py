@@ -157,7 +157,7 @@ def _make_background_tests() -> list[StressTest]:
             lambda n, rate_hz, generator, _: environment.make_environment(n, rate_hz, generator),
         ),
         (
-            "white background",
+            "white noise",
             "Gaussian noise",
             (0.91, 0.85),
             lambda n, _, generator, __: noises.make_white_noise(n, generator),
@@ -172,7 +172,7 @@ def _make_background_tests() -> list[StressTest]:
             min_unchanged=0.85,
             max_uar_loss=0.04,
             peers=Peers(unchanged),
-            draws_as=name,
+            draws_as=f"{name} background",
             snr_db=20,
         )
         for name, what, unchanged, make in kinds
@@ -183,7 +183,7 @@ def _make_background_tests() -> list[StressTest]:
             "curve",
             f"{what}, RMS SNR {snr_db} dB",
             mix(make, snr_db),
-            draws_as=name,
+            draws_as=f"{name} background",
             snr_db=snr_db,
         )
         for name, what, _, make in kinds
