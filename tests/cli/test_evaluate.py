@@ -29,6 +29,10 @@ def test_evaluate_gives_the_same_scores_again(
     scores = json.loads(answer.stdout)
     right = sum(row["true"] == row["predicted"] for row in rows)
     assert scores["metrics"]["accuracy"] == pytest.approx(right / len(rows))
+    fairness = scores["fairness"]
+    assert (fairness["n_female"], fairness["n_male"]) == (2, 2)
+    assert fairness["WA"]["female"] + fairness["WA"]["male"] == pytest.approx(2 * right / len(rows))
+    assert json.loads(before)["fairness"] == fairness
     assert (run / "metrics.json").read_text() == before
     assert (run / "predictions.csv").is_file()
     assert (run / "report.html").is_file()
@@ -48,7 +52,14 @@ def test_evaluate_prints_every_class(
     )
     assert [row[-1] for row in rows] == ["8"] * 8
     assert "speaker-independent" in answer.stdout
-    assert "log-loss" in answer.stdout
+    (trust,) = [line for line in lines if line.startswith("log-loss ")]
+    assert "expected calibration error 0." in trust
+    assert trust.endswith("; 15 bins of equal width, most probable class)")
+    table = lines[lines.index("where only the surest clips are answered:") + 1 :]
+    assert table[0].split() == ["answered", "confidence", "clips", "accuracy"]
+    assert [line.split()[2] for line in table[1:3]] == ["64", "58"]  # 90% of 64 are 57.6
+    assert table[7].startswith("at each model's own threshold: ")
+    assert table[7].endswith("(asked for on its validation clips: 80%)")
     women = next(line for line in answer.stdout.splitlines() if line.startswith("WA of"))
     assert women.startswith("WA of 2 women ")
     assert women.endswith("too few speakers to tell whether that is more than chance")
