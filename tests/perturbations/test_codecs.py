@@ -1,8 +1,11 @@
 """Codecs in memory: as long as before, in time with it, and as damaged as they should be."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from emovox.audio import load_audio
 from emovox.perturbations import codecs
 from emovox.perturbations.babble import make_voice
 from emovox.perturbations.codecs import AMR_NB, G711_MU_LAW, MP3, OPUS, Codec
@@ -97,3 +100,13 @@ def test_a_phone_carries_silence() -> None:
     silence = np.zeros(1_000, np.float32)
     heard = codecs.simulate_phone(silence, 16_000, np.random.default_rng(0))
     np.testing.assert_array_equal(heard, silence)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(("codec", "bit_rate"), [(MP3, 16_000), (OPUS, 6_000), (AMR_NB, 7_400)])
+def test_recorded_speech_stays_in_time(ravdess: Path, codec: Codec, bit_rate: int) -> None:
+    path = next((ravdess / "ravdess" / "speech" / "Actor_01").glob("03-01-05-02-01-01-01.*"))
+    speech = load_audio(path, 16_000).samples
+    coded = codecs.code_samples(speech, 16_000, codec, bit_rate)
+    assert abs(find_lag(speech, coded)) <= 1
+    assert np.corrcoef(speech, coded)[0, 1] > 0.7
