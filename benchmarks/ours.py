@@ -64,7 +64,7 @@ def compute_features(data: Path, out: Path) -> dict[str, Any]:
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.ravdess import read_ravdess
     from emovox.training.features import ImageCache
-    from emovox.training.recipe import FrontendSettings
+    from emovox.training.settings import FrontendSettings
 
     began_s = time.perf_counter()
     clips = [clip for clip in read_ravdess(find_ravdess(data)) if int(clip.speaker) <= 4]
@@ -115,17 +115,17 @@ def train_both(data: Path, epochs: int) -> dict[str, Any]:
     from emovox.corpora.protocols import make_protocol
     from emovox.corpora.ravdess import read_ravdess
     from emovox.experiment import Watcher, run_fold
-    from emovox.training.features import ImageCache
+    from emovox.training.features import FeatureCache
     from emovox.training.recipe import load_recipe
 
     (fold,) = make_protocol("reference", read_ravdess(find_ravdess(data))).folds
-    images = ImageCache()
+    features = FeatureCache()
     seconds: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for recipe in ("vanilla", "optimized"):
             began_s = time.perf_counter()
             settings = load_recipe(recipe, [f"training.epochs={epochs}"])
-            run_fold(settings, fold, Path(folder) / recipe, images, Watcher())
+            run_fold(settings, fold, Path(folder) / recipe, features, Watcher())
             seconds[f"{recipe}_s"] = since(began_s)
     return seconds
 

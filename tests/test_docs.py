@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -38,9 +38,17 @@ def list_settings(model: type[BaseModel], prefix: str = "") -> dict[str, object]
     """Return the default of every setting that holds a value, by dotted name."""
     settings: dict[str, object] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            settings |= list_settings(field.annotation, f"{prefix}{name}.")
-        else:
+        kinds = [get_args(kind)[0] for kind in get_args(field.annotation) if get_args(kind)]
+        sections = [
+            section
+            for section in (field.annotation, *kinds)
+            if isinstance(section, type) and issubclass(section, BaseModel)
+        ]
+        for section in sections:
+            below = list_settings(section, f"{prefix}{name}.")
+            # What every kind has is listed once, with the default of the first.
+            settings |= {key: value for key, value in below.items() if key not in settings}
+        if not sections:
             settings[prefix + name] = field.default
     return settings
 
@@ -59,8 +67,12 @@ def test_recipes_page_lists_every_setting_with_its_default() -> None:
 
 def test_recipes_page_names_every_recipe() -> None:
     text = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    assert re.findall(r"^- \*\*(\w+)\*\*:", text, flags=re.MULTILINE) == ["vanilla", "optimized"]
-    assert list_recipes() == ["optimized", "vanilla"]
+    assert re.findall(r"^- \*\*(\w+)\*\*:", text, flags=re.MULTILINE) == [
+        "vanilla",
+        "optimized",
+        "encoder",
+    ]
+    assert list_recipes() == ["encoder", "optimized", "vanilla"]
 
 
 def test_protocols_page_lists_every_protocol() -> None:

@@ -29,7 +29,7 @@ from emovox.model_file import hash_clip_names, open_model
 from emovox.recognizer import Recognizer
 from emovox.training import features
 from emovox.training.checkpoint import Epoch
-from emovox.training.features import ImageCache
+from emovox.training.features import FeatureCache
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.weights import load_network
 
@@ -328,12 +328,12 @@ def test_each_clip_is_decoded_once(
         return load_audio(path, rate_hz)
 
     monkeypatch.setattr(features, "load_audio", count)
-    images = ImageCache(jobs=1)
-    run_experiment(tiny_recipe, protocol, tmp_path / "a", images=images, keep_models=False)
+    cache = FeatureCache(jobs=1)
+    run_experiment(tiny_recipe, protocol, tmp_path / "a", features=cache, keep_models=False)
     trained = {c.name for f in protocol.folds for c in (*f.train, *f.validation)}
     assert decoded == {name: 1 for name in trained}
     other = tiny_recipe.model_copy(update={"seed": 1})
-    run_experiment(other, protocol, tmp_path / "b", images=images, keep_models=False)
+    run_experiment(other, protocol, tmp_path / "b", features=cache, keep_models=False)
     assert decoded == {name: 1 for name in trained}
     # Without models, predictions and scores are still there.
     names = {path.name for path in (tmp_path / "a").rglob("*") if path.is_file()}

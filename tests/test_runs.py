@@ -22,7 +22,7 @@ from emovox.runs import (
     measure_test_to_train,
     open_finished_run,
 )
-from emovox.training.features import ImageCache
+from emovox.training.features import FeatureCache, ImageSet
 from emovox.training.recipe import Recipe
 from emovox.training.weights import load_network
 
@@ -44,14 +44,14 @@ def runs(
 ) -> Path:
     """Make three runs: tiny and other under the custom split, loso under another protocol."""
     folder = tmp_path_factory.mktemp("runs")
-    clips, images = load_clips(tiny_corpus), ImageCache()
+    clips, features = load_clips(tiny_corpus), FeatureCache()
     split = read_split(tiny_split, clips)
-    run_experiment(tiny_recipe, split, folder / "tiny", images=images)
+    run_experiment(tiny_recipe, split, folder / "tiny", features=features)
     weak = tiny_recipe.training.model_copy(update={"epochs": 1, "learning_rate": 1e-6})
     other = tiny_recipe.model_copy(update={"name": "other", "training": weak})
-    run_experiment(other, split, folder / "other", images=images)
+    run_experiment(other, split, folder / "other", features=features)
     loso = make_protocol("loso", clips, n_splits=2)
-    run_experiment(other, loso, folder / "loso", images=images)
+    run_experiment(other, loso, folder / "loso", features=features)
     return folder
 
 
@@ -181,10 +181,11 @@ def test_keras_files_give_the_same_probabilities(
 
     model = load_network(runs / "tiny" / "fold-02", tiny_recipe)
     clips = load_clips(tiny_corpus)[:8]
-    images = ImageCache().load(clips, tiny_recipe.frontend)
-    images = images.standardize(model.mean_db.item(), model.std_db.item())
+    images = FeatureCache().load(clips, tiny_recipe)
+    assert isinstance(images, ImageSet)
+    images = images.standardize(model.mean, model.std)
     with torch.inference_mode():
-        expected = (model.cnn(images.images) / model.temperature).softmax(1).numpy()
+        expected = (model.network(images.images) / model.temperature).softmax(1).numpy()
     for path in paths:
         keras_model = import_keras().models.load_model(path)
         found = keras_model.predict(images.images.permute(0, 2, 3, 1).numpy(), verbose=0)

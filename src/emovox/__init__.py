@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from emovox.results import FileFailure, Prediction
     from emovox.runs import compare_runs, evaluate_run, export_run
     from emovox.speech import SpeechDetector
-    from emovox.training.features import ImageCache
+    from emovox.training.features import FeatureCache, ImageCache
     from emovox.training.recipe import Recipe, load_recipe
     from emovox.training.weights import load_network
 
@@ -72,7 +72,7 @@ _ROOMS = {
     "emovox.results": ("FileFailure", "Prediction"),
     "emovox.runs": ("compare_runs", "evaluate_run", "export_run"),
     "emovox.speech": ("SpeechDetector",),
-    "emovox.training.features": ("ImageCache",),
+    "emovox.training.features": ("FeatureCache", "ImageCache"),
     "emovox.training.recipe": ("Recipe", "load_recipe"),
     "emovox.training.weights": ("load_network",),
 }
@@ -86,6 +86,7 @@ __all__ = [
     "Evaluation",
     "FileFailure",
     "Fold",
+    "FeatureCache",
     "ImageCache",
     "ModelInfo",
     "Prediction",

@@ -50,9 +50,8 @@ from emovox.files import write_text
 from emovox.labels import EMOTIONS
 from emovox.model_file import ModelInfo, hash_clip_names
 from emovox.training.checkpoint import Epoch
-from emovox.training.features import ImageCache
-from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.networks import WaveformClassifier
+from emovox.training.features import FeatureCache, name_features
+from emovox.training.networks import WaveformClassifier, make_frontend
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.trainer import TrainedNetwork, train_network
 from emovox.training.weights import save_weights
@@ -108,7 +107,7 @@ def run_experiment(
     protocol: Protocol,
     folder: Path,
     *,
-    images: ImageCache | None = None,
+    features: FeatureCache | None = None,
     resume: bool = False,
     keep_models: bool = True,
     watcher: Watcher | None = None,
@@ -119,7 +118,7 @@ def run_experiment(
         recipe: What to train.
         protocol: On which clips to train and test.
         folder: Where to write; made where it is missing.
-        images: Images already computed by other runs, and kept for the next.
+        features: What other runs computed already, and kept for the next.
         resume: Go on with the run in ``folder``.
         keep_models: Keep weights, model files and the report, not only predictions and scores.
         watcher: Hears of the progress.
@@ -131,12 +130,14 @@ def run_experiment(
         RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
         AudioError: A recording cannot be used.
     """
-    images = images or ImageCache()
+    features = features or FeatureCache()
     watcher = watcher or Watcher()
     open_run(folder, recipe, protocol, resume=resume)
     for fold in protocol.folds:
         watcher.start_fold(fold, len(protocol.folds))
-        run_fold(recipe, fold, find_fold_folder(folder, fold, len(protocol.folds)), images, watcher)
+        run_fold(
+            recipe, fold, find_fold_folder(folder, fold, len(protocol.folds)), features, watcher
+        )
         if not keep_models:
             for name in ("weights.safetensors", "model.onnx"):
                 (find_fold_folder(folder, fold, len(protocol.folds)) / name).unlink(missing_ok=True)
@@ -177,17 +178,17 @@ def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:
 
 
 def run_fold(
-    recipe: Recipe, fold: Fold, folder: Path, images: ImageCache, watcher: Watcher
+    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
 ) -> None:
     """Train one fold, write its model file, and predict its test clips, unless that is done."""
     done = folder / ("predictions.csv" if fold.test else "model.onnx")
     if done.exists():
         return
-    settings = recipe.frontend
-    n_unknown = images.count_unknown((*fold.train, *fold.validation), settings)
-    watcher.start_clips("spectrograms", n_unknown)
-    train_set = images.load(fold.train, settings, watcher.end_clip)
-    validation_set = images.load(fold.validation, settings, watcher.end_clip)
+    n_unknown = features.count_unknown(fold.train, recipe, augment=True)
+    n_unknown += features.count_unknown(fold.validation, recipe)
+    watcher.start_clips(name_features(recipe), n_unknown)
+    train_set = features.load(fold.train, recipe, augment=True, on_clip=watcher.end_clip)
+    validation_set = features.load(fold.validation, recipe, on_clip=watcher.end_clip)
     watcher.start_training(recipe.training.epochs)
     trained = train_network(
         recipe,
@@ -231,9 +232,12 @@ def export_fold(
     recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path, calibration: Calibration
 ) -> None:
     """Write a fold's model file, checked against PyTorch on real clips."""
-    frontend = SpectrogramFrontend(recipe.frontend)
     model = WaveformClassifier(
-        frontend, trained.cnn, trained.mean_db, trained.std_db, calibration.temperature
+        make_frontend(recipe),
+        trained.network,
+        trained.mean,
+        trained.std,
+        calibration.temperature,
     ).eval()
     corpora = sorted({c.corpus for c in fold.train})
     info = ModelInfo(

@@ -8,7 +8,7 @@ from pathlib import Path
 from emovox.evaluation.compare import Comparison
 from emovox.experiment import Run, Watcher, load_protocol, run_experiment
 from emovox.runs import compare_runs
-from emovox.training.features import ImageCache
+from emovox.training.features import FeatureCache
 from emovox.training.recipe import load_recipe
 
 RECIPES = ("vanilla", "optimized")
@@ -75,7 +75,7 @@ def reproduce_reference(
     Yields:
         The result of each protocol as soon as it is there.
     """
-    images = ImageCache()
+    features = FeatureCache()
     for protocol in protocols:
         runs = []
         for name in RECIPES:
@@ -86,7 +86,7 @@ def reproduce_reference(
                     recipe,
                     folds,
                     folder / f"{name}-{protocol}",
-                    images=images,
+                    features=features,
                     resume=True,
                     watcher=watcher,
                 )

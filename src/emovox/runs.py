@@ -9,7 +9,7 @@ import torch
 from emovox.audio import load_audio
 from emovox.corpora.cross import list_corpora, restore_labels
 from emovox.corpora.protocols import Fold, Protocol, check_folds, read_folds
-from emovox.errors import ProtocolError, RunError
+from emovox.errors import ExportError, ProtocolError, RunError
 from emovox.evaluation.compare import Comparison, compare_predictions
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED, Evaluation, predict_fold
 from emovox.evaluation.predictions import read_predictions, write_predictions
@@ -26,7 +26,9 @@ from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
 from emovox.model_file import open_model
 from emovox.training.features import ImageCache
+from emovox.training.networks import SpectrogramCnn
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.settings import FrontendSettings
 from emovox.training.weights import load_network
 
 
@@ -209,15 +211,22 @@ def export_run(
     if output == "keras":
         from emovox.export.keras import export_keras
 
-        mean_db, std_db = model.mean_db.item(), model.std_db.item()
+        network = model.network
+        if not (
+            isinstance(recipe.frontend, FrontendSettings) and isinstance(network, SpectrogramCnn)
+        ):
+            raise ExportError(
+                f"{folder}: recipe {recipe.name} has front end {recipe.frontend.kind!r}; Keras "
+                "files are made of image recipes, such as vanilla: export it as onnx"
+            )
         with torch.no_grad():
             # Keras has no place for the temperature: its output layer takes it.
-            for tensor in model.cnn.linear_layers()[-1].parameters():
+            for tensor in network.linear_layers()[-1].parameters():
                 tensor.div_(model.temperature)
-        images = ImageCache().load(clips, recipe.frontend).standardize(mean_db, std_db)
+        images = ImageCache().load(clips, recipe.frontend).standardize(model.mean, model.std)
         return list(
             export_keras(
-                model.cnn,
+                network,
                 recipe,
                 EMOTIONS,
                 target,

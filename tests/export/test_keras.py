@@ -16,6 +16,7 @@ from emovox.export.keras import export_keras, import_keras, predict_probabilitie
 from emovox.labels import EMOTIONS
 from emovox.training.networks import SpectrogramCnn
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.settings import FrontendSettings
 
 THREE_BLOCKS = [
     "name=three-blocks+mel",
@@ -43,7 +44,9 @@ def make_cnn(recipe: Recipe, n_classes: int = 8) -> SpectrogramCnn:
 
 
 def make_images(recipe: Recipe, n: int = 7) -> Tensor:
-    shape = (n, 1, recipe.frontend.image_height, recipe.frontend.image_width)
+    frontend = recipe.frontend
+    assert isinstance(frontend, FrontendSettings)
+    shape = (n, 1, frontend.image_height, frontend.image_width)
     return torch.randn(shape, generator=torch.Generator().manual_seed(4))
 
 

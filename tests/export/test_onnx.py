@@ -15,8 +15,7 @@ from emovox.export.onnx import export_onnx, write_scores
 from emovox.labels import EMOTIONS
 from emovox.model_file import ModelInfo, ProtocolScore, open_model
 from emovox.recognizer import Recognizer
-from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.networks import SpectrogramCnn, WaveformClassifier
+from emovox.training.networks import SpectrogramCnn, WaveformClassifier, make_frontend
 from emovox.training.recipe import Recipe
 
 SCORE = ProtocolScore("WA", 0.5, 0.4, 0.6, "loso v1", True, 1, 36, 4)
@@ -36,8 +35,10 @@ def make_model(recipe: Recipe, seed: int) -> WaveformClassifier:
     with torch.no_grad():
         for weight in cnn.parameters():
             weight.uniform_(-0.4, 0.4, generator=generator)
-    frontend = SpectrogramFrontend(recipe.frontend)
-    return WaveformClassifier(frontend, cnn, -45.0 - seed, 15.0 + seed).eval()
+    frontend = make_frontend(recipe)
+    return WaveformClassifier(
+        frontend, cnn, torch.tensor(-45.0 - seed), torch.tensor(15.0 + seed)
+    ).eval()
 
 
 def make_info(recipe: Recipe) -> ModelInfo:
@@ -146,7 +147,7 @@ def test_same_network_gives_the_same_file(
 
 @pytest.mark.parametrize(
     "name",
-    ["cnn.layers.0.weight", "cnn.layers.0.bias", "cnn.layers.10.bias", "mean_db", "std_db"],
+    ["network.layers.0.weight", "network.layers.0.bias", "network.layers.10.bias", "mean", "std"],
 )
 @pytest.mark.parametrize("value", [0.5, float("nan")])
 def test_a_wrong_weight_is_found_and_nothing_written(
@@ -183,7 +184,7 @@ def test_a_network_of_nan_is_refused(
 ) -> None:
     model = make_model(tiny_recipe, 1)
     with torch.no_grad():
-        model.cnn.linear_layers()[-1].weight.fill_(float("nan"))
+        model.network.linear_layers()[-1].weight.fill_(float("nan"))
     with pytest.raises(ExportError, match="differ by nan"):
         export_onnx(model, tiny_recipe, make_info(tiny_recipe), tmp_path / "model.onnx", voices)
     assert list(tmp_path.iterdir()) == []
@@ -199,13 +200,13 @@ def test_without_recordings_nothing_is_checked_nor_written(
 
 
 def test_a_weight_that_the_graph_lacks_is_named(tiny_recipe: Recipe) -> None:
-    with pytest.raises(ExportError, match="no weight mean_db; the exporter renamed it"):
+    with pytest.raises(ExportError, match="no weight mean; the exporter renamed it"):
         onnx_export.insert_weights(onnx.ModelProto(), make_meanless(tiny_recipe))
 
 
 def make_meanless(recipe: Recipe) -> WaveformClassifier:
     model = make_model(recipe, 1)
-    model.cnn = torch.nn.Identity()  # type: ignore[assignment]
+    model.network = torch.nn.Identity()  # type: ignore[assignment]
     return model
 
 

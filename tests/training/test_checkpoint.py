@@ -44,7 +44,7 @@ def make_state(recipe: Recipe = RECIPE, seed: int = 0) -> TrainingState:
 def train_step(state: TrainingState) -> None:
     images = torch.randn(4, 1, 8, 8, generator=state.generator)
     state.optimizer.zero_grad()
-    state.cnn(images).square().sum().backward()
+    state.network(images).square().sum().backward()
     state.optimizer.step()
 
 
@@ -52,7 +52,7 @@ def train_step(state: TrainingState) -> None:
 def saved(tmp_path: Path) -> tuple[Path, TrainingState]:
     state = make_state()
     train_step(state)
-    weights = state.cnn.state_dict()
+    weights = state.network.state_dict()
     state.best_weights = {key: value.clone() for key, value in weights.items()}
     train_step(state)
     state.progress = Progress(1e-4, 0.1 + 0.2, 2, math.inf, 1, True, list(EPOCHS))
@@ -67,15 +67,15 @@ def test_all_comes_back(saved: tuple[Path, TrainingState]) -> None:
     load_checkpoint(path, loaded, "mine")
     assert repr(loaded.progress) == repr(state.progress)  # to the last digit, NaN and all
     assert torch.equal(loaded.generator.get_state(), state.generator.get_state())
-    for key, value in state.cnn.state_dict().items():
-        assert torch.equal(loaded.cnn.state_dict()[key], value)
+    for key, value in state.network.state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[key], value)
         assert torch.equal(loaded.best_weights[key], state.best_weights[key])
         assert not torch.equal(loaded.best_weights[key], value)
     for _ in range(3):
         train_step(state)
         train_step(loaded)
-    for key, value in state.cnn.state_dict().items():
-        assert torch.equal(loaded.cnn.state_dict()[key], value)
+    for key, value in state.network.state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[key], value)
 
 
 def test_a_checkpoint_takes_the_place_of_the_last(saved: tuple[Path, TrainingState]) -> None:
@@ -122,10 +122,10 @@ def test_other_safetensors_are_refused(tmp_path: Path, metadata: dict[str, str] 
 def test_another_trainings_is_refused_and_nothing_loaded(saved: tuple[Path, TrainingState]) -> None:
     path, _ = saved
     state = make_state(seed=4)
-    before = {key: value.clone() for key, value in state.cnn.state_dict().items()}
+    before = {key: value.clone() for key, value in state.network.state_dict().items()}
     with pytest.raises(RunError, match=r"last\.safetensors belongs to another recipe"):
         load_checkpoint(path, state, "yours")
-    for key, value in state.cnn.state_dict().items():
+    for key, value in state.network.state_dict().items():
         assert torch.equal(value, before[key])
 
 

@@ -5,7 +5,7 @@ import torch
 
 from emovox.training.fourier import FftPower, MatmulPower
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.recipe import FrontendSettings
+from emovox.training.settings import FrontendSettings
 
 SIZES = [64, 128, 256, 512, 1024, 2048, 4096]
 

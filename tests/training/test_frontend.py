@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from emovox.training.frontend import SpectrogramFrontend, make_mel_filters, resize_matrix
-from emovox.training.recipe import FrontendSettings
+from emovox.training.settings import FrontendSettings
 
 Array = NDArray[np.float64]
 

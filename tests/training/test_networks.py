@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emovox.export.keras import import_keras
-from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.networks import (
     GeneratorDropout,
     SpectrogramCnn,
     WaveformClassifier,
     init_glorot_uniform,
+    make_frontend,
 )
-from emovox.training.recipe import RegularizationSettings, load_recipe
+from emovox.training.recipe import load_recipe
+from emovox.training.settings import RegularizationSettings
 
 
 def make_generator(seed: int = 0) -> torch.Generator:
@@ -240,10 +241,12 @@ def test_classifier_standardises_and_gives_probabilities(
     make_waveform: Callable[[], Tensor],
 ) -> None:
     recipe = load_recipe("vanilla")
-    frontend, cnn = SpectrogramFrontend(recipe.frontend), make_cnn()
+    frontend, cnn = make_frontend(recipe), make_cnn()
     waveform = make_waveform()
     with torch.inference_mode():
-        probabilities = WaveformClassifier(frontend, cnn, -41.5, 17.25)(waveform)
+        probabilities = WaveformClassifier(frontend, cnn, torch.tensor(-41.5), torch.tensor(17.25))(
+            waveform
+        )
         logits = cnn((frontend(waveform) + 41.5) / 17.25)
     torch.testing.assert_close(probabilities, logits.softmax(1), rtol=0, atol=1e-6)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(waveform)))

@@ -7,7 +7,7 @@ from torch import nn
 from emovox.export.keras import import_keras
 from emovox.export.keras import make_optimizer as make_keras_optimizer
 from emovox.training.optimizers import KERAS_EPSILON, make_optimizer
-from emovox.training.recipe import TrainingSettings
+from emovox.training.settings import TrainingSettings
 
 SETTINGS = [
     TrainingSettings(optimizer="sgd", learning_rate=0.01),

@@ -8,17 +8,19 @@ from pydantic import ValidationError
 
 from emovox.errors import RecipeError
 from emovox.training.recipe import (
-    DataSettings,
-    FrontendSettings,
-    KernelPenalty,
-    NetworkSettings,
     Recipe,
-    RegularizationSettings,
-    TrainingSettings,
     build_recipe,
     list_recipes,
     load_recipe,
     read_toml_value,
+)
+from emovox.training.settings import (
+    DataSettings,
+    FrontendSettings,
+    KernelPenalty,
+    NetworkSettings,
+    RegularizationSettings,
+    TrainingSettings,
 )
 
 
@@ -77,7 +79,7 @@ def test_changes_apply_in_order_with_toml_values() -> None:
     assert recipe.training.learning_rate == 3e-4
     assert recipe.data.actors == (1, 2)
     assert recipe.regularization.l1 == KernelPenalty(conv=1e-4, dense=1e-4, output=0)
-    assert recipe.network.dense_units == ()
+    assert recipe.network == NetworkSettings(dense_units=())
     assert recipe.seed == 0
     assert recipe.description == "L2 = 0.01, as printed"
     assert load_recipe("vanilla").training.optimizer == "rmsprop"
@@ -172,7 +174,8 @@ def test_value_out_of_range_is_refused_by_its_key(change: str, message: str) -> 
 
 def test_smallest_image_that_two_blocks_leave_something_of() -> None:
     # 10 - 2 = 8, pooled 4; 4 - 2 = 2, pooled 1.
-    assert load_recipe("vanilla", ["frontend.image_width=10"]).frontend.image_width == 10
+    recipe = load_recipe("vanilla", ["frontend.image_width=10"])
+    assert recipe.frontend == FrontendSettings(image_width=10)
 
 
 def test_unknown_name_lists_the_known_ones() -> None:

@@ -18,7 +18,8 @@ from emovox.training.checkpoint import Epoch, Progress, TrainingState
 from emovox.training.features import ImageSet
 from emovox.training.networks import SpectrogramCnn
 from emovox.training.optimizers import make_optimizer
-from emovox.training.recipe import Recipe, TrainingSettings, load_recipe
+from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.settings import TrainingSettings
 from emovox.training.trainer import TrainedNetwork, end_epoch, train_network
 
 
@@ -69,7 +70,7 @@ EVERYTHING_ON = (
 
 
 def to_bytes(trained: TrainedNetwork) -> bytes:
-    return save({k: v.contiguous() for k, v in trained.cnn.state_dict().items()})
+    return save({k: v.contiguous() for k, v in trained.network.state_dict().items()})
 
 
 def forget_seconds(history: tuple[Epoch, ...]) -> list[str]:
@@ -87,18 +88,18 @@ def test_learns_a_separable_problem(tmp_path: Path) -> None:
     assert last.train_accuracy == 1
     assert last.validation_accuracy == 1
     assert last.train_loss < 0.1 < first.train_loss
-    assert not trained.cnn.training
-    images = make_images(24, seed=9).standardize(trained.mean_db, trained.std_db)
-    assert torch.equal(trained.cnn(images.images).argmax(1), images.classes)
+    assert not trained.network.training
+    images = make_images(24, seed=9).standardize(trained.mean, trained.std)
+    assert torch.equal(trained.network(images.images).argmax(1), images.classes)
 
 
 def test_mean_and_deviation_are_those_of_the_training_clips(tmp_path: Path) -> None:
     trained = train(make_recipe("training.epochs=1"), tmp_path)
-    assert trained.mean_db == pytest.approx(TRAIN.images.double().mean().item(), abs=1e-4)
-    deviation = (TRAIN.images.double() - trained.mean_db).square().mean().sqrt().item()
-    assert trained.std_db == pytest.approx(deviation, rel=1e-5)
+    assert trained.mean == pytest.approx(TRAIN.images.double().mean().item(), abs=1e-4)
+    deviation = (TRAIN.images.double() - trained.mean).square().mean().sqrt().item()
+    assert trained.std == pytest.approx(deviation, rel=1e-5)
     other = train_network(make_recipe("training.epochs=1"), TRAIN, make_images(8, 5), tmp_path)
-    assert (other.mean_db, other.std_db) == (trained.mean_db, trained.std_db)
+    assert (other.mean, other.std) == (trained.mean, trained.std)
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path: Path) -> None:
@@ -122,11 +123,11 @@ def test_seed_0_is_a_seed(tmp_path: Path) -> None:
 def test_losses_and_accuracies_are_the_networks_own(tmp_path: Path) -> None:
     recipe = make_recipe("regularization.l2=0.01", "training.epochs=2")
     trained = train(recipe, tmp_path)
-    validation = VALIDATION.standardize(trained.mean_db, trained.std_db)
+    validation = VALIDATION.standardize(trained.mean, trained.std)
     with torch.no_grad():
-        logits = trained.cnn(validation.images)
+        logits = trained.network(validation.images)
         loss = torch.nn.functional.cross_entropy(logits, validation.classes).item()
-        penalty = trained.cnn.kernel_penalty(recipe.regularization).item()
+        penalty = trained.network.kernel_penalty(recipe.regularization).item()
     assert penalty > 0.01
     assert trained.history[-1].validation_loss == pytest.approx(loss + penalty, rel=1e-5)
     accuracy = (logits.argmax(1) == validation.classes).float().mean().item()

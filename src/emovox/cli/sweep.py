@@ -50,14 +50,14 @@ def sweep(
     from emovox.experiment import load_protocol, run_experiment, set_threads
     from emovox.files import name_folder
     from emovox.runs import compare_runs
-    from emovox.training.features import ImageCache
+    from emovox.training.features import FeatureCache
     from emovox.training.sweep import make_default_sweep, make_grid_sweep
 
     shared = [*(changes or []), f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
     set_threads(threads)
     folder = out or Path("runs") / name_folder(f"sweep-{protocol}")
-    images = ImageCache()
+    features = FeatureCache()
     rows = []
     for number, combination in enumerate(combinations, 1):
         folds = load_protocol(combination.recipe, data, n_splits=splits)
@@ -68,7 +68,7 @@ def sweep(
                 combination.recipe,
                 folds,
                 run_folder,
-                images=images,
+                features=features,
                 resume=True,
                 keep_models=False,
                 watcher=watcher,

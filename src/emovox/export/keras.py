@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from emovox.errors import ExportError
 from emovox.files import replace_file
 from emovox.training.networks import SpectrogramCnn
-from emovox.training.recipe import Recipe, RegularizationSettings, TrainingSettings
+from emovox.training.recipe import Recipe
+from emovox.training.settings import (
+    FrontendSettings,
+    NetworkSettings,
+    RegularizationSettings,
+    TrainingSettings,
+)
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability between the PyTorch network and a file made from it."""
@@ -114,8 +120,10 @@ def import_keras() -> Any:
 
 def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:
     """Build the recipe's network in Keras, compiled, with its first weights."""
-    layers, settings, penalties = keras.layers, recipe.network, recipe.regularization
-    shape = (recipe.frontend.image_height, recipe.frontend.image_width, 1)
+    layers, penalties = keras.layers, recipe.regularization
+    frontend = cast(FrontendSettings, recipe.frontend)
+    settings = cast(NetworkSettings, recipe.network)
+    shape = (frontend.image_height, frontend.image_width, 1)
     # A fixed model name: TensorFlow refuses some characters that a recipe's name may have.
     model = keras.Sequential([keras.Input(shape, name="image")], name="spectrogram_cnn")
     for i, channels in enumerate(settings.conv_channels, 1):

@@ -16,9 +16,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx.compose
+import onnx.version_converter
 import onnxruntime as ort
 import torch
 from onnx import numpy_helper
+from torch import Tensor, nn
 
 from emovox.errors import ExportError
 from emovox.files import replace_file
@@ -32,8 +35,10 @@ from emovox.model_file import (
     open_model,
 )
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.networks import SpectrogramCnn, WaveformClassifier
-from emovox.training.recipe import FrontendSettings, NetworkSettings, Recipe
+from emovox.training.networks import EmbeddingHead, WaveformClassifier, make_network
+from emovox.training.recipe import AnyFrontend, AnyNetwork, Recipe
+from emovox.training.settings import FrontendSettings
+from emovox.training.speech_encoder import ENCODER_OUTPUT, find_speech_encoder
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference between a probability of PyTorch's and one of the exported file's."""
@@ -64,7 +69,9 @@ def export_onnx(
     """
     if not waveforms:
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")
-    proto = onnx.ModelProto.FromString(trace_graph(recipe.frontend, recipe.network))
+    proto = onnx.ModelProto.FromString(
+        trace_graph(recipe.frontend, recipe.network, model.mean.numel())
+    )
     insert_weights(proto, model)
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
@@ -90,33 +97,60 @@ def export_onnx(
 
 
 @lru_cache(maxsize=8)
-def trace_graph(frontend: FrontendSettings, network: NetworkSettings) -> bytes:
-    """Trace an architecture, for any batch size and length, into an ONNX model."""
-    generator = torch.Generator().manual_seed(0)
+def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> bytes:
+    """Trace an architecture, for recordings of any length, into an ONNX model."""
     recipe = Recipe(name="trace", frontend=frontend, network=network)
-    cnn = SpectrogramCnn(recipe, len(EMOTIONS), generator)
+    if isinstance(frontend, FrontendSettings):
+        front = SpectrogramFrontend(frontend, traceable=True)
+        return trace_classifier(recipe, front, torch.zeros(2, frontend.sample_rate_hz), INPUT_NAME)
+    # The encoder is a graph already: only what stands behind it is traced.
+    head = trace_classifier(recipe, nn.Identity(), torch.zeros(2, n_features), ENCODER_OUTPUT)
+    return join_graphs(find_speech_encoder().read_bytes(), head)
+
+
+def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: str) -> bytes:
+    """Trace a front end and a network behind it, with weights that are to be replaced."""
+    generator = torch.Generator().manual_seed(0)
+    n_features = example.shape[1]
+    network = make_network(recipe, n_features, len(EMOTIONS), generator)
+    mean, std = torch.tensor(-51.37), torch.tensor(21.73)
     # The exporter drops what changes nothing (a weight of 0, a deviation of 1) and merges equal
     # constants. Values that stand nowhere else keep the weights apart, to be replaced later.
     with torch.no_grad():
-        for weight in cnn.parameters():
+        for weight in network.parameters():
             weight.uniform_(-0.1, 0.1, generator=generator)
-    front = SpectrogramFrontend(frontend, traceable=True)
-    model = WaveformClassifier(front, cnn, -51.37, 21.73, temperature=3.71).eval()
-    example = torch.zeros(2, frontend.sample_rate_hz)
+        if isinstance(network, EmbeddingHead):
+            mean, std = (torch.rand(n_features, generator=generator) + at for at in (1, 2))
+    temperature = 3.71
+    model = WaveformClassifier(front, network, mean, std, temperature).eval()
     dynamic = torch.export.Dim.DYNAMIC
+    shape = {0: dynamic} if isinstance(network, EmbeddingHead) else {0: dynamic, 1: dynamic}
     with quiet_exporter():
         program = torch.onnx.export(
             model,
             (example,),
             dynamo=True,
-            dynamic_shapes={"waveform": {0: dynamic, 1: dynamic}},
-            input_names=[INPUT_NAME],
+            dynamic_shapes={"waveform": shape},
+            input_names=[name],
             output_names=[OUTPUT_NAME],
             verbose=False,
         )
     if program is None:
         raise ExportError("PyTorch's exporter gave no model")
     content: bytes = program.model_proto.SerializeToString()
+    return content
+
+
+def join_graphs(encoder: bytes, head: bytes) -> bytes:
+    """Put a head behind the encoder, as one graph."""
+    first, second = onnx.ModelProto.FromString(encoder), onnx.ModelProto.FromString(head)
+    first = onnx.compose.add_prefix(first, "encoder/", rename_inputs=False, rename_outputs=False)
+    first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
+    opset = max(o.version for model in (first, second) for o in model.opset_import if not o.domain)
+    first = onnx.version_converter.convert_version(first, opset)
+    second = onnx.version_converter.convert_version(second, opset)
+    joined = onnx.compose.merge_models(first, second, io_map=[(ENCODER_OUTPUT, ENCODER_OUTPUT)])
+    content: bytes = joined.SerializeToString()
     return content
 
 

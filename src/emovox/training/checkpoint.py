@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emovox.errors import RunError
 from emovox.files import replace_file
-from emovox.training.networks import SpectrogramCnn
+from emovox.training.networks import LayeredNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Progress:
 class TrainingState:
     """Everything that changes while a network trains."""
 
-    cnn: SpectrogramCnn
+    network: LayeredNetwork
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     progress: Progress
@@ -80,7 +80,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
         state: What to keep.
         fingerprint: Names the recipe, clips and thread count that the state belongs to.
     """
-    tensors = {f"weights.{k}": v for k, v in state.cnn.state_dict().items()}
+    tensors = {f"weights.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in state.best_weights.items()}
     for index, values in state.optimizer.state_dict()["state"].items():
         for key, value in values.items():
@@ -119,10 +119,10 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
             f"{path} belongs to another recipe, other clips or another number of threads; resume "
             "with what the run was started with, or train into a new folder"
         )
-    state.cnn.load_state_dict(select_prefix(tensors, "weights."))
+    state.network.load_state_dict(select_prefix(tensors, "weights."))
     state.best_weights = select_prefix(tensors, "best.")
     states: dict[int, dict[str, Tensor]] = {}
-    parameters = list(state.cnn.parameters())
+    parameters = list(state.network.parameters())
     for name, value in select_prefix(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = match_layout(value, parameters[int(index)])

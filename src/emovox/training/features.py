@@ -1,9 +1,12 @@
-"""Images of clips, each computed once and kept: nothing random comes before them."""
+"""What networks are trained on: images of clips, each computed once and kept, or embeddings."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -11,8 +14,46 @@ from torch import Tensor
 from emovox.audio import load_audio
 from emovox.corpora.clips import Clip
 from emovox.labels import EMOTIONS
+from emovox.training.embeddings import EmbeddingCache
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.recipe import FrontendSettings
+from emovox.training.recipe import Recipe
+from emovox.training.settings import AugmentationSettings, EncoderSettings, FrontendSettings
+from emovox.training.speech_encoder import Encoder, SpeechEncoder
+
+
+class ClipSet(Protocol):
+    """What a network is trained on: inputs of clips, and the class of each."""
+
+    @property
+    def classes(self) -> Tensor:
+        """int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        ...
+
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the inputs."""
+        ...
+
+    def standardize(self, mean: Tensor, std: Tensor) -> Self:
+        """Return the set with ``(input - mean) / std``."""
+        ...
+
+    def draw_batches(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, in a new order: inputs and classes of each batch."""
+        ...
+
+    def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, undisturbed, in order."""
+        ...
+
+    def update_digest(self, digest: "hashlib._Hash") -> None:
+        """Add all that a training depends on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +71,29 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.classes)
 
-    def standardize(self, mean_db: float, std_db: float) -> "ImageSet":
-        """Return the set with ``(image - mean_db) / std_db``."""
-        return ImageSet((self.images - mean_db) / std_db, self.classes)
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation over all pixels."""
+        return self.images.mean(), self.images.std(correction=0)
+
+    def standardize(self, mean: Tensor, std: Tensor) -> "ImageSet":
+        """Return the set with ``(image - mean) / std``."""
+        return ImageSet((self.images - mean) / std, self.classes)
+
+    def draw_batches(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, in a new order."""
+        for batch in torch.randperm(len(self), generator=generator).split(batch_size):
+            yield self.images[batch], self.classes[batch]
+
+    def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, in order."""
+        return zip(self.images.split(batch_size), self.classes.split(batch_size), strict=True)
+
+    def update_digest(self, digest: "hashlib._Hash") -> None:
+        """Add images and classes."""
+        digest.update(self.images.numpy().tobytes())
+        digest.update(self.classes.numpy().tobytes())
 
 
 class ImageCache:
@@ -98,3 +159,67 @@ class ImageCache:
                 yield from pool.map(compute_image, clips)
         finally:
             torch.set_num_threads(threads)
+
+
+class FeatureCache:
+    """What every kind of recipe is trained on, each computed once.
+
+    Args:
+        jobs: Clips computed at the same time; ``None``: one per core.
+        folder: Where embeddings are kept; ``None``: in the user's cache.
+    """
+
+    def __init__(self, jobs: int | None = None, folder: Path | None = None) -> None:
+        self.images = ImageCache(jobs)
+        self.embeddings = EmbeddingCache(folder, jobs)
+
+    def load(
+        self,
+        clips: Sequence[Clip],
+        recipe: Recipe,
+        *,
+        augment: bool = False,
+        on_clip: Callable[[], None] = lambda: None,
+    ) -> ClipSet:
+        """Return what a recipe's network takes of ``clips``, in their order.
+
+        Args:
+            clips: The recordings.
+            recipe: Its front end and augmentation are used.
+            augment: Make the recipe's disturbed copies too.
+            on_clip: Called after each newly computed clip, for a progress bar.
+
+        Returns:
+            Images in dB or embeddings, not yet standardised.
+
+        Raises:
+            AudioError: A recording cannot be used.
+        """
+        if isinstance(recipe.frontend, FrontendSettings):
+            return self.images.load(clips, recipe.frontend, on_clip)
+        copies = choose_augmentation(recipe, augment=augment)
+        return self.embeddings.load(clips, make_encoder(recipe.frontend), copies, on_clip)
+
+    def count_unknown(self, clips: Sequence[Clip], recipe: Recipe, *, augment: bool = False) -> int:
+        """Return how many of the clips are still to be computed or read."""
+        if isinstance(recipe.frontend, FrontendSettings):
+            return self.images.count_unknown(clips, recipe.frontend)
+        copies = choose_augmentation(recipe, augment=augment)
+        return self.embeddings.count_unknown(clips, make_encoder(recipe.frontend), copies)
+
+
+def name_features(recipe: Recipe) -> str:
+    """Return what is computed of clips, for a progress bar."""
+    return "spectrograms" if isinstance(recipe.frontend, FrontendSettings) else "embeddings"
+
+
+def choose_augmentation(recipe: Recipe, *, augment: bool) -> AugmentationSettings:
+    """Return the recipe's augmentation, or none."""
+    return recipe.augmentation if augment else AugmentationSettings()
+
+
+def make_encoder(settings: EncoderSettings) -> Encoder:
+    """Make the encoder that a recipe names."""
+    match settings.kind:
+        case "encoder":
+            return SpeechEncoder()

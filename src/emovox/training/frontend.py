@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from emovox.training.fourier import FftPower, MatmulPower
-from emovox.training.recipe import FrontendSettings
+from emovox.training.settings import FrontendSettings
 
 
 class SpectrogramFrontend(nn.Module):

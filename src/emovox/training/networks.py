@@ -1,13 +1,21 @@
-"""The networks: a Keras-like CNN on the front end's image, and both together from the waveform."""
+"""The networks: a Keras-like CNN on an image, a head on an embedding, and the whole model."""
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.recipe import Recipe, RegularizationSettings
+from emovox.training.recipe import Recipe
+from emovox.training.settings import (
+    FrontendSettings,
+    HeadSettings,
+    NetworkSettings,
+    RegularizationSettings,
+)
+from emovox.training.speech_encoder import EncoderFrontend
 
 
 class GeneratorDropout(nn.Module):
@@ -31,38 +39,18 @@ class GeneratorDropout(nn.Module):
         return x * keep / (1 - self.rate)
 
 
-class SpectrogramCnn(nn.Module):
-    """Convolution blocks and dense layers on a standardised image.
+class LayeredNetwork(nn.Module):
+    """Layers one after the other, whose kernels can be penalised.
 
-    Each block is a valid convolution, max-pooling and ReLU. Pooling before the ReLU gives the same
-    values as after it, for a quarter of the work. Kernels start Glorot-uniform and biases at zero,
-    as in Keras.
+    Kernels start Glorot-uniform and biases at zero, as in Keras.
 
     Args:
-        recipe: Its ``frontend`` image size, ``network`` and ``regularization`` are used.
-        n_classes: Number of emotions.
-        generator: Draws the first weights, then the dropout.
+        layers: First to last; the last one is the output.
+        generator: Draws the first weights.
     """
 
-    def __init__(self, recipe: Recipe, n_classes: int, generator: torch.Generator) -> None:
+    def __init__(self, layers: Sequence[nn.Module], generator: torch.Generator) -> None:
         super().__init__()
-        settings = recipe.network
-        height, width = recipe.frontend.image_height, recipe.frontend.image_width
-        layers: list[nn.Module] = []
-        channels = 1
-        for n in settings.conv_channels:
-            layers.append(nn.Conv2d(channels, n, settings.kernel_size))
-            layers += [nn.MaxPool2d(settings.pool_size), nn.ReLU()]
-            height = (height - settings.kernel_size + 1) // settings.pool_size
-            width = (width - settings.kernel_size + 1) // settings.pool_size
-            channels = n
-        layers.append(nn.Flatten())
-        features = channels * height * width
-        for n in settings.dense_units:
-            dropout = GeneratorDropout(recipe.regularization.dropout, generator)
-            layers += [nn.Linear(features, n), nn.ReLU(), dropout]
-            features = n
-        layers.append(nn.Linear(features, n_classes))
         self.layers = nn.Sequential(*layers)
         kernels: list[nn.Conv2d | nn.Linear] = [*self.conv_layers(), *self.linear_layers()]
         for layer in kernels:
@@ -70,9 +58,9 @@ class SpectrogramCnn(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Compute class logits ``(batch, classes)`` of images ``(batch, 1, height, width)``."""
-        logits: Tensor = self.layers(image)
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Compute class logits ``(batch, classes)`` of standardised inputs ``(batch, ...)``."""
+        logits: Tensor = self.layers(inputs)
         return logits
 
     def conv_layers(self) -> list[nn.Conv2d]:
@@ -107,6 +95,90 @@ class SpectrogramCnn(nn.Module):
         return penalty
 
 
+class SpectrogramCnn(LayeredNetwork):
+    """Convolution blocks and dense layers on a standardised image ``(batch, 1, height, width)``.
+
+    Each block is a valid convolution, max-pooling and ReLU. Pooling before the ReLU gives the same
+    values as after it, for a quarter of the work.
+
+    Args:
+        recipe: Its ``frontend`` image size, ``network`` and ``regularization`` are used.
+        n_classes: Number of emotions.
+        generator: Draws the first weights, then the dropout.
+    """
+
+    def __init__(self, recipe: Recipe, n_classes: int, generator: torch.Generator) -> None:
+        # A recipe refuses kinds that do not go together.
+        frontend = cast(FrontendSettings, recipe.frontend)
+        settings = cast(NetworkSettings, recipe.network)
+        height, width = frontend.image_height, frontend.image_width
+        layers: list[nn.Module] = []
+        channels = 1
+        for n in settings.conv_channels:
+            layers.append(nn.Conv2d(channels, n, settings.kernel_size))
+            layers += [nn.MaxPool2d(settings.pool_size), nn.ReLU()]
+            height = (height - settings.kernel_size + 1) // settings.pool_size
+            width = (width - settings.kernel_size + 1) // settings.pool_size
+            channels = n
+        layers.append(nn.Flatten())
+        features = channels * height * width
+        dropout = recipe.regularization.dropout
+        layers += make_dense_layers(features, settings.dense_units, n_classes, dropout, generator)
+        super().__init__(layers, generator)
+        # A third less time on a CPU.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class EmbeddingHead(LayeredNetwork):
+    """Dense layers on a standardised embedding ``(batch, features)``.
+
+    Args:
+        recipe: Its ``network`` and ``regularization`` are used.
+        n_features: Length of the embedding.
+        n_classes: Number of emotions.
+        generator: Draws the first weights, then the dropout.
+    """
+
+    def __init__(
+        self, recipe: Recipe, n_features: int, n_classes: int, generator: torch.Generator
+    ) -> None:
+        settings = cast(HeadSettings, recipe.network)
+        dropout = recipe.regularization.dropout
+        layers = make_dense_layers(n_features, settings.hidden_units, n_classes, dropout, generator)
+        super().__init__([GeneratorDropout(settings.input_dropout, generator), *layers], generator)
+
+
+def make_network(
+    recipe: Recipe, n_features: int, n_classes: int, generator: torch.Generator
+) -> LayeredNetwork:
+    """Make the network that a recipe names.
+
+    Args:
+        recipe: The settings.
+        n_features: Length of the embedding, where the front end gives one.
+        n_classes: Number of emotions.
+        generator: Draws the first weights, then the dropout.
+    """
+    if isinstance(recipe.network, HeadSettings):
+        return EmbeddingHead(recipe, n_features, n_classes, generator)
+    return SpectrogramCnn(recipe, n_classes, generator)
+
+
+def make_dense_layers(
+    features: int,
+    units: Sequence[int],
+    n_classes: int,
+    dropout: float,
+    generator: torch.Generator,
+) -> list[nn.Module]:
+    """Make dense layers with ReLU and dropout, and the output behind them."""
+    layers: list[nn.Module] = []
+    for n in units:
+        layers += [nn.Linear(features, n), nn.ReLU(), GeneratorDropout(dropout, generator)]
+        features = n
+    return [*layers, nn.Linear(features, n_classes)]
+
+
 def init_glorot_uniform(kernel: Tensor, generator: torch.Generator) -> None:
     """Fill a kernel as Keras does: uniform in +-sqrt(6 / (fan_in + fan_out))."""
     receptive = math.prod(kernel.shape[2:])
@@ -119,31 +191,31 @@ class WaveformClassifier(nn.Module):
     """The whole model: waveform in, class probabilities out.
 
     Args:
-        frontend: Waveform to image in dB.
-        cnn: Standardised image to logits.
-        mean_db: Mean of the training clips' images.
-        std_db: Their standard deviation.
+        frontend: Waveform to what the network takes: an image in dB, or an embedding.
+        network: Standardised image or embedding to logits.
+        mean: Of the training clips' images, one number, or of their embeddings, one each.
+        std: Their standard deviation.
         temperature: Divides the logits, over 1 for a network that is too sure of itself (Guo et al.
             2017, *On Calibration of Modern Neural Networks*); 1 leaves them as trained.
     """
 
-    mean_db: Tensor
-    std_db: Tensor
+    mean: Tensor
+    std: Tensor
     temperature: Tensor
 
     def __init__(
         self,
-        frontend: SpectrogramFrontend,
-        cnn: SpectrogramCnn,
-        mean_db: float,
-        std_db: float,
+        frontend: nn.Module,
+        network: LayeredNetwork,
+        mean: Tensor,
+        std: Tensor,
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.frontend = frontend
-        self.cnn = cnn
-        self.register_buffer("mean_db", torch.tensor(mean_db, dtype=torch.float32))
-        self.register_buffer("std_db", torch.tensor(std_db, dtype=torch.float32))
+        self.network = network
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("std", std.float())
         self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -155,5 +227,12 @@ class WaveformClassifier(nn.Module):
         Returns:
             float32 ``(batch, classes)``; each row sums to 1.
         """
-        image = (self.frontend(waveform) - self.mean_db) / self.std_db
-        return torch.softmax(self.cnn(image) / self.temperature, dim=1)
+        inputs = (self.frontend(waveform) - self.mean) / self.std
+        return torch.softmax(self.network(inputs) / self.temperature, dim=1)
+
+
+def make_frontend(recipe: Recipe) -> nn.Module:
+    """Make the front end that a recipe names, as PyTorch runs it."""
+    if isinstance(recipe.frontend, FrontendSettings):
+        return SpectrogramFrontend(recipe.frontend)
+    return EncoderFrontend()

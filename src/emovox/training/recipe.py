@@ -5,140 +5,46 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
-from emovox.corpora.registry import CORPORA, is_path
 from emovox.errors import RecipeError
-
-Positive = Annotated[int, Field(gt=0, strict=True)]
-Weight = Annotated[float, Field(ge=0)]
-
-
-class Settings(BaseModel):
-    """Frozen settings that refuse unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataSettings(Settings):
-    """Which recordings take part."""
-
-    corpora: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        ("ravdess",), description="the first is split by the protocol; the others only train"
-    )
-    protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
-    actors: tuple[Positive, ...] = Field(
-        (), description="only these actors of RAVDESS; empty: all of them"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def read_single_corpus(cls, value: Any) -> Any:
-        """Take ``corpus = "ravdess"``, as recipes had it when there was one corpus."""
-        if isinstance(value, dict) and isinstance(value.get("corpus"), str):
-            values = {key: entry for key, entry in value.items() if key != "corpus"}
-            if "corpora" in values and value["corpus"] != "ravdess":
-                raise ValueError("has both corpus and corpora; leave out corpus")
-            return {"corpora": [value["corpus"]], **values}
-        return value
-
-    @field_validator("corpora")
-    @classmethod
-    def check_corpora(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse a corpus that is neither known nor a path, or is named twice."""
-        for name in names:
-            if name not in CORPORA and not is_path(name):
-                raise ValueError(
-                    f"no corpus named {name!r}; known: {', '.join(CORPORA)}, or the path of a list "
-                    "or folder, such as ./recordings"
-                )
-        if len(set(names)) < len(names):
-            raise ValueError("names a corpus twice")
-        return names
+from emovox.training.settings import (
+    AugmentationSettings,
+    DataSettings,
+    EncoderSettings,
+    FrontendSettings,
+    HeadSettings,
+    KernelPenalty,
+    NetworkSettings,
+    RegularizationSettings,
+    Settings,
+    TrainingSettings,
+)
 
 
-class FrontendSettings(Settings):
-    """From waveform to image."""
+def read_kind(default: str) -> Discriminator:
+    """Tell the kinds of a section apart by its ``kind``, which may be left out for the default."""
 
-    sample_rate_hz: Annotated[int, Field(ge=8_000, le=192_000)] = 48_000
-    n_fft: Positive = Field(2_048, description="STFT length in samples, a power of two")
-    hop_samples: Positive = 512
-    scale: Literal["linear", "mel"] = "linear"
-    n_mels: Positive = Field(128, description="used where scale is mel")
-    amin: Annotated[float, Field(gt=0)] = Field(
-        1e-5, description="smallest magnitude; 1e-5: -100 dB"
-    )
-    top_db: Annotated[float, Field(gt=0)] = Field(
-        80.0, description="range kept below the loudest bin"
-    )
-    image_height: Positive = 64
-    image_width: Positive = 64
+    def find_kind(value: Any) -> Any:
+        return value.get("kind", default) if isinstance(value, dict) else value.kind
 
-    @model_validator(mode="after")
-    def check_stft(self) -> "FrontendSettings":
-        """Refuse an STFT that the front end cannot compute."""
-        if self.n_fft < 64 or self.n_fft & (self.n_fft - 1):
-            raise ValueError(f"n_fft is {self.n_fft}; expected a power of two from 64")
-        if self.hop_samples > self.n_fft:
-            raise ValueError(f"hop_samples {self.hop_samples} is over n_fft {self.n_fft}")
-        return self
+    return Discriminator(find_kind)
 
 
-class NetworkSettings(Settings):
-    """The convolutional network behind the front end."""
-
-    conv_channels: tuple[Positive, ...] = Field((32, 64), description="one convolution block each")
-    kernel_size: Positive = 3
-    pool_size: Positive = 2
-    dense_units: tuple[Positive, ...] = (128,)
-
-
-class KernelPenalty(Settings):
-    """Penalty weight for the kernels of each kind of layer; a single number means conv and dense.
-
-    Keras' definition: weight times the sum of absolute values (L1) or of squares (L2).
-    """
-
-    conv: Weight = 0.0
-    dense: Weight = 0.0
-    output: Weight = 0.0
-
-    @model_validator(mode="before")
-    @classmethod
-    def spread_number(cls, value: Any) -> Any:
-        """Take ``0.01`` for ``{conv = 0.01, dense = 0.01}``."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"conv": float(value), "dense": float(value)}
-        return value
+AnyFrontend = Annotated[
+    Annotated[FrontendSettings, Tag("image")] | Annotated[EncoderSettings, Tag("encoder")],
+    read_kind("image"),
+]
+AnyNetwork = Annotated[
+    Annotated[NetworkSettings, Tag("cnn")] | Annotated[HeadSettings, Tag("head")],
+    read_kind("cnn"),
+]
 
 
-class RegularizationSettings(Settings):
-    """What keeps the network from learning its training clips by heart."""
-
-    l1: KernelPenalty = KernelPenalty()
-    l2: KernelPenalty = KernelPenalty()
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="after each dense layer")
-
-
-class TrainingSettings(Settings):
-    """Optimiser, schedule and length of the training."""
-
-    optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "rmsprop"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
-    weight_decay: Weight = Field(0.0, description="of adamw; decoupled")
-    batch_size: Positive = 32
-    epochs: Positive = 50
-    schedule: Literal["constant", "plateau", "cosine"] = "constant"
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    plateau_patience: Positive = Field(3, description="epochs without a better validation loss")
-    min_learning_rate: Weight = 1e-6
-    early_stopping_patience: Annotated[int, Field(ge=0)] = Field(
-        0, description="epochs without a better validation loss; 0: train to the end"
-    )
+KINDS = ("image", "encoder", "cnn", "head")
 
 
 class Recipe(Settings):
@@ -153,24 +59,44 @@ class Recipe(Settings):
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataSettings = DataSettings()
-    frontend: FrontendSettings = FrontendSettings()
-    network: NetworkSettings = NetworkSettings()
+    frontend: AnyFrontend = FrontendSettings()
+    network: AnyNetwork = NetworkSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
     regularization: RegularizationSettings = RegularizationSettings()
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
-    def check_image(self) -> "Recipe":
+    def check_parts(self) -> "Recipe":
+        """Refuse a front end, a network and an augmentation that do not fit each other."""
+        if isinstance(self.frontend, FrontendSettings) != isinstance(self.network, NetworkSettings):
+            raise ValueError(
+                f"frontend kind {self.frontend.kind!r} does not fit network kind "
+                f"{self.network.kind!r}; image goes with cnn, encoder with head"
+            )
+        if isinstance(self.frontend, FrontendSettings) and isinstance(
+            self.network, NetworkSettings
+        ):
+            if self.augmentation != AugmentationSettings():
+                raise ValueError("augmentation needs frontend kind 'encoder'")
+            self.check_image(self.frontend, self.network)
+        elif (self.regularization.l1, self.regularization.l2) != (KernelPenalty(), KernelPenalty()):
+            raise ValueError(
+                "l1 and l2 are for network kind 'cnn'; use training.weight_decay with adamw"
+            )
+        return self
+
+    @staticmethod
+    def check_image(frontend: FrontendSettings, network: NetworkSettings) -> None:
         """Refuse a network that pools its image away."""
-        for side in (self.frontend.image_height, self.frontend.image_width):
+        for side in (frontend.image_height, frontend.image_width):
             size = side
-            for _ in self.network.conv_channels:
-                size = (size - self.network.kernel_size + 1) // self.network.pool_size
+            for _ in network.conv_channels:
+                size = (size - network.kernel_size + 1) // network.pool_size
             if size < 1:
                 raise ValueError(
-                    f"{len(self.network.conv_channels)} convolution blocks leave nothing of an "
+                    f"{len(network.conv_channels)} convolution blocks leave nothing of an "
                     f"image side of {side}; use fewer blocks or a larger image"
                 )
-        return self
 
     def to_toml(self) -> str:
         """Return the recipe as TOML that :func:`load_recipe` reads back."""
@@ -260,10 +186,14 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
 def explain_error(error: ValidationError) -> str:
     """Put pydantic's first finding into one line, with the nearest known key for an unknown one."""
     detail = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in detail["loc"])
+    # A kind's tag comes second, as in ("frontend", "image", "n_fft"): it is no part of the key.
+    parts = [p for at, p in enumerate(detail["loc"]) if at != 1 or p not in KINDS]
+    key = ".".join(str(part) for part in parts)
     if detail["type"] == "extra_forbidden":
         known = list_keys(Recipe)
         section, _, name = key.rpartition(".")
+        if key in known:
+            return f"recipe key {key!r} is for another kind of {section}; set {section}.kind"
         siblings = [k for k in known if k.rpartition(".")[0] == section]
         # A slip within the section is likelier than a key put into the wrong one.
         for candidates in (siblings, known):
@@ -279,10 +209,12 @@ def explain_error(error: ValidationError) -> str:
 
 
 def list_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Return the dotted names of all settings below ``model``."""
-    keys = []
+    """Return the dotted names of all settings below ``model``, of every kind of a section."""
+    keys: dict[str, None] = {}
     for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += list_keys(field.annotation, f"{prefix}{name}.")
-    return keys
+        keys[prefix + name] = None
+        for section in (field.annotation, *get_args(field.annotation)):
+            section = get_args(section)[0] if get_args(section) else section
+            if isinstance(section, type) and issubclass(section, BaseModel):
+                keys |= dict.fromkeys(list_keys(section, f"{prefix}{name}."))
+    return list(keys)

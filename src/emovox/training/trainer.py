@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from emovox.errors import RecipeError
 from emovox.files import write_text
@@ -20,10 +20,11 @@ from emovox.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from emovox.training.features import ImageSet
-from emovox.training.networks import SpectrogramCnn
+from emovox.training.features import ClipSet
+from emovox.training.networks import LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
-from emovox.training.recipe import Recipe, TrainingSettings
+from emovox.training.recipe import Recipe
+from emovox.training.settings import TrainingSettings
 
 # Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
 PLATEAU_MIN_DELTA = 1e-4
@@ -34,24 +35,24 @@ class TrainedNetwork:
     """What training leaves.
 
     Attributes:
-        cnn: The network in evaluation mode, best weights restored where early stopping is on.
-        mean_db: Mean of the training images, which the network expects to be taken off.
-        std_db: Their standard deviation, which it expects to be divided by.
+        network: In evaluation mode, best weights restored where early stopping is on.
+        mean: Mean of the training inputs, which the network expects to be taken off.
+        std: Their standard deviation, which it expects to be divided by.
         history: One entry per epoch.
         best_epoch: The epoch whose weights these are.
     """
 
-    cnn: SpectrogramCnn
-    mean_db: float
-    std_db: float
+    network: LayeredNetwork
+    mean: Tensor
+    std: Tensor
     history: tuple[Epoch, ...]
     best_epoch: int
 
 
 def train_network(
     recipe: Recipe,
-    train_set: ImageSet,
-    validation_set: ImageSet,
+    train_set: ClipSet,
+    validation_set: ClipSet,
     folder: Path,
     *,
     fold: str = "01",
@@ -65,8 +66,8 @@ def train_network(
 
     Args:
         recipe: The settings.
-        train_set: Images in dB that the weights are fitted to.
-        validation_set: Images in dB that schedule and early stopping look at.
+        train_set: Clips that the weights are fitted to.
+        validation_set: Clips that schedule and early stopping look at.
         folder: Where to write.
         fold: Name of the fold, for ``history.csv``.
         resume: Go on from the checkpoint in ``folder`` if there is one.
@@ -87,16 +88,14 @@ def train_network(
             "early stopping and the plateau schedule look at validation clips, and there are "
             "none; set training.early_stopping_patience=0 and training.schedule=constant"
         )
-    mean_db, std_db = train_set.images.mean().item(), train_set.images.std(correction=0).item()
-    training = train_set.standardize(mean_db, std_db)
-    validation = validation_set.standardize(mean_db, std_db)
+    mean, std = train_set.measure()
+    training = train_set.standardize(mean, std)
+    validation = validation_set.standardize(mean, std)
 
     generator = torch.Generator().manual_seed(recipe.seed)
-    cnn = SpectrogramCnn(recipe, len(EMOTIONS), generator)
-    # A third less time on a CPU.
-    cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = make_optimizer(settings, cnn.parameters())
-    state = TrainingState(cnn, optimizer, generator, Progress(settings.learning_rate), {})
+    network = make_network(recipe, mean.numel(), len(EMOTIONS), generator)
+    optimizer = make_optimizer(settings, network.parameters())
+    state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
     checkpoint = folder / "checkpoint" / "last.safetensors"
     fingerprint = fingerprint_training(recipe, training, validation)
     if resume and checkpoint.exists():
@@ -116,34 +115,34 @@ def train_network(
         on_epoch(epoch)
 
     if state.best_weights:
-        cnn.load_state_dict(state.best_weights)
+        network.load_state_dict(state.best_weights)
     history = state.progress.history
     best_epoch = state.progress.best_epoch if state.best_weights else len(history)
-    return TrainedNetwork(cnn.eval(), mean_db, std_db, tuple(history), best_epoch)
+    return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch)
 
 
 def train_epoch(
-    recipe: Recipe, state: TrainingState, training: ImageSet, validation: ImageSet
+    recipe: Recipe, state: TrainingState, training: ClipSet, validation: ClipSet
 ) -> Epoch:
     """See every training clip once, in a new order, then look at the validation clips."""
     start = time.perf_counter()
-    cnn, optimizer, penalties = state.cnn, state.optimizer, recipe.regularization
+    network, optimizer, penalties = state.network, state.optimizer, recipe.regularization
     learning_rate = state.progress.learning_rate
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
-    cnn.train()
+    network.train()
     total_loss, n_right = 0.0, 0
-    order = torch.randperm(len(training), generator=state.generator)
-    for batch in order.split(recipe.training.batch_size):
-        classes = training.classes[batch]
-        logits = cnn(training.images[batch])  # (batch, classes)
-        loss = nn.functional.cross_entropy(logits, classes) + cnn.kernel_penalty(penalties)
+    smoothing = recipe.training.label_smoothing
+    for inputs, classes in training.draw_batches(recipe.training.batch_size, state.generator):
+        logits = network(inputs)  # (batch, classes)
+        loss = nn.functional.cross_entropy(logits, classes, label_smoothing=smoothing)
+        loss = loss + network.kernel_penalty(penalties)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        total_loss += loss.item() * len(batch)
+        total_loss += loss.item() * len(classes)
         n_right += int((logits.argmax(1) == classes).sum())
-    validation_loss, validation_accuracy = evaluate_loss(recipe, cnn, validation)
+    validation_loss, validation_accuracy = evaluate_loss(recipe, network, validation)
     return Epoch(
         epoch=len(state.progress.history) + 1,
         train_loss=total_loss / len(training),
@@ -169,17 +168,17 @@ def check_loss(epoch: Epoch) -> None:
 
 
 @torch.no_grad()
-def evaluate_loss(recipe: Recipe, cnn: SpectrogramCnn, data: ImageSet) -> tuple[float, float]:
+def evaluate_loss(recipe: Recipe, network: LayeredNetwork, data: ClipSet) -> tuple[float, float]:
     """Return loss (penalties included, as in Keras) and accuracy; NaN where there are no clips."""
     if not len(data):
         return math.nan, math.nan
-    cnn.eval()
+    network.eval()
     total_loss, n_right = 0.0, 0
-    for images, classes in zip(data.images.split(256), data.classes.split(256), strict=True):
-        logits = cnn(images)
+    for inputs, classes in data.split_batches(256):
+        logits = network(inputs)
         total_loss += nn.functional.cross_entropy(logits, classes, reduction="sum").item()
         n_right += int((logits.argmax(1) == classes).sum())
-    penalty = cnn.kernel_penalty(recipe.regularization).item()
+    penalty = network.kernel_penalty(recipe.regularization).item()
     return total_loss / len(data) + penalty, n_right / len(data)
 
 
@@ -204,18 +203,17 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
     if settings.early_stopping_patience:
         if loss < progress.best_loss:
             progress.best_loss, progress.best_epoch = loss, epoch.epoch
-            weights = state.cnn.state_dict()
+            weights = state.network.state_dict()
             state.best_weights = {k: v.clone() for k, v in weights.items()}
         waited = epoch.epoch - progress.best_epoch
         progress.stopped = waited >= settings.early_stopping_patience
 
 
-def fingerprint_training(recipe: Recipe, training: ImageSet, validation: ImageSet) -> str:
-    """Name what a training's bytes depend on: recipe, images, classes and number of threads."""
+def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
+    """Name what a training's bytes depend on: recipe, inputs, classes and number of threads."""
     digest = hashlib.sha256(recipe.to_toml().encode())
     for data in (training, validation):
-        digest.update(data.images.numpy().tobytes())
-        digest.update(data.classes.numpy().tobytes())
+        data.update_digest(digest)
     digest.update(f"{torch.__version__} {torch.get_num_threads()}".encode())
     return digest.hexdigest()
 

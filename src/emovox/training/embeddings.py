@@ -1,0 +1,174 @@
+"""Embeddings of clips and of their disturbed copies, computed once and kept on disk."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from emovox.audio import load_audio
+from emovox.corpora.clips import Clip
+from emovox.files import replace_file
+from emovox.labels import EMOTIONS
+from emovox.training.augment import disturb
+from emovox.training.settings import AugmentationSettings
+from emovox.training.speech_encoder import Encoder
+
+FORMAT_VERSION = 1
+"""Raised whenever the same settings give other copies, so that old files are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSet:
+    """Embeddings and the class of each clip.
+
+    Attributes:
+        embeddings: float32 ``(clips, 1 + copies, features)``; the clip itself first.
+        classes: int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`.
+    """
+
+    embeddings: Tensor
+    classes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of each feature, over the undisturbed clips."""
+        clips = self.embeddings[:, 0]
+        # A feature that never changes tells nothing, and must not be divided by zero.
+        return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
+
+    def standardize(self, mean: Tensor, std: Tensor) -> "EmbeddingSet":
+        """Return the set with ``(embedding - mean) / std``."""
+        return EmbeddingSet((self.embeddings - mean) / std, self.classes)
+
+    def draw_batches(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, in a new order, each as itself or as one of its copies."""
+        order = torch.randperm(len(self), generator=generator)
+        copies = torch.randint(self.embeddings.shape[1], (len(self),), generator=generator)
+        for batch in order.split(batch_size):
+            yield self.embeddings[batch, copies[batch]], self.classes[batch]
+
+    def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield every clip once, undisturbed, in order."""
+        clips = self.embeddings[:, 0]
+        return zip(clips.split(batch_size), self.classes.split(batch_size), strict=True)
+
+    def update_digest(self, digest: "hashlib._Hash") -> None:
+        """Add embeddings and classes."""
+        digest.update(self.embeddings.contiguous().numpy().tobytes())
+        digest.update(self.classes.numpy().tobytes())
+
+
+class EmbeddingCache:
+    """Embeds each clip and copy once, for as many folds, recipes, runs and days as need it.
+
+    Args:
+        folder: Where to keep them; ``None``: in the user's cache, below ``emovox``.
+        jobs: Clips computed at the same time; ``None``: one per core.
+    """
+
+    def __init__(self, folder: Path | None = None, jobs: int | None = None) -> None:
+        self.folder = folder or user_cache_path("emovox") / "embeddings"
+        self.jobs = jobs or os.cpu_count() or 1
+        self.known: dict[tuple[str, str, AugmentationSettings], npt.NDArray[np.float32]] = {}
+
+    def load(
+        self,
+        clips: Sequence[Clip],
+        encoder: Encoder,
+        augmentation: AugmentationSettings,
+        on_clip: Callable[[], None] = lambda: None,
+    ) -> EmbeddingSet:
+        """Return the embeddings of ``clips`` in their order, computing those not yet known.
+
+        Args:
+            clips: The recordings.
+            encoder: What embeds them.
+            augmentation: Which copies to make of each.
+            on_clip: Called after each clip that was not in memory, for a progress bar.
+
+        Returns:
+            Embeddings, not yet standardised.
+
+        Raises:
+            AudioError: A recording cannot be used.
+        """
+        missing = [c for c in clips if (encoder.name, c.name, augmentation) not in self.known]
+        for clip, rows in zip(missing, self.fetch(missing, encoder, augmentation), strict=True):
+            self.known[encoder.name, clip.name, augmentation] = rows
+            on_clip()
+        known = [self.known[encoder.name, c.name, augmentation] for c in clips]
+        empty = np.zeros((0, 1, encoder.n_features), np.float32)
+        return EmbeddingSet(
+            torch.from_numpy(np.stack(known) if known else empty),
+            torch.tensor([EMOTIONS.index(c.emotion) for c in clips], dtype=torch.int64),
+        )
+
+    def count_unknown(
+        self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
+    ) -> int:
+        """Return how many of the clips are not yet in memory."""
+        return sum((encoder.name, c.name, augmentation) not in self.known for c in clips)
+
+    def fetch(
+        self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
+    ) -> Iterable[npt.NDArray[np.float32]]:
+        """Read rows ``(1 + copies, features)`` from disk, or compute and keep them."""
+
+        def fetch_clip(clip: Clip) -> npt.NDArray[np.float32]:
+            path = self.find_file(clip, encoder, augmentation)
+            shape = (1 + augmentation.copies, encoder.n_features)
+            rows = read_rows(path, shape)
+            if rows is None:
+                rows = compute_rows(clip, encoder, augmentation)
+                with replace_file(path) as part, part.open("wb") as file:
+                    np.save(file, rows, allow_pickle=False)
+            return rows
+
+        with ThreadPoolExecutor(self.jobs) as pool:
+            yield from pool.map(fetch_clip, clips)
+
+    def find_file(self, clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Path:
+        """Name the file of a clip: by its content, the encoder and the settings of the copies."""
+        settings = f"{FORMAT_VERSION} {augmentation.model_dump_json()}"
+        content = hashlib.sha256(clip.path.read_bytes())
+        content.update(hashlib.sha256(settings.encode()).digest())
+        return self.folder / encoder.name / f"{content.hexdigest()}.npy"
+
+
+def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+    """Read stored rows; ``None`` where there are none, or not those expected."""
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if rows.shape == shape and rows.dtype == np.float32 else None
+
+
+def compute_rows(
+    clip: Clip, encoder: Encoder, augmentation: AugmentationSettings
+) -> npt.NDArray[np.float32]:
+    """Embed a clip and its disturbed copies, ``(1 + copies, features)``.
+
+    A copy depends on its number and the clip's content alone, so that every fold, seed and run
+    sees the same ones.
+    """
+    samples = load_audio(clip.path, encoder.sample_rate_hz).samples
+    digest = hashlib.sha256(samples.tobytes()).digest()
+    rows = [encoder.embed(samples)]
+    for copy in range(augmentation.copies):
+        generator = np.random.default_rng([copy, int.from_bytes(digest[:8], "little")])
+        disturbed = disturb(samples, encoder.sample_rate_hz, augmentation, generator)
+        rows.append(encoder.embed(disturbed))
+    return np.stack(rows)

@@ -1,0 +1,175 @@
+"""The sections of a recipe: typed settings with their defaults and limits."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from emovox.corpora.registry import CORPORA, is_path
+
+Positive = Annotated[int, Field(gt=0, strict=True)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """Frozen settings that refuse unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Which recordings take part."""
+
+    corpora: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        ("ravdess",), description="the first is split by the protocol; the others only train"
+    )
+    protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
+    actors: tuple[Positive, ...] = Field(
+        (), description="only these actors of RAVDESS; empty: all of them"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_single_corpus(cls, value: Any) -> Any:
+        """Take ``corpus = "ravdess"``, as recipes had it when there was one corpus."""
+        if isinstance(value, dict) and isinstance(value.get("corpus"), str):
+            values = {key: entry for key, entry in value.items() if key != "corpus"}
+            if "corpora" in values and value["corpus"] != "ravdess":
+                raise ValueError("has both corpus and corpora; leave out corpus")
+            return {"corpora": [value["corpus"]], **values}
+        return value
+
+    @field_validator("corpora")
+    @classmethod
+    def check_corpora(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse a corpus that is neither known nor a path, or is named twice."""
+        for name in names:
+            if name not in CORPORA and not is_path(name):
+                raise ValueError(
+                    f"no corpus named {name!r}; known: {', '.join(CORPORA)}, or the path of a list "
+                    "or folder, such as ./recordings"
+                )
+        if len(set(names)) < len(names):
+            raise ValueError("names a corpus twice")
+        return names
+
+
+class FrontendSettings(Settings):
+    """From waveform to an image of fixed size."""
+
+    kind: Literal["image"] = "image"
+    sample_rate_hz: Annotated[int, Field(ge=8_000, le=192_000)] = 48_000
+    n_fft: Positive = Field(2_048, description="STFT length in samples, a power of two")
+    hop_samples: Positive = 512
+    scale: Literal["linear", "mel"] = "linear"
+    n_mels: Positive = Field(128, description="used where scale is mel")
+    amin: Annotated[float, Field(gt=0)] = Field(
+        1e-5, description="smallest magnitude; 1e-5: -100 dB"
+    )
+    top_db: Annotated[float, Field(gt=0)] = Field(
+        80.0, description="range kept below the loudest bin"
+    )
+    image_height: Positive = 64
+    image_width: Positive = 64
+
+    @model_validator(mode="after")
+    def check_stft(self) -> "FrontendSettings":
+        """Refuse an STFT that the front end cannot compute."""
+        if self.n_fft < 64 or self.n_fft & (self.n_fft - 1):
+            raise ValueError(f"n_fft is {self.n_fft}; expected a power of two from 64")
+        if self.hop_samples > self.n_fft:
+            raise ValueError(f"hop_samples {self.hop_samples} is over n_fft {self.n_fft}")
+        return self
+
+
+class EncoderSettings(Settings):
+    """From waveform to an embedding, by the speech encoder that comes with the package."""
+
+    kind: Literal["encoder"] = "encoder"
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate that the encoder was trained at."""
+        return 16_000
+
+
+class NetworkSettings(Settings):
+    """The reference's convolutional network, for images."""
+
+    kind: Literal["cnn"] = "cnn"
+    conv_channels: tuple[Positive, ...] = Field((32, 64), description="one convolution block each")
+    kernel_size: Positive = 3
+    pool_size: Positive = 2
+    dense_units: tuple[Positive, ...] = (128,)
+
+
+class HeadSettings(Settings):
+    """Dense layers on an embedding."""
+
+    kind: Literal["head"] = "head"
+    hidden_units: tuple[Positive, ...] = Field((), description="one dense layer each")
+    input_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of the embedding left out of each training step"
+    )
+
+
+class AugmentationSettings(Settings):
+    """What makes one training clip into many; the shares are of the copies."""
+
+    copies: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="disturbed copies of each training clip, beside the clip itself"
+    )
+    crop: bool = Field(True, description="cut the silence at both ends by a random length")
+    speed: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.15, description="largest change of speed and pitch; 0.15: from 1/1.15 to 1.15"
+    )
+    reverberation: Share = Field(0.3, description="in a made-up room")
+    equalizer: Share = Field(0.4, description="with another frequency response")
+    noise: Share = Field(0.5, description="with noise, babble or hum")
+    codec: Share = Field(0.2, description="through a telephone or a lossy codec")
+
+
+class KernelPenalty(Settings):
+    """Penalty weight for the kernels of each kind of layer; a single number means conv and dense.
+
+    Keras' definition: weight times the sum of absolute values (L1) or of squares (L2).
+    """
+
+    conv: Weight = 0.0
+    dense: Weight = 0.0
+    output: Weight = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def spread_number(cls, value: Any) -> Any:
+        """Take ``0.01`` for ``{conv = 0.01, dense = 0.01}``."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"conv": float(value), "dense": float(value)}
+        return value
+
+
+class RegularizationSettings(Settings):
+    """What keeps the network from learning its training clips by heart."""
+
+    l1: KernelPenalty = KernelPenalty()
+    l2: KernelPenalty = KernelPenalty()
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="after each dense layer")
+
+
+class TrainingSettings(Settings):
+    """Optimiser, schedule and length of the training."""
+
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "rmsprop"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
+    weight_decay: Weight = Field(0.0, description="of adamw; decoupled")
+    batch_size: Positive = 32
+    epochs: Positive = 50
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    schedule: Literal["constant", "plateau", "cosine"] = "constant"
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    plateau_patience: Positive = Field(3, description="epochs without a better validation loss")
+    min_learning_rate: Weight = 1e-6
+    early_stopping_patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="epochs without a better validation loss; 0: train to the end"
+    )
