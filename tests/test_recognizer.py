@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pytest
 import soundfile as sf
 
+from emovox.audio import Waveform
 from emovox.errors import AudioError, EmovoxError, ModelFileError
 from emovox.model_file import ModelFile, open_model
-from emovox.recognizer import SILENCE_PEAK, Recognizer, list_audio_files
+from emovox.recognizer import SILENCE_PEAK, Recognizer, cut_windows, list_audio_files
 from emovox.results import FileFailure, Prediction
 
 MEAN_OF_RECTIFIED_SINE = 2 / np.pi
@@ -274,3 +275,28 @@ def test_without_a_path_the_model_of_the_package_is_loaded(
 ) -> None:
     monkeypatch.setattr("emovox.recognizer.find_default_model", lambda: loudness_model)
     assert Recognizer.load().info.name == "loudness"
+
+
+def test_a_long_recording_is_answered_by_the_mean_of_its_windows(recognizer: Recognizer) -> None:
+    quiet, loud = np.tile(make_tone(0.2), 16), np.tile(make_tone(0.9), 32)
+    samples = np.concatenate([quiet, loud])
+    windows = cut_windows(Waveform(samples, 8_000))
+    assert [round(window.duration_s, 3) for window in windows] == [12.0] * 4
+    found = recognizer.predict_waveform(samples, 8_000)
+    means = [float(np.abs(window.samples).mean()) for window in windows]
+    assert found.scores["loud"] == pytest.approx(np.mean(means), abs=1e-4)
+    assert (found.start_s, found.end_s) == (0.0, 48.0)
+
+
+def test_silent_windows_of_a_long_recording_do_not_count(recognizer: Recognizer) -> None:
+    samples = np.concatenate([np.tile(make_tone(0.9), 10), np.zeros(10 * 8_000, np.float32)])
+    found = recognizer.predict_waveform(samples, 8_000)
+    assert found.scores["loud"] == pytest.approx(0.9 * MEAN_OF_RECTIFIED_SINE, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_samples", "n_windows"), [(1, 1), (120_000, 1), (120_001, 2)])
+def test_windows_hold_every_sample_once(n_samples: int, n_windows: int) -> None:
+    samples = np.arange(n_samples, dtype=np.float32) / n_samples
+    windows = cut_windows(Waveform(samples, 8_000))
+    assert len(windows) == n_windows
+    assert np.array_equal(np.concatenate([window.samples for window in windows]), samples)

@@ -1,5 +1,6 @@
 """The recogniser: any recording to its emotion, by a model file."""
 
+import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -30,6 +31,9 @@ from emovox.speech import SpeechDetector
 
 SILENCE_PEAK = 1e-4
 """Below this peak (-80 dBFS) a recording is taken for digital silence, in which nobody speaks."""
+
+MAX_WINDOW_S = 15.0
+"""Longer recordings are heard in windows of at most this length."""
 
 MIN_SPEECH_S = 0.1
 """Nothing shorter can hold a syllable, let alone an emotion."""
@@ -211,26 +215,38 @@ class Recognizer:
             return False
         return self.detector is None or self.detector.has_speech(waveform)
 
+    def run_model(self, waveform: Waveform) -> npt.NDArray[np.float64]:
+        """Return the model's probabilities ``(classes,)`` for a waveform at its own rate.
+
+        Raises:
+            ModelFileError: The model's answer is no probabilities.
+        """
+        batch = waveform.samples[np.newaxis]  # (1, samples)
+        (output,) = self.model.session.run([OUTPUT_NAME], {INPUT_NAME: batch})
+        probabilities = np.asarray(output[0], dtype=np.float64)
+        if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
+            raise ModelFileError(
+                f"{self.info.name}: the model answers {probabilities.tolist()}, expected "
+                "probabilities; its weights are damaged: train or export it again"
+            )
+        normalized: npt.NDArray[np.float64] = probabilities / probabilities.sum()
+        return normalized
+
     def classify(self, waveform: Waveform, file: str | None) -> Prediction:
         """Run the model on a waveform at the model's own rate.
+
+        A recording over :data:`MAX_WINDOW_S` is answered by the mean over its windows with speech.
 
         Raises:
             ModelFileError: The model's answer is no probabilities.
         """
         labels = self.info.labels
-        nobody_speaks = not self.hears_speech(waveform)
+        spoken = [window for window in cut_windows(waveform) if self.hears_speech(window)]
+        nobody_speaks = not spoken
         if nobody_speaks:
             probabilities = np.full(len(labels), 1 / len(labels))
         else:
-            batch = waveform.samples[np.newaxis]  # (1, samples)
-            (output,) = self.model.session.run([OUTPUT_NAME], {INPUT_NAME: batch})
-            probabilities = np.asarray(output[0], dtype=np.float64)
-            if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
-                raise ModelFileError(
-                    f"{self.info.name}: the model answers {probabilities.tolist()}, expected "
-                    "probabilities; its weights are damaged: train or export it again"
-                )
-            probabilities /= probabilities.sum()
+            probabilities = np.mean([self.run_model(window) for window in spoken], axis=0)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         abstained = None
@@ -247,6 +263,17 @@ class Recognizer:
             scores=dict(zip(labels, probabilities.tolist(), strict=True)),
             abstained=abstained,
         )
+
+
+def cut_windows(waveform: Waveform) -> list[Waveform]:
+    """Cut a recording into windows of one length, none longer than :data:`MAX_WINDOW_S`.
+
+    A model learns from utterances of a few seconds: a longer recording is many of them. Work and
+    memory then grow with its length, where an encoder's would grow with the square of it.
+    """
+    n_windows = max(1, math.ceil(waveform.duration_s / MAX_WINDOW_S))
+    pieces = np.array_split(waveform.samples, n_windows)
+    return [Waveform(piece, waveform.rate_hz) for piece in pieces]
 
 
 def list_audio_files(folder: str | Path) -> list[Path]:
