@@ -184,6 +184,27 @@ def run_fold(
     done = folder / ("predictions.csv" if fold.test else "model.onnx")
     if done.exists():
         return
+    trained = train_fold(recipe, fold, folder, features, watcher)
+    calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
+    if recipe.training.refit and fold.validation:
+        fold = replace(fold, train=(*fold.train, *fold.validation), validation=())
+        # More voices make a better model. A temperature found without them suits it well enough:
+        # if anything, it is a little too cautious.
+        trained = train_fold(recipe, fold, folder / "refit", features, watcher)
+    save_weights(folder / "weights.safetensors", trained, calibration.temperature)
+    export_fold(recipe, fold, trained, folder / "model.onnx", calibration)
+    if fold.test:
+        watcher.start_clips("test clips", len(fold.test))
+        predictions = predict_fold(folder / "model.onnx", fold, watcher.end_clip)
+        write_predictions(folder / "predictions.csv", predictions)
+    for finished in (folder, folder / "refit"):
+        shutil.rmtree(finished / "checkpoint", ignore_errors=True)
+
+
+def train_fold(
+    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
+) -> TrainedNetwork:
+    """Compute what the network takes of a fold's clips, and train it."""
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)
@@ -200,14 +221,7 @@ def run_fold(
         on_epoch=watcher.end_epoch,
     )
     watcher.end_training()
-    calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
-    save_weights(folder / "weights.safetensors", trained, calibration.temperature)
-    export_fold(recipe, fold, trained, folder / "model.onnx", calibration)
-    if fold.test:
-        watcher.start_clips("test clips", len(fold.test))
-        predictions = predict_fold(folder / "model.onnx", fold, watcher.end_clip)
-        write_predictions(folder / "predictions.csv", predictions)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return trained
 
 
 def calibrate_fold(

@@ -19,7 +19,13 @@ from emovox.evaluation.metrics import (
     score_confusions,
 )
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import ResampleBy, bootstrap_outcomes, count, score_folds
+from emovox.evaluation.summary import (
+    ResampleBy,
+    bootstrap_outcomes,
+    count,
+    score_folds,
+    sort_rows,
+)
 
 _SINGULAR = {"speakers": "speaker", "true": "true emotion"}
 
@@ -141,7 +147,7 @@ def compare_predictions(
         ...                     names=("vanilla", "optimized")).verdict  # doctest: +SKIP
         'The data do not show either to be better: ...'
     """
-    first, second = _sort_rows(first), _sort_rows(second)
+    first, second = sort_rows(first), sort_rows(second)
     _check_same_test(first, second, names)
     if resample_by == "splits":
         by_fold = np.stack([score_folds(first), score_folds(second)])  # (2, scores, folds)
@@ -199,11 +205,6 @@ def compare_predictions(
         better=better,
         verdict=_describe_verdict(wa, better, names, units),
     )
-
-
-def _sort_rows(predictions: Predictions) -> Predictions:
-    """Return the rows by fold, then clip, whatever order they were tested in."""
-    return predictions.select(np.lexsort((predictions.clips, predictions.folds)))
 
 
 def _check_same_test(first: Predictions, second: Predictions, names: tuple[str, str]) -> None:

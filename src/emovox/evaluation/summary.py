@@ -1,6 +1,6 @@
 """One line for a score: the number, how far to trust it, and what it rests on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -148,19 +148,56 @@ def summarize(
     Example:
         >>> summarize(predictions, "speakers", np.random.default_rng(0)).wa  # doctest: +SKIP
     """
-    by_fold = score_folds(predictions)
+    return summarize_seeds([predictions], resample_by, generator)
+
+
+def summarize_seeds(
+    seeds: Sequence[Predictions], resample_by: ResampleBy, generator: np.random.Generator
+) -> Summary:
+    """Score trainings that differ in their seed alone: the mean of their scores.
+
+    Each resample draws the same clips for every seed, so that the interval says how the mean over
+    these seeds would vary with other speakers.
+
+    Args:
+        seeds: Predictions of the same test clips, one for each seed.
+        resample_by: What the intervals resample; :func:`choose_resampling` says which.
+        generator: Source of randomness; the same state gives the same bytes.
+
+    Returns:
+        The mean scores and what they rest on.
+
+    Raises:
+        ValueError: If the seeds did not test the same clips, or ``resample_by`` does not suit.
+
+    Example:
+        >>> summarize_seeds(three, "speakers", np.random.default_rng(0)).ua  # doctest: +SKIP
+    """
+    seeds = [sort_rows(part) for part in seeds]
+    predictions = seeds[0]
+    for part in seeds[1:]:
+        same = [
+            np.array_equal(getattr(part, column), getattr(predictions, column))
+            for column in ("clips", "folds", "true")
+        ]
+        if not all(same):
+            raise ValueError("found seeds that tested different clips; expected the same folds")
+    by_fold = np.mean([score_folds(part) for part in seeds], axis=0)
     if resample_by == "splits":
         values = by_fold.mean(axis=1)
         intervals = tuple(interval_over_splits(row, generator) for row in by_fold)
     else:
-        said = np.stack([predictions.true, predictions.predicted], axis=1)
+        said = np.stack([predictions.true, *(part.predicted for part in seeds)], axis=1)
         outcomes, index = np.unique(said, axis=0, return_inverse=True)
 
         def score(counts: IntArray) -> FloatArray:
             n_classes = len(predictions.labels)
-            return score_confusions(
-                count_confusions(counts, outcomes[:, 0], outcomes[:, 1], n_classes)
-            )
+            of_seeds = [
+                score_confusions(count_confusions(counts, outcomes[:, 0], said, n_classes))
+                for said in outcomes.T[1:]
+            ]
+            mean: FloatArray = np.mean(of_seeds, axis=0)
+            return mean
 
         index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
         values = score(np.bincount(index)[None])[:, 0]
@@ -180,6 +217,11 @@ def summarize(
         n_speakers=int(np.unique(predictions.speakers).size),
         resample_by=resample_by,
     )
+
+
+def sort_rows(predictions: Predictions) -> Predictions:
+    """Return the predictions in the order of folds and clips."""
+    return predictions.select(np.lexsort((predictions.clips, predictions.folds)))
 
 
 def score_folds(predictions: Predictions) -> FloatArray:

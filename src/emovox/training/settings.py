@@ -173,3 +173,16 @@ class TrainingSettings(Settings):
     early_stopping_patience: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs without a better validation loss; 0: train to the end"
     )
+    refit: bool = Field(
+        False, description="once calibrated, train again with the validation clips among the others"
+    )
+
+    @model_validator(mode="after")
+    def check_refit(self) -> "TrainingSettings":
+        """Refuse a refit that would have nothing to look at."""
+        if self.refit and (self.early_stopping_patience or self.schedule == "plateau"):
+            raise ValueError(
+                "refit leaves no validation clips for early stopping and the plateau schedule; "
+                "use a fixed number of epochs"
+            )
+        return self
