@@ -1,0 +1,201 @@
+"""The shipped recipe's scores under every protocol, over three seeds, beside the field's bars.
+
+    python benchmarks/accuracy.py [--recipe encoder] [--seeds 3] [--out runs/accuracy]
+
+What is finished is not done again. The scores of each seed and their mean are written to
+``benchmarks/accuracy.csv``, which is committed. A fold's temperature and every choice of the recipe
+come from training speakers; `docs/experiments.md` says how.
+"""
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from emovox import FeatureCache, Recognizer, load_audio, load_protocol, load_recipe, run_experiment
+from emovox.cli.progress import ProgressBars
+from emovox.corpora.locate import find_ravdess
+from emovox.evaluation.calibration import bootstrap_calibration_error
+from emovox.evaluation.evaluate import BOOTSTRAP_SEED
+from emovox.evaluation.metrics import compute_metrics
+from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.summary import Summary, choose_resampling, describe_score, summarize_seeds
+from emovox.experiment import set_threads
+from emovox.files import write_text
+from emovox.model_file import find_default_model
+
+TABLE = Path(__file__).with_name("accuracy.csv")
+COLUMNS = (
+    "protocol", "version", "speaker_independent", "recipe", "seeds", "clips", "speakers", "score",
+    "value", "low", "high",
+)  # fmt: skip
+N_TIMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a protocol's score has to reach, in percent.
+
+    Attributes:
+        protocol: Its name.
+        score: Which score.
+        floor: The least that was asked for.
+        goal: What was hoped for.
+        moonshot: What the best large model reaches.
+    """
+
+    protocol: str
+    score: str
+    floor: float
+    goal: float
+    moonshot: float
+
+
+BARS = (
+    Bar("emobox-6", "WA", 66.2, 70.3, 75.9),
+    Bar("luna-5", "UA", 65.2, 70.0, 76.6),
+    Bar("reference-repeated", "WA", 80.0, 88.0, 93.0),
+    Bar("random-10", "WA", 85.0, 90.1, 93.0),
+)
+
+
+def main(
+    recipe: str = "encoder",
+    seeds: Annotated[int, typer.Option(min=1)] = 3,
+    out: Path = Path("runs/accuracy"),
+    data: Path | None = None,
+) -> None:
+    """Train, test and print every protocol and seed."""
+    set_threads(1)
+    features = FeatureCache()
+    rows: list[list[str]] = []
+    for bar in BARS:
+        parts = []
+        for seed in range(seeds):
+            folder = out / f"{recipe}-{bar.protocol}-seed{seed}"
+            parts.append(train_seed(recipe, bar.protocol, seed, folder, features, data))
+        rows += print_protocol(bar, recipe, parts)
+    write_table(rows)
+    print_speed(data)
+
+
+def train_seed(
+    name: str, protocol: str, seed: int, folder: Path, features: FeatureCache, data: Path | None
+) -> Predictions:
+    """Train and test one seed, unless that is done."""
+    recipe = load_recipe(name, [f"data.protocol={protocol!r}", f"seed={seed}"])
+    with ProgressBars(f"{name}, {protocol}, seed {seed}") as watcher:
+        run = run_experiment(
+            recipe,
+            load_protocol(recipe, data),
+            folder,
+            features=features,
+            resume=True,
+            # Only the stress tests need model files, and only those of new voices.
+            keep_models=protocol == BARS[0].protocol,
+            watcher=watcher,
+        )
+    if run.predictions is None:
+        raise typer.BadParameter(f"{protocol} tests nothing")
+    return run.predictions
+
+
+def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list[str]]:
+    """Print a protocol's scores beside its bars, and return the table's rows."""
+    protocol = load_protocol(load_recipe(recipe, [f"data.protocol={bar.protocol!r}"]), None)
+    independent = protocol.speaker_independent
+    resample_by = choose_resampling(parts[0], speaker_independent=independent)
+
+    def summarize(chosen: list[Predictions]) -> Summary:
+        return summarize_seeds(chosen, resample_by, np.random.default_rng(BOOTSTRAP_SEED))
+
+    rows = []
+    for label, chosen in (*((str(s), [p]) for s, p in enumerate(parts)), ("mean", parts)):
+        summary = summarize(chosen)
+        start = [
+            bar.protocol,
+            str(protocol.version),
+            str(independent).lower(),
+            recipe,
+            label,
+            str(summary.n_clips),
+            str(summary.n_speakers),
+        ]
+        for score in summary.scores:
+            numbers = (score.value, score.interval.low, score.interval.high)
+            rows.append([*start, score.name, *(f"{100 * n:.2f}" for n in numbers)])
+        rows.append([*start, "ECE", *measure_calibration(chosen, resample_by)])
+    typer.echo("")
+    for name in ("WA", "UA", "F1"):
+        line = describe_score(
+            summary,
+            name,
+            protocol=protocol.name,
+            version=protocol.version,
+            speaker_independent=independent,
+            n_seeds=len(parts),
+        )
+        typer.echo(line)
+    value = 100 * next(s.value for s in summary.scores if s.name == bar.score)
+    reached = [
+        f"{kind} {limit} {'reached' if value >= limit else 'NOT reached'}"
+        for kind, limit in (("floor", bar.floor), ("goal", bar.goal), ("moonshot", bar.moonshot))
+    ]
+    typer.echo(f"{bar.score} {value:.1f}: {', '.join(reached)}")
+    typer.echo(
+        f"expected calibration error {rows[-1][-3]} points ({rows[-1][-2]} to {rows[-1][-1]})"
+    )
+    return rows
+
+
+def measure_calibration(parts: list[Predictions], resample_by: str) -> tuple[str, str, str]:
+    """Return the mean calibration error over seeds in points, and its mean interval."""
+    found = []
+    for part in parts:
+        error = compute_metrics(part.true, part.probabilities, part.labels)
+        interval = bootstrap_calibration_error(
+            part, resample_by, np.random.default_rng(BOOTSTRAP_SEED)
+        )
+        found.append((error.expected_calibration_error, interval.low, interval.high))
+    value, low, high = 100 * np.mean(found, axis=0)
+    return f"{value:.2f}", f"{low:.2f}", f"{high:.2f}"
+
+
+def write_table(rows: list[list[str]]) -> None:
+    """Write the committed table."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    write_text(TABLE, text.getvalue())
+
+
+def print_speed(data: Path | None) -> None:
+    """Print the shipped file's size, and the time of a typical clip on one core."""
+    path = find_default_model()
+    clip = find_ravdess(data) / "Actor_01" / "03-01-05-01-01-01-01.flac"
+    typer.echo(f"\nmodel file {path.stat().st_size / 1e6:.2f} MB")
+    for vad in (False, True):
+        recognizer = Recognizer.load(path, vad=vad)
+        waveform = load_audio(clip, recognizer.info.sample_rate_hz)
+        samples = np.resize(waveform.samples, round(3.7 * waveform.rate_hz))
+        recognizer.predict_waveform(samples, waveform.rate_hz)
+        times = []
+        for _ in range(N_TIMED):
+            start = time.perf_counter()
+            recognizer.predict_waveform(samples, waveform.rate_hz)
+            times.append(time.perf_counter() - start)
+        kind = "with" if vad else "without"
+        typer.echo(
+            f"one 3.7 s clip, one core, after decoding, {kind} the speech detector: "
+            f"{1e3 * float(np.median(times)):.1f} ms (median of {N_TIMED})"
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)
