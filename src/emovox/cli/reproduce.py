@@ -11,6 +11,9 @@ from emovox.cli.options import DataOption, SplitsOption, ThreadsOption
 if TYPE_CHECKING:
     from emovox.reproduce import ProtocolResult
 
+WIDTH = 21
+"""Of the column of names."""
+
 
 def reproduce(
     everything: Annotated[
@@ -23,7 +26,7 @@ def reproduce(
     ] = Path("runs"),
     threads: ThreadsOption = None,
 ) -> None:
-    """Train the reference's two models, test them honestly, and say what follows.
+    """Train the reference's two models and ours, test them honestly, and say what follows.
 
     RAVDESS is downloaded where it is not found. An interrupted reproduction goes on where it
     stopped when it is started again.
@@ -55,18 +58,19 @@ def print_result(result: "ProtocolResult") -> None:
 
     evaluations = [run.evaluation for run in result.runs if run.evaluation is not None]
     typer.echo(f"\n{evaluations[0].describe_basis()}")
-    typer.echo("            WA                    UA                    F1")
+    typer.echo(" " * WIDTH + "WA                    UA                    F1")
     for name, evaluation in zip(RECIPES, evaluations, strict=True):
         cells = [
             format_cell(100 * s.value, 100 * s.interval.low, 100 * s.interval.high)
             for s in evaluation.summary.scores
         ]
-        typer.echo(f"{name:<12}{'  '.join(cells)}")
-    cells = [
-        format_cell(100 * d.value, 100 * d.interval.low, 100 * d.interval.high, sign="+")
-        for d in result.comparison.differences
-    ]
-    typer.echo(f"{'difference':<12}{'  '.join(cells)}")
+        typer.echo(name.ljust(WIDTH) + "  ".join(cells))
+    for name, comparison in (("optimized", result.comparison), ("encoder", result.gain)):
+        cells = [
+            format_cell(100 * d.value, 100 * d.interval.low, 100 * d.interval.high, sign="+")
+            for d in comparison.differences
+        ]
+        typer.echo(f"{name} - vanilla".ljust(WIDTH) + "  ".join(cells))
     if result.protocol == "reference":
         for name, published in PUBLISHED.items():
             typer.echo(
