@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed anew whenever what is to be installed changes.
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install reproduce reproduce-all test check format bench docs notebook clean
+.PHONY: help install reproduce reproduce-all accuracy model test check format bench docs notebook clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,12 @@ reproduce: $(INSTALLED)  ## The reference experiment: both models, on one split 
 
 reproduce-all: $(INSTALLED)  ## The same, and on speakers the models have never heard
 	$(BIN)/emovox reproduce --all
+
+accuracy: $(INSTALLED)  ## The shipped recipe under every protocol, three seeds each (resumes)
+	$(BIN)/python benchmarks/accuracy.py
+
+model: accuracy  ## Train what ships, on everything
+	$(BIN)/python scripts/make_model.py runs/accuracy
 
 test: $(INSTALLED) check  ## Lint, types and tests
 	$(BIN)/python -m pytest

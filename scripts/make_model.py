@@ -1,0 +1,102 @@
+"""Make the model that comes with the package, once `make accuracy` has scored its recipe.
+
+    .venv/bin/python scripts/make_model.py runs/accuracy
+
+The recipe is trained on every clip of its corpora: nobody is left to test it on, so the scores
+that it carries are its recipe's, each trained without the voices that it was tested on.
+Temperature and threshold are averages over the folds and seeds of `emobox-6`, each fitted there on
+voices that the fold's model had not heard.
+"""
+
+import csv
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
+from emovox.errors import RunError
+from emovox.experiment import set_threads
+from emovox.export.onnx import export_onnx
+from emovox.files import replace_file
+from emovox.model_file import ModelInfo, ProtocolScore, find_default_model, open_model
+
+RECIPE = "encoder"
+CALIBRATED_BY = "emobox-6"
+SCORES = Path(__file__).parents[1] / "benchmarks" / "accuracy.csv"
+
+
+def main(runs: Path) -> None:
+    """Train on everything, calibrate, and put the file where it is looked for."""
+    set_threads(1)
+    temperature, min_confidence = read_calibrations(runs)
+    recipe = load_recipe(RECIPE, ["data.protocol=everything"])
+    with tempfile.TemporaryDirectory() as temporary:
+        run = run_experiment(recipe, load_protocol(recipe, None), Path(temporary) / "run")
+        model = run.folder / "model.onnx"
+        network = load_network(run.folder, recipe)
+        network.temperature.fill_(temperature)
+        info = replace(
+            open_model(model).info,
+            temperature=temperature,
+            min_confidence=min_confidence,
+            scores=read_scores(),
+        )
+        rate_hz = recipe.frontend.sample_rate_hz
+        waveforms = [load_audio(clip.path, rate_hz).samples for clip in load_clips()[:8]]
+        export_onnx(network, recipe, info, model, waveforms)
+        with replace_file(find_default_model()) as part:
+            part.write_bytes(model.read_bytes())
+    print_model(open_model(find_default_model()).info)
+
+
+def read_calibrations(runs: Path) -> tuple[float, float]:
+    """Average the recipe's calibrations: the geometric mean temperature, the median threshold."""
+    files = sorted(runs.glob(f"{RECIPE}-{CALIBRATED_BY}-seed*/fold-*/calibration.json"))
+    if not files:
+        raise RunError(f"{runs} holds no {RECIPE}-{CALIBRATED_BY} runs; run `make accuracy` first")
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    temperatures = [entry["temperature"] for entry in found]
+    thresholds = [entry["min_confidence"] for entry in found]
+    typer.echo(
+        f"{len(files)} calibrations: temperature {min(temperatures):.2f} to "
+        f"{max(temperatures):.2f}, threshold {min(thresholds):.2f} to {max(thresholds):.2f}"
+    )
+    return float(np.exp(np.mean(np.log(temperatures)))), float(np.median(thresholds))
+
+
+def read_scores() -> tuple[ProtocolScore, ...]:
+    """Read the recipe's mean scores over seeds from the table that `make accuracy` writes."""
+    with SCORES.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["recipe"] == RECIPE]
+    seeds = {row["seeds"] for row in rows if row["seeds"] != "mean"}
+    return tuple(
+        ProtocolScore(
+            name=row["score"],
+            value=float(row["value"]) / 100,
+            low=float(row["low"]) / 100,
+            high=float(row["high"]) / 100,
+            protocol=f"{row['protocol']} v{row['version']}",
+            speaker_independent=row["speaker_independent"] == "true",
+            n_seeds=len(seeds),
+            n_clips=int(row["clips"]),
+            n_speakers=int(row["speakers"]),
+        )
+        for row in rows
+        if row["seeds"] == "mean" and row["score"] in ("WA", "UA", "F1")
+    )
+
+
+def print_model(info: ModelInfo) -> None:
+    """Say what the new file says of itself."""
+    typer.echo(f"{info.name}: {info.training_clips:,} training clips")
+    typer.echo(f"temperature {info.temperature:.3f}, uncertain below {info.min_confidence:.2f}")
+    for score in info.scores:
+        typer.echo(f"  {score}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
