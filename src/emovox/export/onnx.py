@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx.compose
+import onnx.helper
 import onnx.version_converter
 import onnxruntime as ort
 import torch
@@ -39,6 +40,9 @@ from emovox.training.networks import EmbeddingHead, WaveformClassifier, make_net
 from emovox.training.recipe import AnyFrontend, AnyNetwork, Recipe
 from emovox.training.settings import FrontendSettings
 from emovox.training.speech_encoder import ENCODER_OUTPUT, find_speech_encoder
+
+MIN_HALVED = 1_024
+"""Smaller weights are not worth a node of their own."""
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference between a probability of PyTorch's and one of the exported file's."""
@@ -180,6 +184,19 @@ def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:
             raise ExportError(f"the traced graph has no weight {name}; the exporter renamed it")
         array = value.contiguous().numpy()
         initializers[name].CopyFrom(numpy_helper.from_array(array, name))
+        halved = array.astype(np.float16)
+        if array.size >= MIN_HALVED and np.array_equal(halved.astype(np.float32), array):
+            store_half(proto.graph, initializers[name], halved)
+
+
+def store_half(
+    graph: onnx.GraphProto, initializer: onnx.TensorProto, halved: npt.NDArray[np.float16]
+) -> None:
+    """Keep a weight in half precision, to be widened once when the model is opened."""
+    name = initializer.name
+    initializer.CopyFrom(numpy_helper.from_array(halved, f"{name}/half"))
+    widen = onnx.helper.make_node("Cast", [f"{name}/half"], [name], to=onnx.TensorProto.FLOAT)
+    graph.node.insert(0, widen)
 
 
 def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:

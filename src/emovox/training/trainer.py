@@ -21,7 +21,7 @@ from emovox.training.checkpoint import (
     save_checkpoint,
 )
 from emovox.training.features import ClipSet
-from emovox.training.networks import LayeredNetwork, make_network
+from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
 from emovox.training.recipe import Recipe
 from emovox.training.settings import TrainingSettings
@@ -116,9 +116,22 @@ def train_network(
 
     if state.best_weights:
         network.load_state_dict(state.best_weights)
+    if isinstance(network, EmbeddingHead):
+        round_to_half(network)
     history = state.progress.history
     best_epoch = state.progress.best_epoch if state.best_weights else len(history)
     return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch)
+
+
+@torch.no_grad()
+def round_to_half(network: LayeredNetwork) -> None:
+    """Round weights to half precision, so that a model file can hold them in half the space.
+
+    A head would otherwise be a third of its file. The rounding is three digits below what another
+    seed changes.
+    """
+    for weight in network.parameters():
+        weight.copy_(weight.half().float())
 
 
 def train_epoch(
