@@ -1,6 +1,7 @@
 """A file is written whole or not at all."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,27 @@ def test_a_result_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(old)
+
+
+def test_the_umask_which_all_threads_share_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", lambda _: pytest.fail("changed the umask"))
+            write_text(tmp_path / "x.csv", "")
+        assert (tmp_path / "x.csv").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(old)
+
+
+def test_threads_that_write_the_same_file_leave_one_of_theirs(tmp_path: Path) -> None:
+    path, texts = tmp_path / "x.csv", [str(n % 10) * 50_000 for n in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: write_text(path, text), texts))
+    assert path.read_text() in texts
+    assert os.listdir(tmp_path) == ["x.csv"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """Write a file whole or not at all."""
 
-import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +23,12 @@ def replace_file(path: Path) -> Iterator[Path]:
         ...     part.write_text("{}")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
+    # Not mkstemp: it makes the file private, and only by changing the umask of the whole process,
+    # other threads' too, could one learn how readable a new file is to be.
+    part.touch(exist_ok=False)
     try:
         yield part
-        # mkstemp makes the file private; a result is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
