@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,14 @@ import soundfile as sf
 
 if TYPE_CHECKING:
     from emovox.training.recipe import Recipe
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's cache out of all tests: what they compute goes into a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMOVOX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

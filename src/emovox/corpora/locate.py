@@ -10,7 +10,7 @@ from emovox.errors import CorpusError
 
 
 def find_cache() -> Path:
-    """Return the folder for downloaded corpora: ``EMOVOX_CACHE``, or the user's cache folder."""
+    """Return the folder for downloads and embeddings: ``EMOVOX_CACHE`` or the user's cache."""
     named = os.environ.get("EMOVOX_CACHE")
     return Path(named).expanduser() if named else user_cache_path("emovox", appauthor=False)
 

@@ -1,6 +1,8 @@
 """Embeddings of clips and of their disturbed copies, computed once and kept on disk."""
 
 import hashlib
+import io
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from emovox.audio import load_audio
 from emovox.corpora.clips import Clip
+from emovox.corpora.locate import find_cache
+from emovox.errors import AudioError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
 from emovox.training.augment import disturb
@@ -74,12 +77,13 @@ class EmbeddingCache:
     """Embeds each clip and copy once, for as many folds, recipes, runs and days as need it.
 
     Args:
-        folder: Where to keep them; ``None``: in the user's cache, below ``emovox``.
+        folder: Where to keep them; ``None``: ``embeddings`` in ``EMOVOX_CACHE`` or the user's
+            cache folder.
         jobs: Clips computed at the same time; ``None``: one per core.
     """
 
     def __init__(self, folder: Path | None = None, jobs: int | None = None) -> None:
-        self.folder = folder or user_cache_path("emovox") / "embeddings"
+        self.folder = folder or find_cache() / "embeddings"
         self.jobs = jobs or os.cpu_count() or 1
         self.known: dict[tuple[str, str, AugmentationSettings], npt.NDArray[np.float32]] = {}
 
@@ -142,18 +146,33 @@ class EmbeddingCache:
     def find_file(self, clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Path:
         """Name the file of a clip: by its content, the encoder and the settings of the copies."""
         settings = f"{FORMAT_VERSION} {augmentation.model_dump_json()}"
-        content = hashlib.sha256(clip.path.read_bytes())
+        try:
+            content = hashlib.sha256(clip.path.read_bytes())
+        except OSError as error:
+            raise AudioError(
+                f"{clip.path}: cannot be read ({error.strerror}), expected a recording; check the "
+                "path"
+            ) from None
         content.update(hashlib.sha256(settings.encode()).digest())
         return self.folder / encoder.name / f"{content.hexdigest()}.npy"
 
 
 def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
     """Read stored rows; ``None`` where there are none, or not those expected."""
+    # Not np.load: it takes archives too, and a damaged header for one of any size. Only files that
+    # begin to the byte as np.save writes these rows are theirs.
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    start = header.getvalue()
     try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        content = path.read_bytes()
+    except OSError:
         return None
-    return rows if rows.shape == shape and rows.dtype == np.float32 else None
+    if not content.startswith(start) or len(content) != len(start) + 4 * math.prod(shape):
+        return None
+    return np.frombuffer(content, np.float32, offset=len(start)).reshape(shape)
 
 
 def compute_rows(
