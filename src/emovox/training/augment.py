@@ -48,7 +48,8 @@ def disturb(
     """
     if settings.crop:
         samples = crop_silence(samples, rate_hz, generator)
-    # Every draw is made for every copy, so that one setting does not move the others' draws.
+    # Drawn together for every copy: how often one part takes place does not change which copies
+    # have the others, only how those sound.
     speed = math.exp(generator.uniform(-1, 1) * math.log1p(settings.speed))
     reverberation, equalizer, noise, codec = generator.random(4)
     if settings.speed:
@@ -72,7 +73,7 @@ def disturb(
 
 
 def crop_silence(samples: Samples, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Cut off a random part of the silence at each end."""
+    """Cut off a random part of the silence at each end, to which the last broken frame counts."""
     n_frame = rate_hz // 50
     n_frames = len(samples) // n_frame
     if n_frames < 2:
