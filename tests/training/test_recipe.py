@@ -15,8 +15,11 @@ from emovox.training.recipe import (
     read_toml_value,
 )
 from emovox.training.settings import (
+    AugmentationSettings,
     DataSettings,
+    EncoderSettings,
     FrontendSettings,
+    HeadSettings,
     KernelPenalty,
     NetworkSettings,
     RegularizationSettings,
@@ -125,6 +128,14 @@ def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> N
         ("=5", "cannot read '=5'; expected section.key=value"),
         ("training.=1", "cannot read 'training.=1'"),
         ("training=5", "'training'.*found 5"),
+        ("frontend=5", "'frontend'.*found 5"),
+        ("network=[1]", "'network'.*found \\[1\\]"),
+        ("frontend.kind=bark", "'frontend.kind': expected 'image'.*'encoder'.*, found 'bark'"),
+        ("frontend.kind=[1]", "'frontend.kind': expected 'image'.*, found \\[1\\]"),
+        ("network.kind=rnn", "'network.kind': expected 'cnn' or 'head', found 'rnn'"),
+        ("network.kind=5", "'network.kind': expected 'cnn' or 'head', found 5"),
+        ("augmentation.copies=2", "augmentation needs frontend kind 'encoder'"),
+        ("augmentation.noise=0.6", "augmentation needs frontend kind 'encoder'"),
         ("training.optimizer=adamm", "'sgd', 'rmsprop', 'adam' or 'adamw', found 'adamm'"),
         ("training.schedule=step", "'constant', 'plateau' or 'cosine', found 'step'"),
         ("training.learning_rate=0", "'training.learning_rate'.*greater than 0, found 0"),
@@ -208,12 +219,101 @@ def test_settings_cannot_be_changed_after_the_check() -> None:
         recipe.training.epochs = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("source", ["vanilla", "optimized"])
+@pytest.mark.parametrize("source", ["vanilla", "optimized", "encoder"])
 def test_written_file_reads_back(source: str, tmp_path: Path) -> None:
     recipe = load_recipe(source, ["data.actors=[3, 1]"])
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8")
     assert load_recipe(path) == recipe
+
+
+ENCODER = {"name": "x", "frontend": {"kind": "encoder"}, "network": {"kind": "head"}}
+
+
+def test_encoder_is_a_head_on_the_bundled_encoder() -> None:
+    recipe = load_recipe("encoder")
+    assert recipe.frontend == EncoderSettings()
+    assert recipe.frontend.sample_rate_hz == 16_000
+    assert isinstance(recipe.network, HeadSettings)
+    assert recipe.augmentation.copies > 0
+    assert recipe.training.optimizer == "adamw"
+    assert recipe.regularization.l1 == recipe.regularization.l2 == KernelPenalty()
+
+
+def test_defaults_of_the_encoders_kinds() -> None:
+    recipe = build_recipe(ENCODER)
+    assert recipe.frontend == EncoderSettings()
+    assert recipe.network == HeadSettings(hidden_units=(), input_dropout=0)
+    assert recipe.augmentation == AugmentationSettings(
+        copies=0, crop=True, speed=0.15, reverberation=0.3, equalizer=0.4, noise=0.5, codec=0.2
+    )
+
+
+def test_sections_without_a_kind_are_an_image_and_a_cnn() -> None:
+    # As files were before there were kinds, and as they still are in old runs and models.
+    old = {
+        "name": "old",
+        "data": {"corpus": "ravdess"},
+        "frontend": {"n_fft": 512, "hop_samples": 128},
+        "network": {"conv_channels": [4]},
+    }
+    recipe = build_recipe(old)
+    assert recipe.frontend == FrontendSettings(n_fft=512, hop_samples=128)
+    assert recipe.network == NetworkSettings(conv_channels=(4,))
+    assert (recipe.frontend.kind, recipe.network.kind) == ("image", "cnn")
+    named = {"frontend": {"kind": "image", "n_fft": 512, "hop_samples": 128}}
+    assert build_recipe(old | named) == recipe
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "message"),
+    [
+        (
+            "encoder",
+            ["frontend.n_fft=512"],
+            "'frontend.n_fft' is for another kind of frontend; set",
+        ),
+        ("encoder", ["frontend.sample_rate_hz=8000"], "is for another kind of frontend"),
+        ("encoder", ["network.dense_units=[3]"], "'network.dense_units' is for another kind of"),
+        (
+            "vanilla",
+            ["network.hidden_units=[3]"],
+            "is for another kind of network; set network.kind",
+        ),
+        ("vanilla", ["frontend.kind=encoder"], "is for another kind of frontend"),
+        ("encoder", ["network.hiden_units=[]"], "did you mean 'network.hidden_units'"),
+        ("encoder", ["augmentation.nois=0"], "did you mean 'augmentation.noise'"),
+        # A kind is no part of a key, neither as the user writes it nor as errors do.
+        ("vanilla", ["frontend.encoder=3"], "unknown recipe key 'frontend.encoder'"),
+        ("encoder", ["network.input_dropout=1"], "key 'network.input_dropout': .*less than 1"),
+        ("encoder", ["network.hidden_units=[0]"], "'network.hidden_units.0'.*found 0"),
+        (
+            "encoder",
+            ["frontend.kind=image"],
+            "'image' does not fit network kind 'head'; image goes",
+        ),
+        ("encoder", ["regularization.l2=1"], "l1 and l2 are for network kind 'cnn'; use training"),
+        ("encoder", ["regularization.l1.output=1"], "l1 and l2 are for network kind 'cnn'"),
+        ("encoder", ["augmentation.copies=65"], "'augmentation.copies'.*equal to 64, found 65"),
+        ("encoder", ["augmentation.copies=-1"], "'augmentation.copies'.*found -1"),
+        ("encoder", ["augmentation.speed=1"], "'augmentation.speed'.*less than 1, found 1"),
+        ("encoder", ["augmentation.noise=1.1"], "'augmentation.noise'.*equal to 1, found 1.1"),
+        ("encoder", ["augmentation.codec=-0.1"], "'augmentation.codec'.*found -0.1"),
+        ("encoder", ["augmentation.crop=maybe"], "'augmentation.crop'.*found 'maybe'"),
+        ("encoder", ["training.schedule=plateau"], "refit leaves no validation clips"),
+        ("encoder", ["training.early_stopping_patience=3"], "refit leaves no validation clips"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    source: str, changes: list[str], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(source, changes)
+
+
+def test_a_cnn_does_not_fit_the_encoder() -> None:
+    with pytest.raises(RecipeError, match="'encoder' does not fit network kind 'cnn'"):
+        build_recipe({"name": "x", "frontend": {"kind": "encoder"}})
 
 
 SMALL = st.integers(1, 400)
@@ -257,6 +357,28 @@ RECIPES = st.builds(
 )
 
 
-@given(recipe=RECIPES)
+HEAD_RECIPES = st.builds(
+    Recipe,
+    name=st.just("head"),
+    frontend=st.just(EncoderSettings()),
+    network=st.builds(
+        HeadSettings, hidden_units=st.lists(SMALL, max_size=3).map(tuple), input_dropout=SHARES
+    ),
+    augmentation=st.builds(
+        AugmentationSettings,
+        copies=st.integers(0, 64),
+        crop=st.booleans(),
+        speed=SHARES,
+        reverberation=st.floats(0, 1),
+        equalizer=st.floats(0, 1),
+        noise=st.floats(0, 1),
+        codec=st.floats(0, 1),
+    ),
+    regularization=st.builds(RegularizationSettings, dropout=SHARES),
+    training=st.builds(TrainingSettings, label_smoothing=SHARES, refit=st.booleans()),
+)
+
+
+@given(recipe=RECIPES | HEAD_RECIPES)
 def test_any_recipe_survives_toml(recipe: Recipe) -> None:
     assert build_recipe(tomllib.loads(recipe.to_toml())) == recipe

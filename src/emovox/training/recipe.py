@@ -2,15 +2,16 @@
 
 import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from emovox.errors import RecipeError
+from emovox.training.search_space import TuneSettings
 from emovox.training.settings import (
     AugmentationSettings,
     DataSettings,
@@ -29,7 +30,9 @@ def read_kind(default: str) -> Discriminator:
     """Tell the kinds of a section apart by its ``kind``, which may be left out for the default."""
 
     def find_kind(value: Any) -> Any:
-        return value.get("kind", default) if isinstance(value, dict) else value.kind
+        if isinstance(value, dict):
+            return value.get("kind", default)
+        return getattr(value, "kind", default)
 
     return Discriminator(find_kind)
 
@@ -45,6 +48,8 @@ AnyNetwork = Annotated[
 
 
 KINDS = ("image", "encoder", "cnn", "head")
+NOT_TUNED = ("name", "description", "seed", "data", "tune")
+"""What no search changes: another seed or other data is no better recipe."""
 
 
 class Recipe(Settings):
@@ -64,6 +69,7 @@ class Recipe(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     regularization: RegularizationSettings = RegularizationSettings()
     training: TrainingSettings = TrainingSettings()
+    tune: TuneSettings = TuneSettings()
 
     @model_validator(mode="after")
     def check_parts(self) -> "Recipe":
@@ -85,6 +91,22 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def check_space(self) -> "Recipe":
+        """Refuse a search space whose keys or ends do not fit the recipe."""
+        keys = [k for k in list_keys(Recipe) if k.partition(".")[0] not in NOT_TUNED]
+        for key, axis in self.tune.space.items():
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else "no search changes it"
+                raise ValueError(f"tune.space has {key!r}, which is no setting to tune; {hint}")
+            for value in axis.list_extremes():
+                try:
+                    change_settings(self, {key: value})
+                except RecipeError as error:
+                    raise ValueError(f"tune.space reaches {value!r}: {error}") from None
+        return self
+
     @staticmethod
     def check_image(frontend: FrontendSettings, network: NetworkSettings) -> None:
         """Refuse a network that pools its image away."""
@@ -100,7 +122,8 @@ class Recipe(Settings):
 
     def to_toml(self) -> str:
         """Return the recipe as TOML that :func:`load_recipe` reads back."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        # TOML has no null; what is left out is read back as None.
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
 def list_recipes() -> list[str]:
@@ -183,6 +206,33 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
         raise RecipeError(explain_error(error)) from None
 
 
+def change_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Give some settings other values.
+
+    Args:
+        recipe: The recipe; its search space is left out.
+        settings: Values by dotted name.
+
+    Returns:
+        The checked recipe.
+
+    Raises:
+        RecipeError: A value does not fit.
+
+    Example:
+        >>> change_settings(load_recipe("vanilla"), {"training.epochs": 3}).training.epochs
+        3
+    """
+    values = recipe.model_dump(mode="json", exclude={"tune"})
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    return build_recipe(values)
+
+
 def explain_error(error: ValidationError) -> str:
     """Put pydantic's first finding into one line, with the nearest known key for an unknown one."""
     detail = error.errors(include_url=False)[0]
@@ -202,6 +252,9 @@ def explain_error(error: ValidationError) -> str:
             if near:
                 return f"unknown recipe key {key!r}; did you mean {names[near[0]]!r}?"
         return f"unknown recipe key {key!r}; known here: {', '.join(siblings)}"
+    if detail["type"] == "union_tag_invalid":
+        expected = " or ".join(detail["ctx"]["expected_tags"].rsplit(", ", 1))
+        return f"recipe key '{key}.kind': expected {expected}, found {detail['input']['kind']!r}"
     message = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], dict):
         return f"recipe{f' section {key!r}' if key else ''}: {message}"
@@ -213,6 +266,8 @@ def list_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys: dict[str, None] = {}
     for name, field in model.model_fields.items():
         keys[prefix + name] = None
+        if get_origin(field.annotation) is dict:
+            continue
         for section in (field.annotation, *get_args(field.annotation)):
             section = get_args(section)[0] if get_args(section) else section
             if isinstance(section, type) and issubclass(section, BaseModel):
