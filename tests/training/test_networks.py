@@ -9,11 +9,14 @@ from torch.nn import functional
 
 from emovox.export.keras import import_keras
 from emovox.training.networks import (
+    EmbeddingHead,
     GeneratorDropout,
+    LayeredNetwork,
     SpectrogramCnn,
     WaveformClassifier,
     init_glorot_uniform,
     make_frontend,
+    make_network,
 )
 from emovox.training.recipe import load_recipe
 from emovox.training.settings import RegularizationSettings
@@ -27,7 +30,7 @@ def make_cnn(name: str = "vanilla", *changes: str, seed: int = 0) -> Spectrogram
     return SpectrogramCnn(load_recipe(name, changes), 8, make_generator(seed))
 
 
-def list_weights(cnn: SpectrogramCnn) -> list[tuple[Tensor, Tensor]]:
+def list_weights(cnn: LayeredNetwork) -> list[tuple[Tensor, Tensor]]:
     """Return each layer's kernel and bias, first layer to last."""
     layers: list[nn.Conv2d | nn.Linear] = [*cnn.conv_layers(), *cnn.linear_layers()]
     weights = []
@@ -117,7 +120,7 @@ def test_pooling_before_relu_equals_relu_before_pooling() -> None:
     assert expected.std().item() > 0.05
 
 
-def fill_kernels(cnn: SpectrogramCnn, *values: float) -> None:
+def fill_kernels(cnn: LayeredNetwork, *values: float) -> None:
     for (kernel, bias), value in zip(list_weights(cnn), values, strict=True):
         kernel.fill_(value)
         bias.fill_(100)  # Keras' kernel regularizers leave biases alone
@@ -251,3 +254,100 @@ def test_classifier_standardises_and_gives_probabilities(
     torch.testing.assert_close(probabilities, logits.softmax(1), rtol=0, atol=1e-6)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(waveform)))
     assert probabilities.shape == (len(waveform), 8)
+
+
+def make_head(*changes: str, seed: int = 0) -> EmbeddingHead:
+    changes = ("network.hidden_units=[16, 12]", *changes)
+    return EmbeddingHead(load_recipe("encoder", changes), 20, 8, make_generator(seed))
+
+
+def test_head_is_dense_layers_from_embedding_to_classes() -> None:
+    head = make_head()
+    assert [type(layer).__name__ for layer in head.layers] == [
+        "GeneratorDropout",
+        *["Linear", "ReLU", "GeneratorDropout"] * 2,
+        "Linear",
+    ]
+    shapes = [tuple(kernel.shape) for kernel, _ in list_weights(head)]
+    assert shapes == [(16, 20), (12, 16), (8, 12)]
+    assert head.conv_layers() == []
+    assert head(torch.zeros(5, 20)).shape == (5, 8)
+    alone = make_head("network.hidden_units=[]")
+    assert [tuple(kernel.shape) for kernel, _ in list_weights(alone)] == [(8, 20)]
+
+
+def test_head_starts_glorot_uniform_by_its_generator() -> None:
+    first, again, other = make_head(seed=1), make_head(seed=1), make_head(seed=2)
+    fans = (20 + 16, 16 + 12, 12 + 8)
+    for (kernel, bias), fan in zip(list_weights(first), fans, strict=True):
+        limit = math.sqrt(6 / fan)
+        assert 0.9 * limit < kernel.abs().max().item() <= limit * (1 + 1e-6)
+        assert not bias.any()
+    for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert a.ndim == 1 or not torch.equal(a, c)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("network.input_dropout=0.5", "regularization.dropout=0"),
+        ("network.input_dropout=0", "regularization.dropout=0.5"),
+    ],
+)
+def test_head_drops_out_in_training_alone(changes: tuple[str, ...]) -> None:
+    head, again = make_head(*changes), make_head(*changes)
+    embeddings = torch.randn(64, 20, generator=make_generator(1))
+    first, second = head(embeddings), head(embeddings)
+    assert not torch.equal(first, second)
+    torch.manual_seed(99)  # the global generator has no say
+    assert torch.equal(again(embeddings), first)
+    assert torch.equal(again(embeddings), second)
+    head.eval()
+    x = embeddings
+    for kernel, bias in list_weights(head)[:-1]:
+        x = functional.relu(x @ kernel.T + bias)
+    kernel, bias = list_weights(head)[-1]
+    torch.testing.assert_close(head(embeddings), x @ kernel.T + bias)
+
+
+def test_heads_input_dropout_leaves_out_features() -> None:
+    head = make_head("network.input_dropout=0.25", "regularization.dropout=0")
+    dropped = head.layers[0](torch.ones(2_000, 20))
+    # 40,000 draws: a standard deviation of 0.0022.
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    torch.testing.assert_close(dropped.unique(), torch.tensor([0, 4 / 3]))
+
+
+def test_penalty_of_a_head_is_that_of_its_dense_layers() -> None:
+    head = make_head("network.hidden_units=[4]")
+    fill_kernels(head, -0.5, 3.0)
+    settings = {"l1": {"conv": 7, "dense": 0.1, "output": 0.2}, "l2": {"dense": 0.3}}
+    penalty = head.kernel_penalty(RegularizationSettings.model_validate(settings))
+    assert penalty.item() == pytest.approx(0.1 * 80 * 0.5 + 0.2 * 32 * 3 + 0.3 * 80 * 0.25)
+    assert head.kernel_penalty(load_recipe("encoder").regularization).item() == 0
+
+
+def test_recipe_names_its_network() -> None:
+    head = make_network(load_recipe("encoder"), 30, 8, make_generator())
+    assert isinstance(head, EmbeddingHead)
+    assert head.linear_layers()[0].in_features == 30
+    cnn = make_network(load_recipe("vanilla"), 30, 8, make_generator())
+    assert isinstance(cnn, SpectrogramCnn)
+    for a, b in zip(cnn.parameters(), make_cnn().parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_embeddings_are_standardised_each_by_its_own_mean_and_deviation() -> None:
+    head = make_head("network.hidden_units=[]").eval()
+    fill_kernels(head, 0.0)
+    (kernel, bias) = list_weights(head)[0]
+    bias.zero_()
+    kernel[0, 0], kernel[1, 1] = 1.0, 1.0
+    mean, std = torch.arange(20.0), torch.arange(1.0, 21.0)
+    model = WaveformClassifier(nn.Identity(), head, mean, std, temperature=2.0)
+    embedding = torch.zeros(1, 20)
+    embedding[0, :2] = torch.tensor([3.0, 9.0])
+    # Standardised to 3 and 4; halved by the temperature to 1.5 and 2.
+    expected = torch.tensor([[1.5, 2.0, 0, 0, 0, 0, 0, 0]]).softmax(1)
+    torch.testing.assert_close(model(embedding), expected)
