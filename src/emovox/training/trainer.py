@@ -23,7 +23,7 @@ from emovox.training.checkpoint import (
 from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
-from emovox.training.recipe import Recipe
+from emovox.training.recipe import Recipe, change_settings
 from emovox.training.settings import TrainingSettings
 
 # Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
@@ -53,7 +53,7 @@ def train_network(
     recipe: Recipe,
     train_set: ClipSet,
     validation_set: ClipSet,
-    folder: Path,
+    folder: Path | None,
     *,
     fold: str = "01",
     resume: bool = False,
@@ -68,7 +68,7 @@ def train_network(
         recipe: The settings.
         train_set: Clips that the weights are fitted to.
         validation_set: Clips that schedule and early stopping look at.
-        folder: Where to write.
+        folder: Where to write; ``None``: nothing is written, and nothing can be resumed.
         fold: Name of the fold, for ``history.csv``.
         resume: Go on from the checkpoint in ``folder`` if there is one.
         on_epoch: Called after each finished epoch, also for those before a resume.
@@ -96,9 +96,10 @@ def train_network(
     network = make_network(recipe, mean.numel(), len(EMOTIONS), generator)
     optimizer = make_optimizer(settings, network.parameters())
     state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
-    checkpoint = folder / "checkpoint" / "last.safetensors"
-    fingerprint = fingerprint_training(recipe, training, validation)
-    if resume and checkpoint.exists():
+    if folder is not None:
+        checkpoint = folder / "checkpoint" / "last.safetensors"
+        fingerprint = fingerprint_training(recipe, training, validation)
+    if folder is not None and resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
         # A crash between the two files leaves it a row short, and the last epoch's row for good.
         write_history(folder / "history.csv", fold, state.progress.history)
@@ -110,8 +111,9 @@ def train_network(
         check_loss(epoch)
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
-        save_checkpoint(checkpoint, state, fingerprint)
-        write_history(folder / "history.csv", fold, state.progress.history)
+        if folder is not None:
+            save_checkpoint(checkpoint, state, fingerprint)
+            write_history(folder / "history.csv", fold, state.progress.history)
         on_epoch(epoch)
 
     if state.best_weights:
@@ -224,7 +226,8 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
 
 def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
     """Name what a training's bytes depend on: recipe, inputs, classes and number of threads."""
-    digest = hashlib.sha256(recipe.to_toml().encode())
+    # Where a search may look changes no weight.
+    digest = hashlib.sha256(change_settings(recipe, {}).to_toml().encode())
     for data in (training, validation):
         data.update_digest(digest)
     digest.update(f"{torch.__version__} {torch.get_num_threads()}".encode())
