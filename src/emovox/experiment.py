@@ -50,9 +50,10 @@ from emovox.files import write_text
 from emovox.labels import EMOTIONS
 from emovox.model_file import ModelInfo, hash_clip_names
 from emovox.training.checkpoint import Epoch
-from emovox.training.features import FeatureCache, name_features
+from emovox.training.features import FeatureCache, make_encoder, name_features
 from emovox.training.networks import WaveformClassifier, make_frontend
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.settings import FrontendSettings, HuggingFaceSettings
 from emovox.training.trainer import TrainedNetwork, train_network
 from emovox.training.weights import save_weights
 
@@ -205,6 +206,9 @@ def train_fold(
     recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
 ) -> TrainedNetwork:
     """Compute what the network takes of a fold's clips, and train it."""
+    if not isinstance(recipe.frontend, FrontendSettings):
+        # First of all: an encoder that no model file can hold would else fail behind the training.
+        make_encoder(recipe.frontend).read_graph()
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)
@@ -254,6 +258,9 @@ def export_fold(
         calibration.temperature,
     ).eval()
     corpora = sorted({c.corpus for c in fold.train})
+    licence = MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora)
+    if isinstance(recipe.frontend, HuggingFaceSettings):
+        licence += f". It contains the encoder {recipe.frontend.name}, under a licence of its own"
     info = ModelInfo(
         name=recipe.name,
         labels=EMOTIONS,
@@ -265,7 +272,7 @@ def export_fold(
         training_clips_sha256=hash_clip_names([c.name for c in fold.train]),
         scores=(),
         recipe=recipe.to_toml(),
-        licence=MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora),
+        licence=licence,
     )
     clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
     rate_hz = recipe.frontend.sample_rate_hz

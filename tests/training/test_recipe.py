@@ -313,7 +313,7 @@ def test_what_does_not_fit_together_is_refused(
 
 def test_a_cnn_does_not_fit_the_encoder() -> None:
     with pytest.raises(RecipeError, match="'encoder' does not fit network kind 'cnn'"):
-        build_recipe({"name": "x", "frontend": {"kind": "encoder"}})
+        build_recipe({"name": "x", "frontend": {"kind": "encoder"}, "network": {"kind": "cnn"}})
 
 
 SMALL = st.integers(1, 400)

@@ -4,11 +4,7 @@ PyTorch's exporter traces each architecture once; the weights of a trained netwo
 into the traced graph, so that twenty trained folds cost one trace.
 """
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -35,11 +31,13 @@ from emovox.model_file import (
     ProtocolScore,
     open_model,
 )
+from emovox.training.features import make_encoder
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.networks import EmbeddingHead, WaveformClassifier, make_network
 from emovox.training.recipe import AnyFrontend, AnyNetwork, Recipe
 from emovox.training.settings import FrontendSettings
-from emovox.training.speech_encoder import ENCODER_OUTPUT, find_speech_encoder
+from emovox.training.speech_encoder import ENCODER_OUTPUT
+from emovox.training.tracing import trace_module
 
 MIN_HALVED = 1_024
 """Smaller weights are not worth a node of their own."""
@@ -73,9 +71,10 @@ def export_onnx(
     """
     if not waveforms:
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")
-    proto = onnx.ModelProto.FromString(
-        trace_graph(recipe.frontend, recipe.network, model.mean.numel())
-    )
+    graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel())
+    if not isinstance(recipe.frontend, FrontendSettings):
+        graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
+    proto = onnx.ModelProto.FromString(graph)
     insert_weights(proto, model)
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
@@ -102,14 +101,15 @@ def export_onnx(
 
 @lru_cache(maxsize=8)
 def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> bytes:
-    """Trace an architecture, for recordings of any length, into an ONNX model."""
+    """Trace an architecture, for recordings of any length, into an ONNX model.
+
+    An encoder is a graph already: only what stands behind it is traced.
+    """
     recipe = Recipe(name="trace", frontend=frontend, network=network)
     if isinstance(frontend, FrontendSettings):
         front = SpectrogramFrontend(frontend, traceable=True)
         return trace_classifier(recipe, front, torch.zeros(2, frontend.sample_rate_hz), INPUT_NAME)
-    # The encoder is a graph already: only what stands behind it is traced.
-    head = trace_classifier(recipe, nn.Identity(), torch.zeros(2, n_features), ENCODER_OUTPUT)
-    return join_graphs(find_speech_encoder().read_bytes(), head)
+    return trace_classifier(recipe, nn.Identity(), torch.zeros(2, n_features), ENCODER_OUTPUT)
 
 
 def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: str) -> bytes:
@@ -129,20 +129,7 @@ def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: st
     model = WaveformClassifier(front, network, mean, std, temperature).eval()
     dynamic = torch.export.Dim.DYNAMIC
     shape = {0: dynamic} if isinstance(network, EmbeddingHead) else {0: dynamic, 1: dynamic}
-    with quiet_exporter():
-        program = torch.onnx.export(
-            model,
-            (example,),
-            dynamo=True,
-            dynamic_shapes={"waveform": shape},
-            input_names=[name],
-            output_names=[OUTPUT_NAME],
-            verbose=False,
-        )
-    if program is None:
-        raise ExportError("PyTorch's exporter gave no model")
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+    return trace_module(model, example, shape, name, OUTPUT_NAME)
 
 
 def join_graphs(encoder: bytes, head: bytes) -> bytes:
@@ -153,23 +140,10 @@ def join_graphs(encoder: bytes, head: bytes) -> bytes:
     opset = max(o.version for model in (first, second) for o in model.opset_import if not o.domain)
     first = onnx.version_converter.convert_version(first, opset)
     second = onnx.version_converter.convert_version(second, opset)
-    joined = onnx.compose.merge_models(first, second, io_map=[(ENCODER_OUTPUT, ENCODER_OUTPUT)])
+    embedding = first.graph.output[0].name
+    joined = onnx.compose.merge_models(first, second, io_map=[(embedding, ENCODER_OUTPUT)])
     content: bytes = joined.SerializeToString()
     return content
-
-
-@contextlib.contextmanager
-def quiet_exporter() -> Iterator[None]:
-    """Silence the exporter's notes on its own inside: missing torchvision, deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:

@@ -16,8 +16,14 @@ from emovox.corpora.clips import Clip
 from emovox.labels import EMOTIONS
 from emovox.training.embeddings import EmbeddingCache
 from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.hf_encoder import HuggingFaceEncoder
 from emovox.training.recipe import Recipe
-from emovox.training.settings import AugmentationSettings, EncoderSettings, FrontendSettings
+from emovox.training.settings import (
+    AugmentationSettings,
+    EncoderSettings,
+    FrontendSettings,
+    HuggingFaceSettings,
+)
 from emovox.training.speech_encoder import Encoder, SpeechEncoder
 
 
@@ -218,8 +224,12 @@ def choose_augmentation(recipe: Recipe, *, augment: bool) -> AugmentationSetting
     return recipe.augmentation if augment else AugmentationSettings()
 
 
-def make_encoder(settings: EncoderSettings) -> Encoder:
-    """Make the encoder that a recipe names."""
-    match settings.kind:
-        case "encoder":
-            return SpeechEncoder()
+def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
+    """Make the encoder that a recipe names.
+
+    Raises:
+        EncoderError: It cannot be had or used.
+    """
+    if isinstance(settings, HuggingFaceSettings):
+        return HuggingFaceEncoder(settings)
+    return SpeechEncoder()

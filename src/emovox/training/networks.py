@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.hf_encoder import HuggingFaceFrontend
 from emovox.training.recipe import Recipe
 from emovox.training.settings import (
     FrontendSettings,
     HeadSettings,
+    HuggingFaceSettings,
     NetworkSettings,
     RegularizationSettings,
 )
@@ -235,4 +237,6 @@ def make_frontend(recipe: Recipe) -> nn.Module:
     """Make the front end that a recipe names, as PyTorch runs it."""
     if isinstance(recipe.frontend, FrontendSettings):
         return SpectrogramFrontend(recipe.frontend)
+    if isinstance(recipe.frontend, HuggingFaceSettings):
+        return HuggingFaceFrontend(recipe.frontend)
     return EncoderFrontend()

@@ -18,6 +18,7 @@ from emovox.training.settings import (
     EncoderSettings,
     FrontendSettings,
     HeadSettings,
+    HuggingFaceSettings,
     KernelPenalty,
     NetworkSettings,
     RegularizationSettings,
@@ -38,7 +39,9 @@ def read_kind(default: str) -> Discriminator:
 
 
 AnyFrontend = Annotated[
-    Annotated[FrontendSettings, Tag("image")] | Annotated[EncoderSettings, Tag("encoder")],
+    Annotated[FrontendSettings, Tag("image")]
+    | Annotated[EncoderSettings, Tag("encoder")]
+    | Annotated[HuggingFaceSettings, Tag("hf")],
     read_kind("image"),
 ]
 AnyNetwork = Annotated[
@@ -47,7 +50,8 @@ AnyNetwork = Annotated[
 ]
 
 
-KINDS = ("image", "encoder", "cnn", "head")
+KINDS = ("image", "encoder", "hf", "cnn", "head")
+HF_PREFIX = "hf:"
 NOT_TUNED = ("name", "description", "seed", "data", "tune")
 """What no search changes: another seed or other data is no better recipe."""
 
@@ -71,19 +75,33 @@ class Recipe(Settings):
     training: TrainingSettings = TrainingSettings()
     tune: TuneSettings = TuneSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def read_short_frontend(cls, values: Any) -> Any:
+        """Take ``frontend = "hf:NAME"``; an encoder has a head behind it unless told otherwise."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if "frontend" in values:
+            values["frontend"] = expand_frontend(values["frontend"])
+        frontend = values.get("frontend")
+        if isinstance(frontend, dict) and frontend.get("kind", "image") != "image":
+            values.setdefault("network", {"kind": "head"})
+        return values
+
     @model_validator(mode="after")
     def check_parts(self) -> "Recipe":
         """Refuse a front end, a network and an augmentation that do not fit each other."""
         if isinstance(self.frontend, FrontendSettings) != isinstance(self.network, NetworkSettings):
             raise ValueError(
                 f"frontend kind {self.frontend.kind!r} does not fit network kind "
-                f"{self.network.kind!r}; image goes with cnn, encoder with head"
+                f"{self.network.kind!r}; image goes with cnn, encoder and hf with head"
             )
         if isinstance(self.frontend, FrontendSettings) and isinstance(
             self.network, NetworkSettings
         ):
             if self.augmentation != AugmentationSettings():
-                raise ValueError("augmentation needs frontend kind 'encoder'")
+                raise ValueError("augmentation needs frontend kind 'encoder' or 'hf'")
             self.check_image(self.frontend, self.network)
         elif (self.regularization.l1, self.regularization.l2) != (KernelPenalty(), KernelPenalty()):
             raise ValueError(
@@ -175,7 +193,7 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     if not equals or not name:
         raise RecipeError(f"cannot read {change!r}; expected section.key=value")
     for section in sections:
-        below = values.setdefault(section, {})
+        below = values[section] = expand_frontend(values.get(section, {}))
         if isinstance(below, int | float):
             # A penalty given as one number becomes a table when one of its parts is set.
             below = values[section] = {"conv": below, "dense": below}
@@ -183,6 +201,13 @@ def apply_change(values: dict[str, Any], change: str) -> None:
             raise RecipeError(f"cannot set {key!r}: {section!r} is a value, not a section")
         values = below
     values[name] = read_toml_value(text.strip())
+
+
+def expand_frontend(value: Any) -> Any:
+    """Turn ``"hf:NAME"`` into the settings that it stands for; leave anything else."""
+    if isinstance(value, str) and value.startswith(HF_PREFIX):
+        return {"kind": "hf", "name": value.removeprefix(HF_PREFIX)}
+    return value
 
 
 def read_toml_value(text: str) -> Any:

@@ -93,6 +93,30 @@ class EncoderSettings(Settings):
         return 16_000
 
 
+class HuggingFaceSettings(Settings):
+    """From waveform to an embedding, by a speech encoder from Hugging Face."""
+
+    kind: Literal["hf"] = "hf"
+    name: Annotated[str, Field(min_length=1)] = Field(
+        description="on the Hugging Face hub, or the path of a folder"
+    )
+    revision: str = Field("", description="branch, tag or commit on the hub; empty: main")
+    layers: tuple[Positive, ...] = Field(
+        (), description="take what is behind these blocks, from 1; empty: three in the middle"
+    )
+
+    @field_validator("layers")
+    @classmethod
+    def sort_layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Bring layers into rising order, each once, as a graph gives them."""
+        return tuple(sorted(set(layers)))
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate that these encoders were trained at."""
+        return 16_000
+
+
 class NetworkSettings(Settings):
     """The reference's convolutional network, for images."""
 

@@ -43,6 +43,10 @@ class Encoder(Protocol):
         """Length of an embedding."""
         ...
 
+    def read_graph(self) -> bytes:
+        """Return it as an ONNX model with one input, ``waveform``, and one output."""
+        ...
+
     def embed(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Turn float32 ``(samples,)`` into float32 ``(features,)``."""
         ...
@@ -73,6 +77,10 @@ class SpeechEncoder:
     def n_features(self) -> int:
         """Length of an embedding."""
         return int(self.session.get_outputs()[0].shape[-1])
+
+    def read_graph(self) -> bytes:
+        """Return the encoder as an ONNX model."""
+        return find_speech_encoder().read_bytes()
 
     def embed(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Compute the embedding of one recording.
