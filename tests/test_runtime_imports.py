@@ -87,7 +87,14 @@ def test_the_command_predicts_without_what_trains(loudness_model: Path, clips: P
 
 @pytest.mark.parametrize(
     "arguments",
-    [["train"], ["sweep"], ["evaluate", "run"], ["compare", "a", "b"], ["stress", "run"]],
+    [
+        ["train"],
+        ["sweep"],
+        ["evaluate", "run"],
+        ["compare", "a", "b"],
+        ["stress", "run"],
+        ["explain", "a"],
+    ],
 )
 def test_a_command_that_trains_says_which_extra_it_needs(
     arguments: list[str], tmp_path: Path

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         score_speakers,
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions, predict_fold
+    from emovox.evaluation.explain import Explanation, explain_recording
     from emovox.evaluation.run_files import read_history
     from emovox.experiment import (
         Run,
@@ -58,6 +59,7 @@ _ROOMS = {
         "score_speakers",
     ),
     "emovox.evaluation.evaluate": ("Evaluation", "evaluate_predictions", "predict_fold"),
+    "emovox.evaluation.explain": ("Explanation", "explain_recording"),
     "emovox.evaluation.run_files": ("read_history",),
     "emovox.experiment": (
         "Run",
@@ -84,6 +86,7 @@ __all__ = [
     "Clip",
     "EmovoxError",
     "Evaluation",
+    "Explanation",
     "FileFailure",
     "Fold",
     "FeatureCache",
@@ -100,6 +103,7 @@ __all__ = [
     "compare_runs",
     "evaluate_predictions",
     "evaluate_run",
+    "explain_recording",
     "export_run",
     "find_confident_mistakes",
     "find_confused_pairs",

@@ -180,22 +180,13 @@ def test_short_clips_are_explained(loudness_model: Path, n_samples: int) -> None
     assert np.abs(found.drops).max() <= 1
 
 
-def test_every_run_of_the_model_is_told(loudness_model: Path) -> None:
-    runs: list[int] = []
-    recognizer = Recognizer.load(loudness_model, vad=False)
-    explain_waveform(
-        recognizer, syllables(500), n_times=3, n_bands=2, on_run=lambda: runs.append(1)
-    )
-    assert len(runs) == 3 * 2 + 3 + 2
-
-
 def test_regions_are_the_strongest_cells_either_way() -> None:
     found = Explanation(
         "sad",
         0.8,
         np.array([[0.1, -0.4], [0.004, 0.213]]),
-        np.zeros(2),
-        np.zeros(2),
+        np.array([0.3, -0.005]),
+        np.array([-0.2, 0.25]),
         np.array([0.0, 0.5, 1.0]),
         np.array([0.0, 1_000.0, 4_000.0]),
     )
@@ -205,6 +196,11 @@ def test_regions_are_the_strongest_cells_either_way() -> None:
         "0.00-0.50 s, 0-1,000 Hz: +0.10",
     ]
     assert [region.drop for region in found.find_regions(1)] == [-0.4]
+    assert [str(region) for region in found.find_stretches()] == ["0.00-0.50 s, 0-4,000 Hz: +0.30"]
+    assert [str(region) for region in found.find_bands(2)] == [
+        "0.00-1.00 s, 1,000-4,000 Hz: +0.25",
+        "0.00-1.00 s, 0-1,000 Hz: -0.20",
+    ]
 
 
 def test_what_cannot_be_explained_is_refused(loudness_model: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from emovox.cli import (
     compare,
     data,
     evaluate,
+    explain,
     export,
     predict,
     report,
@@ -34,6 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
+app.command("explain", short_help="Say which regions of a recording drove the answer.")(
+    explain.explain
+)
 app.command("train", short_help="Train and test a recipe.")(train.train)
 app.command("evaluate", short_help="Score a run's model files again.")(evaluate.evaluate)
 app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)

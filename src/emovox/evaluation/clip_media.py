@@ -61,8 +61,8 @@ def make_clip_media(path: Path) -> ClipMedia:
     """
     waveform = load_audio(path, PAGE_RATE_HZ)
     return ClipMedia(
-        audio_uri=_to_data_uri("audio/mpeg", encode_audio(waveform)),
-        spectrogram_uri=_to_data_uri("image/png", draw_spectrogram(waveform)),
+        audio_uri=to_data_uri("audio/mpeg", encode_audio(waveform)),
+        spectrogram_uri=to_data_uri("image/png", draw_spectrogram(waveform)),
         duration_s=waveform.duration_s,
     )
 
@@ -128,5 +128,6 @@ def _to_decibels(waveform: Waveform) -> npt.NDArray[np.float64]:
     return decibels
 
 
-def _to_data_uri(media_type: str, content: bytes) -> str:
+def to_data_uri(media_type: str, content: bytes) -> str:
+    """Return a file's content as a ``data:`` URI, which a page holds itself."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

@@ -4,7 +4,6 @@ Occlusion after Zeiler and Fergus (2014, Visualizing and Understanding Convoluti
 section 4.2), for sound: it asks the model file alone, so it explains any network.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +20,8 @@ from emovox.sources import name_source
 N_TIMES = 16
 N_BANDS = 8
 MAX_CELLS = 10_000
+MIN_DROP = 0.01
+"""Less than one point of probability is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Explanation:
     time_edges_s: FloatArray
     band_edges_hz: FloatArray
 
-    def find_regions(self, limit: int = 5, min_drop: float = 0.01) -> tuple[Region, ...]:
+    def find_regions(self, limit: int = 5, min_drop: float = MIN_DROP) -> tuple[Region, ...]:
         """Find the cells that change the probability most, up or down.
 
         Args:
@@ -87,20 +88,17 @@ class Explanation:
             >>> print(explanation.find_regions()[0])  # doctest: +SKIP
             1.15-1.44 s, 259-614 Hz: +0.21
         """
-        strengths = np.abs(self.drops).ravel()
-        order = np.argsort(-strengths, kind="stable")[:limit]
-        n_times = len(self.time_drops)
-        return tuple(
-            Region(
-                float(self.time_edges_s[cell % n_times]),
-                float(self.time_edges_s[cell % n_times + 1]),
-                float(self.band_edges_hz[cell // n_times]),
-                float(self.band_edges_hz[cell // n_times + 1]),
-                float(self.drops.flat[cell]),
-            )
-            for cell in order.tolist()
-            if strengths[cell] >= min_drop
-        )
+        return _rank_regions(self.drops, self.time_edges_s, self.band_edges_hz, limit, min_drop)
+
+    def find_stretches(self, limit: int = 3, min_drop: float = MIN_DROP) -> tuple[Region, ...]:
+        """Find the stretches of time that change it most, at all frequencies together."""
+        drops, edges_hz = self.time_drops[np.newaxis], self.band_edges_hz[[0, -1]]
+        return _rank_regions(drops, self.time_edges_s, edges_hz, limit, min_drop)
+
+    def find_bands(self, limit: int = 3, min_drop: float = MIN_DROP) -> tuple[Region, ...]:
+        """Find the bands that change it most, over the whole recording."""
+        drops, edges_s = self.band_drops[:, np.newaxis], self.time_edges_s[[0, -1]]
+        return _rank_regions(drops, edges_s, self.band_edges_hz, limit, min_drop)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the explanation as JSON-ready types."""
@@ -113,6 +111,33 @@ class Explanation:
             "time_drops": self.time_drops.tolist(),
             "band_drops": self.band_drops.tolist(),
         }
+
+
+def load_speech(recognizer: Recognizer, source: str | Path | bytes | BinaryIO) -> Waveform:
+    """Load a recording as a recogniser hears it, unless nobody speaks in it.
+
+    Args:
+        recognizer: Says which rate, and whether anybody speaks.
+        source: Path, encoded bytes, or binary file object.
+
+    Returns:
+        The recording at the model's rate.
+
+    Raises:
+        AudioError: The recording cannot be used, or nobody is heard speaking.
+
+    Example:
+        >>> load_speech(Recognizer.load(), "clip.wav").rate_hz  # doctest: +SKIP
+        16000
+    """
+    rate_hz = recognizer.info.sample_rate_hz
+    waveform = load_audio(source, rate_hz, max_duration_s=recognizer.max_duration_s)
+    if not recognizer.hears_speech(waveform):
+        raise AudioError(
+            f"{name_source(source)}: nobody is heard speaking, so there is no decision to explain; "
+            "expected speech. Without the voice-activity detector, noise is explained too"
+        )
+    return waveform
 
 
 def explain_recording(
@@ -144,14 +169,7 @@ def explain_recording(
         >>> explain_recording(Recognizer.load(), "clip.wav").emotion  # doctest: +SKIP
         'angry'
     """
-    waveform = load_audio(
-        source, recognizer.info.sample_rate_hz, max_duration_s=recognizer.max_duration_s
-    )
-    if not recognizer.hears_speech(waveform):
-        raise AudioError(
-            f"{name_source(source)}: nobody is heard speaking, so there is no decision to explain; "
-            "expected speech: without voice-activity detection noise is explained too"
-        )
+    waveform = load_speech(recognizer, source)
     return explain_waveform(recognizer, waveform, emotion=emotion, n_times=n_times, n_bands=n_bands)
 
 
@@ -162,7 +180,6 @@ def explain_waveform(
     emotion: str | None = None,
     n_times: int = N_TIMES,
     n_bands: int = N_BANDS,
-    on_run: Callable[[], None] = lambda: None,
 ) -> Explanation:
     """Find which regions of a waveform drove the model's answer, whether anybody speaks or not.
 
@@ -174,7 +191,6 @@ def explain_waveform(
         emotion: Explain this one; ``None``: the most probable.
         n_times: Stretches of equal length.
         n_bands: Bands up to 8 kHz, evenly apart in mel.
-        on_run: Called after each run of the model, for a progress bar.
 
     Returns:
         The map.
@@ -212,9 +228,7 @@ def explain_waveform(
 
     def measure_drop(removed: FloatArray) -> float:
         rest = (waveform.samples - removed).astype(np.float32)
-        drop = whole[asked] - recognizer.run_model(Waveform(rest, waveform.rate_hz))[asked]
-        on_run()
-        return float(drop)
+        return float(whole[asked] - recognizer.run_model(Waveform(rest, waveform.rate_hz))[asked])
 
     sound = bands.sum(axis=0)
     return Explanation(
@@ -226,3 +240,19 @@ def explain_waveform(
         time_edges_s=time_edges_s,
         band_edges_hz=band_edges_hz,
     )
+
+
+def _rank_regions(
+    drops: FloatArray, edges_s: FloatArray, edges_hz: FloatArray, limit: int, min_drop: float
+) -> tuple[Region, ...]:
+    """Return the strongest cells of ``(bands, times)``; the first of equals comes first."""
+    strengths = np.abs(drops).ravel()
+    order = np.argsort(-strengths, kind="stable")[:limit].tolist()
+    regions = []
+    for cell in order:
+        band, time = divmod(cell, drops.shape[1])
+        if strengths[cell] >= min_drop:
+            start_s, end_s = edges_s[time : time + 2].tolist()
+            low_hz, high_hz = edges_hz[band : band + 2].tolist()
+            regions.append(Region(start_s, end_s, low_hz, high_hz, float(drops[band, time])))
+    return tuple(regions)

@@ -1,0 +1,78 @@
+"""``emovox explain``: which regions of a recording drove the answer."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emovox.cli.options import ScoreFormat, ScoreFormatOption
+
+if TYPE_CHECKING:
+    from emovox.evaluation.explain import Explanation, Region
+
+STDIN = "-"
+
+
+def explain(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - (stdin).")],
+    output: ScoreFormatOption = ScoreFormat.TABLE,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
+    ] = None,
+    emotion: Annotated[
+        str | None,
+        typer.Option("--emotion", metavar="NAME", help="Explain this one. Default: the answer."),
+    ] = None,
+    vad: Annotated[
+        bool,
+        typer.Option(" /--no-vad", help="Do not ask first whether anybody speaks."),
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Draw the map: an .svg, or an .html with a player."
+        ),
+    ] = None,
+) -> None:
+    """Say which stretches of time and frequency drove the answer.
+
+    Each region sinks to the recording's own background in turn, and the model is asked again: by
+    how much does the probability fall?
+    """
+    from emovox.evaluation.explain import explain_waveform, load_speech
+    from emovox.evaluation.explanation_page import check_suffix, write_explanation
+    from emovox.recognizer import Recognizer
+
+    if out is not None:
+        check_suffix(out)
+    recognizer = Recognizer.load(model, vad=vad)
+    waveform = load_speech(recognizer, sys.stdin.buffer if source == STDIN else source)
+    explanation = explain_waveform(recognizer, waveform, emotion=emotion)
+    if out is not None:
+        write_explanation(out, explanation, waveform, Path(source).name)
+    if output is ScoreFormat.JSON:
+        typer.echo(json.dumps({"file": source, **explanation.to_dict()}, indent=2))
+    else:
+        print_regions(source, recognizer.info.name, explanation)
+
+
+def print_regions(source: str, model_name: str, explanation: "Explanation") -> None:
+    """Print the strongest regions in words."""
+    emotion = explanation.emotion
+    typer.echo(f"{source}: {emotion}, probability {explanation.probability:.2f} ({model_name})")
+    typer.echo(f"without the region, the probability of {emotion} falls (+) or rises (-) by:")
+    print_block("cells", explanation.find_regions())
+    print_block("stretches, all frequencies", explanation.find_stretches())
+    print_block("bands, all the time", explanation.find_bands())
+
+
+def print_block(title: str, regions: "tuple[Region, ...]") -> None:
+    """Print a title and a line for each region."""
+    typer.echo(f"\n{title}")
+    for region in regions:
+        typer.echo(f"  {region}")
+    if not regions:
+        typer.echo("  none changes it by 0.01")
