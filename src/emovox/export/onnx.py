@@ -135,6 +135,8 @@ def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: st
 def join_graphs(encoder: bytes, head: bytes) -> bytes:
     """Put a head behind the encoder, as one graph."""
     first, second = onnx.ModelProto.FromString(encoder), onnx.ModelProto.FromString(head)
+    # Quantisation may list the input here too, by which add_prefix would rename it.
+    del first.graph.value_info[:]
     first = onnx.compose.add_prefix(first, "encoder/", rename_inputs=False, rename_outputs=False)
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
     opset = max(o.version for model in (first, second) for o in model.opset_import if not o.domain)
