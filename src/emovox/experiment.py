@@ -52,7 +52,7 @@ from emovox.model_file import ModelInfo, hash_clip_names
 from emovox.training.checkpoint import Epoch
 from emovox.training.features import FeatureCache, make_encoder, name_features
 from emovox.training.networks import WaveformClassifier, make_frontend
-from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.recipe import Recipe, change_settings, load_recipe
 from emovox.training.settings import FrontendSettings, HuggingFaceSettings
 from emovox.training.trainer import TrainedNetwork, train_network
 from emovox.training.weights import save_weights
@@ -158,7 +158,8 @@ def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) 
                 f"{folder} holds a run already; go on with it by --resume, or name another folder "
                 "by --out"
             )
-        if load_recipe(recipe_path) != recipe:
+        # Where a search may look changes no run.
+        if change_settings(load_recipe(recipe_path), {}) != change_settings(recipe, {}):
             raise RunError(
                 f"{recipe_path} differs from the recipe asked for; resume with the same recipe "
                 "and --set values, or name another folder by --out"

@@ -19,12 +19,15 @@ from emovox.cli import (
     stress,
     sweep,
     train,
+    tune,
 )
 from emovox.cli.interrupts import catch_lost_interrupts, raise_lost_interrupt
 from emovox.errors import EmovoxError
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+EXTRAS = {"optuna": "tune", "sqlalchemy": "tune"}
+"""Which extra brings what `train` does not."""
 
 app = typer.Typer(
     help="Speech emotion recognition that people can trust.",
@@ -44,6 +47,7 @@ app.command("compare", short_help="Compare two runs on the same test clips.")(co
 app.command("stress", short_help="Disturb recordings and see what a model makes of them.")(
     stress.stress
 )
+app.command("tune", short_help="Search for better settings of a recipe.")(tune.tune)
 app.command("sweep", short_help="Train every combination of some values.")(sweep.sweep)
 app.command("reproduce", short_help="Train and test the reference's two models.")(
     reproduce.reproduce
@@ -105,7 +109,7 @@ def run() -> None:
             raise
         typer.echo(
             f"emovox: this command needs {error.name}, which is not installed; "
-            "pip install 'emovox[train]'",
+            f"pip install 'emovox[{EXTRAS.get(error.name or '', 'train')}]'",
             err=True,
         )
         sys.exit(EXIT_FAILURE)

@@ -1,0 +1,117 @@
+"""A study's figures, as SVG text in the report's style."""
+
+import json
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from emovox.evaluation.plots import BLUE, HEIGHT_IN, ORANGE, STYLE, make_axes, to_svg
+from emovox.tuning.objective import Metric
+from emovox.tuning.results import Tuning
+
+
+def plot_history(tuning: Tuning) -> str:
+    """Draw each trial's score in the order of their start, and the best so far.
+
+    Args:
+        tuning: The study.
+
+    Returns:
+        The figure as SVG.
+
+    Example:
+        >>> plot_history(tuning)[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(HEIGHT_IN)
+        trials = sorted(tuning.trials, key=lambda trial: trial.number)
+        whole = [trial for trial in trials if trial.whole]
+        rest = [trial for trial in trials if not trial.whole]
+        best = np.maximum.accumulate if tuning.metric.rises else np.minimum.accumulate
+        if rest:
+            numbers, scores = [t.number for t in rest], [t.score for t in rest]
+            axes.plot(numbers, scores, "x", color=ORANGE, markersize=4.5, label="given up")
+        if whole:
+            numbers, scores = [t.number for t in whole], [t.score for t in whole]
+            axes.plot(numbers, scores, "o", color=BLUE, markersize=4.5, label="whole")
+            axes.step(
+                numbers, best(scores), where="post", color=BLUE, linewidth=1.6, label="best so far"
+            )
+        axes.set_xlabel("trial")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        _label_score(axes, tuning.metric)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
+        return to_svg(figure, "history")
+
+
+def plot_importance(importance: Mapping[str, float]) -> str:
+    """Draw the share of the score's variance that each setting explains.
+
+    Args:
+        importance: By setting, largest first.
+
+    Returns:
+        The figure as SVG, or nothing where there is no importance.
+
+    Example:
+        >>> plot_importance({"training.epochs": 1.0})[:4]
+        '<svg'
+    """
+    if not importance:
+        return ""
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(0.8 + 0.3 * len(importance))
+        bars = axes.barh(list(importance), list(importance.values()), color=BLUE, height=0.6)
+        axes.bar_label(bars, [f"{share:.0%}" for share in importance.values()], padding=3)
+        axes.invert_yaxis()
+        axes.grid(False, axis="y")
+        axes.set_xlim(0, 1.12 * max(importance.values()))
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.set_xlabel("share of the score's variance")
+        return to_svg(figure, "importance")
+
+
+def plot_setting(tuning: Tuning, key: str) -> str:
+    """Draw the trials' scores over one setting's values.
+
+    Args:
+        tuning: The study.
+        key: The setting.
+
+    Returns:
+        The figure as SVG; trials that were given up are crosses.
+
+    Example:
+        >>> plot_setting(tuning, "training.epochs")[:4]  # doctest: +SKIP
+        '<svg'
+    """
+    axis = tuning.recipe.tune.space[key]
+    with mpl.rc_context(STYLE):
+        figure, axes = make_axes(2.3)
+        names = [json.dumps(choice) for choice in axis.choices or ()]
+        for whole, marker, colour in ((False, "x", ORANGE), (True, "o", BLUE)):
+            chosen = [t for t in tuning.trials if t.whole is whole and key in t.settings]
+            values = [
+                names.index(json.dumps(t.settings[key])) if names else t.settings[key]
+                for t in chosen
+            ]
+            scores = [t.score for t in chosen]
+            axes.plot(values, scores, marker, color=colour, markersize=4.5, alpha=0.8)
+        if names:
+            axes.set_xticks(range(len(names)), names)
+            axes.set_xlim(-0.5, len(names) - 0.5)
+        elif axis.log:
+            axes.set_xscale("log")
+        axes.set_xlabel(key)
+        _label_score(axes, tuning.metric)
+        return to_svg(figure, f"setting {key}")
+
+
+def _label_score(axes: Axes, metric: Metric) -> None:
+    axes.set_ylabel(f"validation {metric.label}")
+    if metric is Metric.UA:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
