@@ -7,7 +7,8 @@ from emovox.training.fourier import FftPower, MatmulPower
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.settings import FrontendSettings
 
-SIZES = [64, 128, 256, 512, 1024, 2048, 4096]
+# 400 is Whisper's: 20 x 20, no power of two. Of an odd number of coarse steps: 90 = 9 x 10.
+SIZES = [64, 90, 128, 256, 400, 512, 1024, 2048, 4096]
 
 
 @pytest.mark.parametrize("n_fft", SIZES)
@@ -20,7 +21,7 @@ def test_both_forms_agree_with_a_transform_in_double_precision(n_fft: int) -> No
         torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("n_fft", [64, 2048])
+@pytest.mark.parametrize("n_fft", [64, 400, 2048])
 @pytest.mark.parametrize("frequency", [0, 1, 17, 31, 32])
 def test_a_cosine_has_its_power_in_its_own_bin(n_fft: int, frequency: int) -> None:
     angle = 2 * math.pi * frequency * torch.arange(n_fft, dtype=torch.float64) / n_fft

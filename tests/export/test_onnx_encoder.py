@@ -1,0 +1,157 @@
+"""A head behind the bundled encoder, as one file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from emovox.errors import ExportError
+from emovox.export import onnx as onnx_export
+from emovox.export.onnx import export_onnx
+from emovox.labels import EMOTIONS
+from emovox.model_file import ModelInfo, open_model
+from emovox.recognizer import Recognizer
+from emovox.training.networks import WaveformClassifier, make_frontend, make_network
+from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
+
+RECIPE = load_recipe("encoder", ["network.hidden_units=[16]"])
+MEAN, STD = torch.linspace(-1, 1, 2_304), torch.linspace(0.5, 2, 2_304)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_model(seed: int, temperature: float = 1.0, recipe: Recipe = RECIPE) -> WaveformClassifier:
+    generator = torch.Generator().manual_seed(seed)
+    head = make_network(recipe, 2_304, 8, generator)
+    frontend = make_frontend(recipe)
+    return WaveformClassifier(frontend, head, MEAN.clone(), STD.clone(), temperature).eval()
+
+
+def make_info() -> ModelInfo:
+    return ModelInfo(
+        name="encoder",
+        labels=EMOTIONS,
+        sample_rate_hz=16_000,
+        temperature=1.0,
+        min_confidence=0.25,
+        training_corpora=("ravdess",),
+        training_clips=3,
+        training_clips_sha256="0" * 64,
+        scores=(),
+        recipe=RECIPE.to_toml(),
+        licence="mine",
+    )
+
+
+def make_voice(n_samples: int, seed: int = 0) -> NDArray[np.float32]:
+    """Make a buzz of a gliding pitch with pauses, in noise."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(n_samples) / 16_000
+    cycles = (120 + 25 * seed) * time_s + 3 * np.sin(2 * np.pi * 0.7 * time_s)
+    buzz = (2 * (cycles % 1) - 1) * (np.sin(2 * np.pi * 3 * time_s) > -0.5)
+    return np.asarray(0.2 * buzz + 1e-3 * rng.normal(size=n_samples), np.float32)
+
+
+def run_file(path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    (answer,) = open_model(path).session.run(["probabilities"], {"waveform": samples[None]})
+    return np.asarray(answer[0], np.float32)
+
+
+def export(model: WaveformClassifier, path: Path) -> Path:
+    assert export_onnx(model, RECIPE, make_info(), path, [make_voice(9_000)]) <= 1e-4
+    return path
+
+
+def apply_head(
+    model: WaveformClassifier, embedding: NDArray[np.float32], temperature: float
+) -> NDArray[np.float64]:
+    """Compute the head in double precision, from its weights alone."""
+    hidden, output = model.network.linear_layers()
+    x = (torch.from_numpy(embedding).double() - MEAN.double()) / STD.double()
+    x = (hidden.weight.double() @ x + hidden.bias.double()).relu()
+    logits = output.weight.double() @ x + output.bias.double()
+    return np.asarray((logits / temperature).softmax(0).detach().numpy(), np.float64)
+
+
+def test_the_file_is_the_head_on_the_encoders_embedding(tmp_path: Path) -> None:
+    models = [make_model(1), make_model(2), make_model(1, temperature=2.5)]
+    paths = [export(model, tmp_path / f"{i}.onnx") for i, model in enumerate(models)]
+    encoder = SpeechEncoder()
+    answers = []
+    for n_samples in (1, 159, 160, 4_000, 16_000, 59_200, 100_003):
+        voice = make_voice(n_samples, seed=n_samples % 5)
+        embedding = encoder.embed(voice)
+        for model, path in zip(models, paths, strict=True):
+            expected = apply_head(model, embedding, model.temperature.item())
+            answer = run_file(path, voice)
+            np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-4)
+            answers.append(answer)
+            with torch.inference_mode():
+                torchs = model(torch.from_numpy(voice)[None])[0].numpy()
+            np.testing.assert_allclose(answer, torchs, rtol=0, atol=1e-4)
+    # Other weights, another temperature and another recording each change the answer.
+    first, other, cool = (np.stack(answers[i::3]) for i in range(3))
+    assert np.abs(first - other).max(axis=1).min() > 0.05
+    assert (cool.max(axis=1) < first.max(axis=1) - 0.01).all()
+    assert np.ptp(first, axis=0).max() > 0.05
+
+
+def test_metadata_is_ours_and_the_encoders_weights_are_untouched(tmp_path: Path) -> None:
+    path = export(make_model(1), tmp_path / "model.onnx")
+    assert open_model(path).info == make_info()
+    assert Recognizer.load(path).info.labels == EMOTIONS
+    joined = {t.name: t for t in onnx.load(path).graph.initializer}
+    bundled = onnx.load(find_speech_encoder()).graph.initializer
+    weights = [t for t in bundled if t.name.endswith("weight_quantized")]
+    assert len(weights) == 2 + 3 * 4
+    for tensor in weights:
+        assert joined[f"encoder/{tensor.name}"].raw_data == tensor.raw_data
+
+
+def test_one_trace_serves_all_heads_of_a_shape(tmp_path: Path) -> None:
+    export(make_model(1), tmp_path / "a.onnx")
+    misses = onnx_export.trace_graph.cache_info().misses
+    export(make_model(3), tmp_path / "b.onnx")
+    export(make_model(1), tmp_path / "c.onnx")
+    assert onnx_export.trace_graph.cache_info().misses == misses
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
+    assert (tmp_path / "a.onnx").read_bytes() != (tmp_path / "b.onnx").read_bytes()
+
+
+def test_a_head_without_hidden_layers_is_exported_too(tmp_path: Path) -> None:
+    recipe = load_recipe("encoder", ["network.hidden_units=[]"])
+    model, path, voice = make_model(1, recipe=recipe), tmp_path / "model.onnx", make_voice(20_000)
+    assert export_onnx(model, recipe, make_info(), path, [voice]) <= 1e-4
+    (output,) = model.network.linear_layers()
+    embedding = (torch.from_numpy(SpeechEncoder().embed(voice)) - MEAN) / STD
+    with torch.inference_mode():
+        expected = (output.weight @ embedding + output.bias).softmax(0).numpy()
+    np.testing.assert_allclose(run_file(path, voice), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mean", "std", "temperature", "network.layers.1.weight"])
+def test_a_wrong_number_of_the_head_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    model, insert = make_model(1), onnx_export.insert_weights
+
+    def insert_wrong(proto: onnx.ModelProto, _: WaveformClassifier) -> None:
+        wrong = make_model(1)
+        wrong.state_dict()[name].mul_(1.5).add_(0.1)
+        insert(proto, wrong)
+
+    monkeypatch.setattr(onnx_export, "insert_weights", insert_wrong)
+    with pytest.raises(ExportError, match=r"model\.onnx: .* differ by"):
+        export_onnx(model, RECIPE, make_info(), tmp_path / "model.onnx", [make_voice(9_000)])
+    assert list(tmp_path.iterdir()) == []
