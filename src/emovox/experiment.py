@@ -50,7 +50,7 @@ from emovox.files import write_text
 from emovox.labels import EMOTIONS
 from emovox.model_file import ModelInfo, hash_clip_names
 from emovox.training.checkpoint import Epoch
-from emovox.training.features import FeatureCache, make_encoder, name_features
+from emovox.training.features import FeatureCache, make_encoder, name_encoder, name_features
 from emovox.training.networks import WaveformClassifier, make_frontend
 from emovox.training.recipe import Recipe, change_settings, load_recipe
 from emovox.training.settings import FrontendSettings, HuggingFaceSettings
@@ -193,7 +193,12 @@ def run_fold(
         # More voices make a better model. A temperature found without them suits it well enough:
         # if anything, it is a little too cautious.
         trained = train_fold(recipe, fold, folder / "refit", features, watcher)
-    save_weights(folder / "weights.safetensors", trained, calibration.temperature)
+    save_weights(
+        folder / "weights.safetensors",
+        trained,
+        calibration.temperature,
+        encoder=name_encoder(recipe),
+    )
     export_fold(recipe, fold, trained, folder / "model.onnx", calibration)
     if fold.test:
         watcher.start_clips("test clips", len(fold.test))

@@ -224,6 +224,13 @@ def choose_augmentation(recipe: Recipe, *, augment: bool) -> AugmentationSetting
     return recipe.augmentation if augment else AugmentationSettings()
 
 
+def name_encoder(recipe: Recipe) -> str:
+    """Return the name of a recipe's encoder, another for other weights; empty for an image."""
+    if isinstance(recipe.frontend, FrontendSettings):
+        return ""
+    return make_encoder(recipe.frontend).name
+
+
 def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
     """Make the encoder that a recipe names.
 

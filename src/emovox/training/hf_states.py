@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from emovox.errors import EncoderError
@@ -174,7 +175,7 @@ def load_encoder(files: EncoderFiles) -> PooledEncoder:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise EncoderError(f"{files.folder}: transformers cannot load it ({reason})") from None
     # This one only matters in pre-training, and fine-tuned models leave it out.

@@ -9,19 +9,30 @@ from safetensors.torch import save_file
 from emovox.errors import RunError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
+from emovox.training.features import name_encoder
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
 from emovox.training.recipe import Recipe
 from emovox.training.trainer import TrainedNetwork
 
 
-def save_weights(path: Path, trained: TrainedNetwork, temperature: float = 1.0) -> None:
-    """Write the weights, with the mean, standard deviation and temperature that belong to them."""
+def save_weights(
+    path: Path, trained: TrainedNetwork, temperature: float = 1.0, *, encoder: str = ""
+) -> None:
+    """Write the weights, with the mean, standard deviation and temperature that belong to them.
+
+    Args:
+        path: The file to write.
+        trained: What was trained.
+        temperature: Divides the logits.
+        encoder: Name of the encoder that it was trained on, if any.
+    """
     tensors = {f"network.{k}": v.contiguous() for k, v in trained.network.state_dict().items()}
     tensors["mean"] = trained.mean.contiguous()
     tensors["std"] = trained.std.contiguous()
     tensors["temperature"] = torch.tensor(temperature)
+    metadata = {"best_epoch": str(trained.best_epoch), "encoder": encoder}
     with replace_file(path) as part:
-        save_file(tensors, part, metadata={"best_epoch": str(trained.best_epoch)})
+        save_file(tensors, part, metadata=metadata)
 
 
 def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
@@ -35,12 +46,13 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
         The network in evaluation mode.
 
     Raises:
-        RunError: The weights are missing or do not fit the recipe.
+        RunError: The weights are missing, do not fit the recipe, or belong to another encoder.
     """
     path = folder / "weights.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            trained_on = (file.metadata() or {}).get("encoder", "")
         mean, std = tensors["mean"], tensors["std"]
         network = make_network(recipe, mean.numel(), len(EMOTIONS), torch.Generator())
         model = WaveformClassifier(make_frontend(recipe), network, mean, std)
@@ -48,4 +60,11 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
     except (OSError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
+    # A hub's branch moves, and so does a folder's content: a head fits no other encoder.
+    encoder = name_encoder(recipe)
+    if trained_on and encoder != trained_on:
+        raise RunError(
+            f"{path}: trained on the encoder {trained_on}, found {encoder}; bring back its files, "
+            "name the revision, or train it again"
+        )
     return model.eval()
