@@ -20,6 +20,7 @@ from emovox.training.settings import (
     EncoderSettings,
     FrontendSettings,
     HeadSettings,
+    HuggingFaceSettings,
     KernelPenalty,
     NetworkSettings,
     RegularizationSettings,
@@ -307,6 +308,48 @@ def test_sections_without_a_kind_are_an_image_and_a_cnn() -> None:
 def test_what_does_not_fit_together_is_refused(
     source: str, changes: list[str], message: str
 ) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(source, changes)
+
+
+def test_a_name_on_the_hub_is_a_front_end_in_short(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\nfrontend = "hf:facebook/hubert-base-ls960"\n')
+    recipe = load_recipe(path)
+    assert recipe.frontend == HuggingFaceSettings(name="facebook/hubert-base-ls960")
+    # An encoder has a head behind it, without a word.
+    assert recipe.network == HeadSettings()
+    assert recipe.frontend.sample_rate_hz == 16_000
+    path.write_text(recipe.to_toml())
+    assert load_recipe(path) == recipe
+
+
+def test_an_own_encoder_is_set_from_outside() -> None:
+    changes = [
+        "frontend=hf:./my encoder",
+        "frontend.revision=refs/pr/2",
+        "frontend.layers=[8, 4, 8]",
+    ]
+    recipe = load_recipe("encoder", changes)
+    assert recipe.frontend == HuggingFaceSettings(
+        name="./my encoder", revision="refs/pr/2", layers=(4, 8)
+    )
+    assert recipe.network == load_recipe("encoder").network
+    assert recipe.augmentation == load_recipe("encoder").augmentation
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "message"),
+    [
+        ("encoder", ["frontend=hf:"], "'frontend.name': .*at least 1 character"),
+        ("encoder", ["frontend.kind=hf"], "'frontend.name'"),
+        ("encoder", ["frontend=hf:a", "frontend.layers=[0]"], r"'frontend.layers.0': .*greater"),
+        ("encoder", ["frontend=hf:a", "frontend.n_fft=512"], "for another kind of frontend"),
+        ("encoder", ["frontend=facebook/hubert-base-ls960"], "'frontend'"),
+        ("vanilla", ["frontend=hf:a"], "'hf' does not fit network kind 'cnn'"),
+    ],
+)
+def test_what_is_no_encoder_is_refused(source: str, changes: list[str], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe(source, changes)
 
