@@ -1,11 +1,15 @@
 """``emovox report``: the page again, with or without recordings."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from emovox.evaluation.predictions import read_predictions
 
 
 @pytest.fixture
@@ -25,6 +29,33 @@ def test_report_is_built_with_recordings(
     page = (run / "report.html").read_text()
     assert "<audio" in page
     assert "custom-tiny" in page
+
+
+def test_answers_are_explained_where_the_models_are(
+    call: Callable[..., Any], run: Path, tiny_corpus: Path
+) -> None:
+    assert call("report", run, "--data", tiny_corpus).status == 0
+    first = (run / "report.html").read_bytes()
+    page = first.decode()
+    mistakes, rest = page.split('<section id="hits"')
+    predictions = read_predictions(run / "predictions.csv")
+    wrong = np.unique(predictions.clips[predictions.predicted != predictions.true]).size
+    assert mistakes.count('<div class="map"') == min(6, wrong) > 0
+    right = np.unique(predictions.true[predictions.predicted == predictions.true]).size
+    assert rest.count('<div class="map"') == right > 0
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    # Pictures in the maps are in the page as well.
+    assert set(re.findall(r'(?:href|src)="(?!#)(.{10})', page)) <= {"data:image", "data:audio"}
+    assert call("report", run, "--data", tiny_corpus).status == 0
+    assert (run / "report.html").read_bytes() == first
+    for model in run.rglob("model.onnx"):
+        model.unlink()
+    assert call("report", run, "--data", tiny_corpus).status == 0
+    page = (run / "report.html").read_text()
+    assert "<audio" in page
+    assert 'class="map"' not in page
+    assert 'id="hits"' not in page
 
 
 def test_report_is_built_without_recordings_and_says_so(

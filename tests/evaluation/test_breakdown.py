@@ -3,6 +3,7 @@ import pytest
 from scipy.stats import binomtest
 
 from emovox.evaluation.breakdown import (
+    find_confident_hits,
     find_confident_mistakes,
     find_confused_pairs,
     score_speakers,
@@ -92,6 +93,17 @@ def test_each_clip_is_a_confident_mistake_once(predictions: Predictions) -> None
     assert (mistakes[0].true, mistakes[0].predicted) == ("angry", "sad")
     np.testing.assert_array_equal(mistakes[0].scores, [0.05, 0.9, 0.05])
     assert len(find_confident_mistakes(predictions, limit=2)) == 2
+
+
+def test_each_emotion_has_one_confident_hit_where_any_was_right(predictions: Predictions) -> None:
+    hits = find_confident_hits(predictions)
+    assert [(h.clip, h.fold, h.true, h.predicted, h.confidence) for h in hits] == [
+        ("a", "01", "calm", "calm", 0.8),
+        ("d", "01", "sad", "sad", 0.8),
+    ]
+    # c, right in fold 02, is less sure; nothing angry was called so.
+    assert [(h.wrong_tests, h.tests) for h in hits] == [(0, 1), (0, 1)]
+    assert find_confident_hits(predictions.select([1, 2])) == ()
 
 
 def test_numbers_sort_before_names() -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import norm
 
 from emovox.evaluation.intervals import LEVEL, Interval
@@ -75,17 +76,17 @@ class SpeakerScore:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mistake:
-    """One clip that the model got wrong.
+class ClipAnswer:
+    """What the model said of one clip, right or wrong.
 
     Attributes:
         clip: The clip's name.
-        fold: The fold of the most confident wrong answer.
+        fold: The fold of this answer.
         speaker: Who speaks.
         gender: ``"male"``, ``"female"`` or ``""``.
         true: What the clip is.
         predicted: What it was called.
-        confidence: Probability of the wrong answer, in [0, 1].
+        confidence: Probability of the answer, in [0, 1].
         scores: Probability of each class in the labels' order, float64 ``(classes,)``.
         wrong_tests: How many tests of this clip were wrong.
         tests: How many tests of this clip there were.
@@ -185,7 +186,7 @@ def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
     return tuple(scores)
 
 
-def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[Mistake, ...]:
+def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[ClipAnswer, ...]:
     """Find the clips that the model got wrong with the highest confidence, each clip once.
 
     Args:
@@ -199,35 +200,31 @@ def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[
         >>> find_confident_mistakes(predictions)[0].confidence  # doctest: +SKIP
         0.98
     """
-    predicted = predictions.predicted
-    confidence = predictions.probabilities.max(axis=1)
-    wrong = predicted != predictions.true
-    rows = np.flatnonzero(wrong)
-    ranked = sorted(
-        rows.tolist(),
-        key=lambda row: (-confidence[row], predictions.clips[row], predictions.folds[row]),
-    )
+    wrong = predictions.predicted != predictions.true
     chosen: dict[str, int] = {}
-    for row in ranked:
+    for row in _rank_rows(predictions, wrong):
         chosen.setdefault(str(predictions.clips[row]), row)
-    mistakes = []
-    for clip, row in list(chosen.items())[:limit]:
-        tests = predictions.clips == clip
-        mistakes.append(
-            Mistake(
-                clip,
-                str(predictions.folds[row]),
-                str(predictions.speakers[row]),
-                str(predictions.genders[row]),
-                predictions.labels[predictions.true[row]],
-                predictions.labels[predicted[row]],
-                float(confidence[row]),
-                predictions.probabilities[row],
-                int((wrong & tests).sum()),
-                int(tests.sum()),
-            )
-        )
-    return tuple(mistakes)
+    return tuple(_describe_answer(predictions, row) for row in list(chosen.values())[:limit])
+
+
+def find_confident_hits(predictions: Predictions) -> tuple[ClipAnswer, ...]:
+    """Find the clip of each emotion that the model got right with the highest confidence.
+
+    Args:
+        predictions: What the model said.
+
+    Returns:
+        At most one answer for each emotion, in the labels' order.
+
+    Example:
+        >>> [answer.predicted for answer in find_confident_hits(predictions)]  # doctest: +SKIP
+        ['neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgust', 'surprised']
+    """
+    right = predictions.predicted == predictions.true
+    chosen: dict[int, int] = {}
+    for row in _rank_rows(predictions, right):
+        chosen.setdefault(int(predictions.true[row]), row)
+    return tuple(_describe_answer(predictions, chosen[label]) for label in sorted(chosen))
 
 
 def wilson_interval(share: float, total: int, level: float = LEVEL) -> Interval:
@@ -267,3 +264,30 @@ def _count_mistakes(predictions: Predictions) -> list[tuple[int, int, int]]:
     counts = Counter(zip(true[wrong].tolist(), predicted[wrong].tolist(), strict=True))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [(is_class, called, count) for (is_class, called), count in ranked]
+
+
+def _rank_rows(predictions: Predictions, wanted: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the wanted rows by falling confidence, then by clip and fold."""
+    confidence = predictions.probabilities.max(axis=1)
+    rows: list[int] = np.flatnonzero(wanted).tolist()
+    return sorted(
+        rows, key=lambda row: (-confidence[row], predictions.clips[row], predictions.folds[row])
+    )
+
+
+def _describe_answer(predictions: Predictions, row: int) -> ClipAnswer:
+    """Return one row with all that is known of its clip."""
+    tests = predictions.clips == predictions.clips[row]
+    predicted = predictions.predicted
+    return ClipAnswer(
+        str(predictions.clips[row]),
+        str(predictions.folds[row]),
+        str(predictions.speakers[row]),
+        str(predictions.genders[row]),
+        predictions.labels[predictions.true[row]],
+        predictions.labels[predicted[row]],
+        float(predictions.probabilities[row].max()),
+        predictions.probabilities[row],
+        int(((predicted != predictions.true) & tests).sum()),
+        int(tests.sum()),
+    )

@@ -1,6 +1,8 @@
 """The map of an explanation, drawn over the recording's spectrum."""
 
+import hashlib
 import re
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -46,13 +48,17 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
         '<svg'
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.4, 2.15) if compact else (7.2, 3.6), layout="constrained")
-        grid = figure.add_gridspec(
-            2, 1 if compact else 2, height_ratios=(1, 2.6), width_ratios=None if compact else (5, 1)
-        )
+        if compact:
+            # Known margins: to find them takes longer than all the rest, and a page has many maps.
+            figure = Figure(figsize=(3.4, 2.15))
+            margins = {"left": 0.15, "right": 0.985, "bottom": 0.18, "top": 0.97, "hspace": 0.22}
+            grid = figure.add_gridspec(2, 1, height_ratios=(1, 2.6), **margins)
+        else:
+            figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+            grid = figure.add_gridspec(2, 2, height_ratios=(1, 2.6), width_ratios=(5, 1))
         axes = figure.add_subplot(grid[1, 0])
         above = figure.add_subplot(grid[0, 0], sharex=axes)
-        _draw_spectrum(axes, waveform)
+        _draw_spectrum(axes, waveform, _TICKS_HZ[::2] if compact else _TICKS_HZ)
         _draw_cells(axes, explanation)
         _draw_times(above, explanation)
         if not compact:
@@ -67,7 +73,9 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
             figure.legend(marks, ["speaks for it", "against it"], loc="upper right", ncols=2)
         axes.set_xlim(0, waveform.duration_s)
         axes.set_ylim(0, _find_top_mel(waveform))
-        return to_svg(figure, f"explanation {explanation.probability!r} {waveform.duration_s!r}")
+        # Maps of several clips may share a page, where each needs ids of its own.
+        content = explanation.drops.tobytes() + waveform.samples.tobytes()
+        return to_svg(figure, f"explanation {hashlib.sha256(content).hexdigest()}")
 
 
 def make_standalone(svg: str, width_px: int = 900) -> str:
@@ -88,7 +96,7 @@ def make_standalone(svg: str, width_px: int = 900) -> str:
     return svg.replace("<svg", f'<svg width="{width_px}" font-family="sans-serif"', 1)
 
 
-def _draw_spectrum(axes: Axes, waveform: Waveform) -> None:
+def _draw_spectrum(axes: Axes, waveform: Waveform, ticks_hz: Sequence[int]) -> None:
     """Draw the spectrum in greys, its frequencies evenly apart in mel."""
     top_mel = _find_top_mel(waveform)
     levels = _compute_levels(waveform, mel_to_hz(np.linspace(0, top_mel, _IMAGE_SHAPE[0])))
@@ -104,7 +112,7 @@ def _draw_spectrum(axes: Axes, waveform: Waveform) -> None:
     )
     axes.set_xlabel("time, s", labelpad=1)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ticks = [hz for hz in _TICKS_HZ if hz_to_mel(hz) <= top_mel + 1]
+    ticks = [hz for hz in ticks_hz if hz_to_mel(hz) <= top_mel + 1]
     axes.set_yticks(
         hz_to_mel(ticks), [f"{hz // 1_000}k" if hz >= 1_000 else str(hz) for hz in ticks]
     )

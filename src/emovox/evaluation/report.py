@@ -12,14 +12,14 @@ from markupsafe import Markup
 from emovox.corpora.clips import Clip
 from emovox.corpora.cross import name_tested
 from emovox.corpora.registry import CORPORA
-from emovox.errors import AudioError, RunError
+from emovox.errors import RunError
 from emovox.evaluation import breakdown, plots, report_notes
 from emovox.evaluation.calibration import TARGET_ACCURACY
-from emovox.evaluation.clip_media import ClipMedia, make_clip_media
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED
 from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.metrics import Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions, read_predictions
+from emovox.evaluation.report_clips import ClipCard, FoldModels, collect_cards
 from emovox.evaluation.run_files import RunScores, ScoreEntry, read_history, read_scores
 from emovox.evaluation.selective import Abstention, find_risk_curve, measure_abstention
 from emovox.evaluation.stress import STRESS_NAME, StressRow, read_stress
@@ -28,7 +28,7 @@ from emovox.files import write_text
 from emovox.training.recipe import load_recipe
 
 REPORT_NAME = "report.html"
-_BARS = 4
+N_MISTAKE_MAPS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,6 @@ class ScoreCard:
     name: str
     score: ScoreEntry
     most_frequent: float
-
-
-@dataclass(frozen=True, slots=True)
-class MistakeCard:
-    """A mistake with its recording; ``problem`` says why the recording is not there."""
-
-    mistake: breakdown.Mistake
-    bars: tuple[tuple[str, float], ...]
-    clip: Clip | None
-    media: ClipMedia | None
-    problem: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +62,8 @@ class ReportPage:
     speakers: tuple[breakdown.SpeakerScore, ...]
     fairness: Fairness | None
     stress: tuple[StressRow, ...]
-    mistakes: tuple[MistakeCard, ...]
+    mistakes: tuple[ClipCard, ...]
+    hits: tuple[ClipCard, ...]
     n_wrong: int
     with_recordings: bool
     recipe_toml: str
@@ -156,6 +146,10 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
     tested = CORPORA.get(corpus)
     abstention = measure_abstention(predictions, _find_own_thresholds(scores))
     baseline = report_notes.score_most_frequent(metrics)
+    labels = predictions.labels
+    models = FoldModels(run_folder, len(scores.folds))
+    hits = breakdown.find_confident_hits(predictions) if clips is not None else ()
+    hit_cards = collect_cards(hits, labels, clips, models, len(hits))
     summary = scores.summary
     stress_path = run_folder / STRESS_NAME
     stress = read_stress(stress_path) if stress_path.exists() else ()
@@ -172,7 +166,7 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         findings=report_notes.describe_findings(scores, metrics, pairs),
         limits=report_notes.describe_limits(scores, predictions, corpus),
         metrics=metrics,
-        labels=predictions.labels,
+        labels=labels,
         figures=_draw_figures(
             run_folder, scores, predictions, metrics, abstention, speakers, stress
         ),
@@ -183,7 +177,10 @@ def gather_page(run_folder: Path, clips: Mapping[str, Clip] | None) -> ReportPag
         speakers=speakers,
         fairness=compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED)),
         stress=stress,
-        mistakes=_collect_mistakes(predictions, clips),
+        mistakes=collect_cards(
+            breakdown.find_confident_mistakes(predictions), labels, clips, models, N_MISTAKE_MAPS
+        ),
+        hits=tuple(card for card in hit_cards if card.map is not None),
         n_wrong=int(np.count_nonzero(predictions.true != predictions.predicted)),
         with_recordings=clips is not None,
         recipe_toml=(run_folder / "recipe.toml").read_text(encoding="utf-8").strip(),
@@ -260,30 +257,6 @@ def _find_own_thresholds(scores: RunScores) -> dict[str, float] | None:
         if fold.calibration and fold.calibration.n_clips
     }
     return fitted if scores.folds and len(fitted) == len(scores.folds) else None
-
-
-def _collect_mistakes(
-    predictions: Predictions, clips: Mapping[str, Clip] | None
-) -> tuple[MistakeCard, ...]:
-    """Return the most confident mistakes, each with its recording where it can be had."""
-    cards = []
-    for mistake in breakdown.find_confident_mistakes(predictions):
-        clip = None if clips is None else clips.get(mistake.clip)
-        media, problem = None, ""
-        if clip is not None:
-            try:
-                media = make_clip_media(clip.path)
-            except AudioError:
-                # The message names a folder of this machine, which a shared page should not.
-                problem = "The recording cannot be read."
-        elif clips is not None:
-            problem = "The recording was not found."
-        ranked = sorted(
-            zip(predictions.labels, mistake.scores.tolist(), strict=True), key=lambda bar: -bar[1]
-        )
-        bars = [bar for i, bar in enumerate(ranked) if i < _BARS or bar[0] == mistake.true]
-        cards.append(MistakeCard(mistake, tuple(bars), clip, media, problem))
-    return tuple(cards)
 
 
 def _flatten_versions(versions: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
