@@ -129,10 +129,15 @@ def run_experiment(
 
     Raises:
         RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
+        EncoderError: The recipe's encoder cannot be had or used.
+        ExportError: No model file can hold it.
         AudioError: A recording cannot be used.
     """
     features = features or FeatureCache()
     watcher = watcher or Watcher()
+    if not isinstance(recipe.frontend, FrontendSettings):
+        # First of all: an encoder that no model file can hold would else fail behind the training.
+        make_encoder(recipe.frontend).read_graph()
     open_run(folder, recipe, protocol, resume=resume)
     for fold in protocol.folds:
         watcher.start_fold(fold, len(protocol.folds))
@@ -212,9 +217,6 @@ def train_fold(
     recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
 ) -> TrainedNetwork:
     """Compute what the network takes of a fold's clips, and train it."""
-    if not isinstance(recipe.frontend, FrontendSettings):
-        # First of all: an encoder that no model file can hold would else fail behind the training.
-        make_encoder(recipe.frontend).read_graph()
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)

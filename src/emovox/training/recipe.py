@@ -82,9 +82,14 @@ class Recipe(Settings):
         if not isinstance(values, dict):
             return values
         values = dict(values)
+        frontend = expand_frontend(values.get("frontend", {}))
+        if isinstance(frontend, str):
+            raise ValueError(
+                f"frontend {frontend!r} is no section; an encoder from Hugging Face is "
+                f"{HF_PREFIX + frontend!r}"
+            )
         if "frontend" in values:
-            values["frontend"] = expand_frontend(values["frontend"])
-        frontend = values.get("frontend")
+            values["frontend"] = frontend
         if isinstance(frontend, dict) and frontend.get("kind", "image") != "image":
             values.setdefault("network", {"kind": "head"})
         return values
