@@ -162,7 +162,9 @@ class LogMel(nn.Module):
         last = 2 * (n_frames - 1) + 1
         frames = torch.cat([halves[:, i : i + last : 2] for i in range(n_parts)], dim=2)
         bands = self.power(frames * self.window) @ self.mel_filters  # (1, frames, mels)
-        decades = torch.log10(bands.clamp(min=1e-10))
+        # Whisper has a floor of 1e-10 here, which soft recordings reach. This one, below what 24
+        # bits can hold, only keeps digital silence from being minus infinity.
+        decades = torch.log10(bands.clamp(min=1e-20))
         # Whisper keeps 8 decades below the loudest band. Measuring from that band, where speech at
         # full level would have 1.5, makes the gain of a recording change nothing.
         loudest = decades.amax((1, 2), keepdim=True)

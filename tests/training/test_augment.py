@@ -152,7 +152,7 @@ def test_noise_is_5_to_40_db_below_the_voice(monkeypatch: pytest.MonkeyPatch) ->
     assert 37 < max(ratios_db) < 40.01
 
 
-def test_noises_are_half_coloured_a_quarter_babble_a_quarter_surroundings(
+def test_noises_are_coloured_or_babble_or_surroundings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kinds, slopes_db = [], []
@@ -166,8 +166,8 @@ def test_noises_are_half_coloured_a_quarter_babble_a_quarter_surroundings(
         monkeypatch.setattr(augment, kind, lambda *_, kind=kind: kinds.append(kind))
     for seed in range(400):
         make_noise(10, RATE_HZ, np.random.default_rng(seed))
-    assert len(slopes_db) / 400 == pytest.approx(0.5, abs=0.08)
-    assert kinds.count("make_babble") / 400 == pytest.approx(0.25, abs=0.07)
+    assert len(slopes_db) / 400 == pytest.approx(0.4, abs=0.08)
+    assert kinds.count("make_babble") / 400 == pytest.approx(0.35, abs=0.08)
     assert -6 <= min(slopes_db) < -5.8
     assert -0.2 < max(slopes_db) <= 0
 

@@ -100,7 +100,7 @@ def equalize(samples: Samples, rate_hz: int, generator: np.random.Generator) -> 
 def make_noise(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Samples:
     """Draw a noise: white to brown, people talking, or wind, rain and machines."""
     kind = generator.random()
-    if kind < 0.5:
+    if kind < 0.4:
         slope_db = -6 * generator.random()
         return make_coloured_noise(n_samples, rate_hz, generator, slope_db=slope_db)
     if kind < 0.75:
