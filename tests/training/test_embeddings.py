@@ -345,9 +345,15 @@ def test_mean_and_deviation_are_those_of_the_clips_themselves() -> None:
     # What never changes must not be divided by zero.
     assert std.tolist() == pytest.approx([1, 1e-4])
     found = data.standardize(mean, std)
-    assert found.embeddings[:, 0].tolist() == [[-1, 0], [1, 0]]
-    assert found.embeddings[0, 1].tolist() == pytest.approx([88, 4e4])
-    assert torch.equal(found.classes, data.classes)
+    ((clips, classes),) = found.split_batches(2)
+    assert clips.tolist() == [[-1, 0], [1, 0]]
+    assert torch.equal(classes, data.classes)
+    # Copies are measured by the clips; nothing is made of them before they are drawn.
+    assert found.embeddings is data.embeddings
+    generator = torch.Generator().manual_seed(0)
+    drawn = [row for _ in range(20) for x, _ in found.draw_batches(1, generator) for row in x]
+    rows = {tuple(round(value, 1) for value in row.tolist()) for row in drawn}
+    assert rows == {(-1, 0), (1, 0), (88, 40_000), (68, 40_000)}
 
 
 def test_an_epoch_sees_each_clip_once_as_itself_or_a_copy() -> None:

@@ -337,6 +337,12 @@ def test_cosine_is_used_from_the_first_epoch_on(tmp_path: Path) -> None:
 # Interruption and resume.
 
 
+@pytest.fixture
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every epoch write its checkpoint, however short it is."""
+    monkeypatch.setattr(trainer, "SAVE_SHARE", math.inf)
+
+
 class KilledError(Exception):
     """Stands for whatever ends a process."""
 
@@ -386,6 +392,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.usefixtures("save_always")
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[0]}-{point[1]}-{point[2]}")
 def test_resumed_is_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: tuple[str, int, bool]
@@ -405,6 +412,7 @@ def read_rows(folder: Path) -> list[str]:
     return [line.rpartition(",")[0] for line in lines]
 
 
+@pytest.mark.usefixtures("save_always")
 @pytest.mark.parametrize("function", ["save_checkpoint", "write_history"])
 def test_cut_off_beside_the_last_epochs_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
@@ -417,6 +425,7 @@ def test_cut_off_beside_the_last_epochs_checkpoint(
     assert read_rows(tmp_path / "cut") == read_rows(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("save_always")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -445,6 +454,7 @@ def test_every_optimizer_resumes(
     assert forget_seconds(resumed.history) == forget_seconds(whole.history)
 
 
+@pytest.mark.usefixtures("save_always")
 def test_interrupted_after_every_epoch(tmp_path: Path) -> None:
     recipe = make_recipe(*EVERYTHING_ON)
     whole = train(recipe, tmp_path / "whole")
@@ -463,6 +473,57 @@ def test_interrupted_after_every_epoch(tmp_path: Path) -> None:
     resumed = train(recipe, tmp_path / "cut", resume=True, on_epoch=heard.append)
     assert to_bytes(resumed) == to_bytes(whole)
     assert forget_seconds(tuple(heard)) == forget_seconds(whole.history)
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-3, 0.5])
+def test_checkpoints_take_their_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    clock, saved = [0.0], []
+
+    def take_time(name: str, seconds: float) -> None:
+        function = getattr(trainer, name)
+
+        def wrapped(*args: Any) -> Any:
+            clock[0] += seconds
+            return function(*args)
+
+        monkeypatch.setattr(trainer, name, wrapped)
+
+    def note_epoch(_: Path, state: TrainingState, __: str) -> None:
+        saved.append(len(state.progress.history))
+
+    # An epoch takes a second, its checkpoint two.
+    monkeypatch.setattr(trainer, "save_checkpoint", note_epoch)
+    take_time("train_epoch", 1)
+    take_time("save_checkpoint", 2)
+    monkeypatch.setattr(trainer.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(trainer, "SAVE_SHARE", share)
+    train(make_recipe("training.epochs=11"), tmp_path)
+    assert saved == ([1, 5, 9, 11] if share == 0.5 else [1, 11])
+
+
+def test_between_two_checkpoints_nothing_but_time_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SAVE_SHARE", 0)
+    recipe = make_recipe(*EVERYTHING_ON)
+    whole = train(recipe, tmp_path / "whole")
+    trained: list[int] = []
+
+    def stop_at_fourth(epoch: Epoch) -> None:
+        trained.append(epoch.epoch)
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "cut", on_epoch=stop_at_fourth)
+    assert len(read_rows(tmp_path / "cut")) == 2  # the head and the first epoch
+    resumed = train(recipe, tmp_path / "cut", resume=True, on_epoch=stop_at_fourth)
+    assert trained == [1, 2, 3, 4, *range(1, len(whole.history) + 1)]
+    assert to_bytes(resumed) == to_bytes(whole)
+    assert forget_seconds(resumed.history) == forget_seconds(whole.history)
+    assert read_rows(tmp_path / "cut") == read_rows(tmp_path / "whole")
 
 
 def test_finished_training_is_not_trained_again(
@@ -596,9 +657,11 @@ def test_a_head_learns_separable_embeddings(tmp_path: Path) -> None:
     torch.testing.assert_close(trained.mean.double(), clips.mean(0), rtol=1e-6, atol=0)
     torch.testing.assert_close(trained.std.double(), clips.std(0, correction=0), rtol=1e-5, atol=0)
     new = make_embeddings(24, 0, seed=9).standardize(trained.mean, trained.std)
-    assert torch.equal(trained.network(new.embeddings[:, 0]).argmax(1), new.classes)
+    ((inputs, classes),) = new.split_batches(24)
+    assert torch.equal(trained.network(inputs).argmax(1), classes)
 
 
+@pytest.mark.usefixtures("save_always")
 @pytest.mark.parametrize(
     "point",
     [("train_epoch", 2, True), ("save_checkpoint", 3, False), ("save_checkpoint", 3, True)],

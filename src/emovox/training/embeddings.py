@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,14 @@ class EmbeddingSet:
     Attributes:
         embeddings: float32 ``(clips, 1 + copies, features)``; the clip itself first.
         classes: int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`.
+        mean: Taken off each embedding of a batch.
+        std: By which it is then divided.
     """
 
     embeddings: Tensor
     classes: Tensor
+    mean: Tensor | float = 0.0
+    std: Tensor | float = 1.0
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -50,8 +54,12 @@ class EmbeddingSet:
         return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
 
     def standardize(self, mean: Tensor, std: Tensor) -> "EmbeddingSet":
-        """Return the set with ``(embedding - mean) / std``."""
-        return EmbeddingSet((self.embeddings - mean) / std, self.classes)
+        """Return the set whose batches are ``(embedding - mean) / std``.
+
+        Each batch is standardised as it is drawn. A second array of all copies would take as much
+        memory again, and longer to make.
+        """
+        return replace(self, mean=mean, std=std)
 
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
@@ -60,17 +68,21 @@ class EmbeddingSet:
         order = torch.randperm(len(self), generator=generator)
         copies = torch.randint(self.embeddings.shape[1], (len(self),), generator=generator)
         for batch in order.split(batch_size):
-            yield self.embeddings[batch, copies[batch]], self.classes[batch]
+            rows = self.embeddings[batch, copies[batch]]  # (batch, features)
+            yield (rows - self.mean) / self.std, self.classes[batch]
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every clip once, undisturbed, in order."""
         clips = self.embeddings[:, 0]
-        return zip(clips.split(batch_size), self.classes.split(batch_size), strict=True)
+        for rows, classes in zip(
+            clips.split(batch_size), self.classes.split(batch_size), strict=True
+        ):
+            yield (rows - self.mean) / self.std, classes
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
-        """Add embeddings and classes."""
-        digest.update(self.embeddings.contiguous().numpy().tobytes())
-        digest.update(self.classes.numpy().tobytes())
+        """Add embeddings and classes; what standardises them follows from the training set's."""
+        digest.update(self.embeddings.contiguous().numpy().data)
+        digest.update(self.classes.contiguous().numpy().data)
 
 
 class EmbeddingCache:

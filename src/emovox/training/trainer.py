@@ -29,6 +29,10 @@ from emovox.training.settings import TrainingSettings
 # Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
 PLATEAU_MIN_DELTA = 1e-4
 
+SAVE_SHARE = 0.02
+"""Share of the time that checkpoints may take, for a small head's takes as long as half an epoch.
+A crash costs the work of 50 checkpoints' time, or of an epoch that takes longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
@@ -106,14 +110,19 @@ def train_network(
         for epoch in state.progress.history:
             on_epoch(epoch)
 
+    save_s, saved_s = 0.0, time.perf_counter()
     while len(state.progress.history) < settings.epochs and not state.progress.stopped:
         epoch = train_epoch(recipe, state, training, validation)
         check_loss(epoch)
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
-        if folder is not None:
+        finished = len(state.progress.history) == settings.epochs or state.progress.stopped
+        now_s = time.perf_counter()
+        if folder is not None and (finished or save_s <= SAVE_SHARE * (now_s - saved_s)):
             save_checkpoint(checkpoint, state, fingerprint)
             write_history(folder / "history.csv", fold, state.progress.history)
+            saved_s = time.perf_counter()
+            save_s = saved_s - now_s
         on_epoch(epoch)
 
     if state.best_weights:
