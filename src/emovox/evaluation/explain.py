@@ -183,7 +183,7 @@ def explain_waveform(
 ) -> Explanation:
     """Find which regions of a waveform drove the model's answer, whether anybody speaks or not.
 
-    The model is run once for each cell, stretch and band: 153 times by default.
+    The model is run once for the whole and for each cell, stretch and band: 153 times by default.
 
     Args:
         recognizer: Holds the model.

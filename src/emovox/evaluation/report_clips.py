@@ -15,7 +15,7 @@ from emovox.evaluation.explain import explain_waveform
 from emovox.evaluation.explanation_plot import plot_explanation
 from emovox.recognizer import MAX_WINDOW_S, Recognizer
 
-MAP_TIMES = 12
+MAP_TIMES = 10
 MAP_BANDS = 6
 """A coarser grid than the command's: a page of 14 maps shall take seconds."""
 
