@@ -5,7 +5,14 @@ import json
 import math
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from emovox.training.settings import Settings
 
@@ -53,7 +60,7 @@ class Axis(Settings):
     def check_range(self) -> "Axis":
         """Refuse a range that is none."""
         if self.choices is not None:
-            if self.model_fields_set != {"choices"}:
+            if self.log or not (self.low is self.high is self.step is None):
                 raise ValueError("has choices and a range; leave out one of them")
             return self
         if self.low is None or self.high is None:
@@ -69,6 +76,16 @@ class Axis(Settings):
             if self.is_integer() != isinstance(self.step, int):
                 raise ValueError("low, high and step are integers all three, or none is")
         return self
+
+    @model_serializer(mode="wrap")
+    def drop_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what a person would have written."""
+        values: dict[str, Any] = dump(self)
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
 
     def is_integer(self) -> bool:
         """Return whether the range gives integers."""

@@ -18,7 +18,7 @@ from emovox.errors import RunError
 HEARTBEAT_S = 30
 """A worker that has not been heard of for twice this long is taken for dead, its trial for lost."""
 ABOUT = "emovox"
-_ATTEMPTS = 5
+_ATTEMPTS = 4
 
 
 def name_sqlite(path: Path) -> str:
@@ -60,7 +60,7 @@ def open_storage(url: str) -> RDBStorage:
         except (SQLAlchemyError, OptunaError, RuntimeError) as found:
             # Two workers that make the tables at once get in each other's way, once.
             error = found
-            time.sleep(0.2 * attempt)
+            time.sleep(0.1 * attempt)
         except ImportError as found:
             raise RunError(
                 f"storage {shown}: its driver is not installed ({found}); "

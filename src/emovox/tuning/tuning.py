@@ -107,9 +107,8 @@ def tune_recipe(
     """
     if not recipe.tune.space:
         raise RecipeError(
-            f"recipe {recipe.name!r} does not say where to look; give it a space, such as\n"
-            "[tune.space]\n"
-            '"training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }'
+            f"recipe {recipe.name!r} does not say where to look; give it a section [tune.space] "
+            'with lines such as "training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }'
         )
     watcher = watcher or TuneWatcher()
     folds = take_inner_folds(protocol, settings.folds)

@@ -1,0 +1,79 @@
+"""``emovox tune``: what it prints and leaves, what it refuses, and that it goes on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPACE = """
+[tune.space]
+"training.learning_rate" = { low = 1e-4, high = 0.1, log = true }
+"network.dense_units" = { choices = [[], [8]] }
+"""
+
+
+@pytest.fixture
+def arguments(tiny_recipe_file: Path, tiny_corpus: Path, tmp_path: Path) -> list[Any]:
+    """Return a study of the first of ``loso``'s folds."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(tiny_recipe_file.read_text() + SPACE)
+    options = ["--protocol", "loso", "--fold", "01", "--set", "training.epochs=1"]
+    return ["tune", "--recipe", recipe, "--data", tiny_corpus, *options]
+
+
+def test_a_study_leaves_trials_a_page_and_a_winner(
+    call: Callable[..., Any], arguments: list[Any]
+) -> None:
+    answer = call(*arguments, "--trials", "2")
+    assert answer.status == 0
+    basis, header, *rows = answer.stdout.splitlines()
+    assert basis == (
+        "validation UA, mean of 1 folds of loso v1; 32 validation clips of 2 speakers "
+        "(whole speakers)"
+    )
+    assert header.split() == ["trial", "UA", "learning_rate", "dense_units", "note"]
+    assert sorted(int(row.split()[0]) for row in rows[:2]) == [0, 1]
+    assert "test it once: emovox train --recipe runs/tune-tiny-loso/winner.toml" in rows[-1]
+    folder = Path("runs/tune-tiny-loso")
+    left = {"study.db", "trials.json", "tune.html", "winner.toml"}
+    assert {path.name for path in folder.iterdir()} == left
+    # A line for each trial on stderr where it is no terminal.
+    assert len(answer.stderr.splitlines()) == 2
+    assert "\x1b" not in answer.stdout + answer.stderr
+
+    more = call(*arguments, "--trials", "3", "--format", "json", "--out", "mine.toml")
+    assert len(more.stderr.splitlines()) == 1
+    content = json.loads(more.stdout)
+    assert sorted(trial["number"] for trial in content["trials"]) == [0, 1, 2]
+    assert content["winner_recipe"] == "mine.toml"
+    assert 'name = "tiny-tuned"' in Path("mine.toml").read_text()
+
+    other = call(*arguments, "--trials", "4", "--metric", "log-loss")
+    assert (other.status, other.stdout) == (1, "")
+    assert "was started with another metric" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "problem"),
+    [
+        (["--recipe", "vanilla"], 1, "'vanilla' does not say where to look"),
+        (["--recipe", "encoder", "--protocol", "everything"], 1, "everything, fold 01: no valid"),
+        (["--recipe", "encoder", "--fold", "9"], 1, "no fold '9'"),
+        (["--recipe", "encoder", "--storage", "nonsense"], 1, "not the URL of a database"),
+        (["--recipe", "encoder", "--set", "tune.space={seed={choices=[1,2]}}"], 1, "'seed'"),
+        (["--recipe", "encoder", "--metric", "wa"], 2, "expected ua or log-loss"),
+        (["--trials", "3"], 2, "--recipe"),
+    ],
+)
+def test_a_mistake_says_what_to_do(
+    call: Callable[..., Any], tiny_corpus: Path, options: list[str], status: int, problem: str
+) -> None:
+    loso = [] if "--protocol" in options else ["--set", "data.protocol=loso"]
+    answer = call("tune", "--data", tiny_corpus, *loso, *options)
+    assert (answer.status, answer.stdout) == (status, "")
+    assert problem in answer.stderr
+    if status == 1:
+        (line,) = answer.stderr.splitlines()
+        assert line.startswith("emovox: ")

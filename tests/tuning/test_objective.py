@@ -1,0 +1,82 @@
+"""What a trial is scored on: validation clips, and never a test clip."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emovox.corpora.protocols import Protocol
+from emovox.errors import ProtocolError
+from emovox.training.features import FeatureCache
+from emovox.training.recipe import Recipe, change_settings
+from emovox.tuning.objective import Metric, Objective, take_inner_folds
+
+
+def make_objective(protocol: Protocol, metric: Metric, n_seeds: int = 1) -> Objective:
+    return Objective(take_inner_folds(protocol), metric, n_seeds, FeatureCache(jobs=1))
+
+
+def test_inner_folds_hold_no_test_clip(tiny_protocol: Protocol) -> None:
+    first, second = take_inner_folds(tiny_protocol)
+    assert (first.name, second.name) == ("01", "02")
+    assert {clip.speaker for clip in first.train} == {"1", "2", "3"}
+    assert {clip.speaker for clip in first.validation} == {"4"}
+    assert not hasattr(first, "test")
+
+
+def test_test_clips_need_not_even_be_there(
+    tiny_protocol: Protocol, tune_recipe_tiny: Recipe, tmp_path: Path
+) -> None:
+    fold = tiny_protocol.folds[0]
+    gone = tuple(replace(clip, path=tmp_path / "gone.wav") for clip in fold.test)
+    protocol = replace(tiny_protocol, folds=(replace(fold, test=gone),))
+    assert 0 < make_objective(protocol, Metric.UA).score(tune_recipe_tiny, 0) <= 1
+
+
+def test_folds_are_chosen_by_name(tiny_protocol: Protocol) -> None:
+    (only,) = take_inner_folds(tiny_protocol, ["02"])
+    assert only.name == "02"
+    with pytest.raises(ProtocolError, match="no fold '3'; expected one of 01, 02"):
+        take_inner_folds(tiny_protocol, ["3"])
+
+
+def test_a_fold_without_validation_is_refused(tiny_protocol: Protocol) -> None:
+    fold = replace(tiny_protocol.folds[0], validation=())
+    with pytest.raises(ProtocolError, match="fold 01: no validation clips"):
+        take_inner_folds(replace(tiny_protocol, folds=(fold,)))
+
+
+def test_trainings_go_through_the_folds_then_the_seeds(
+    tiny_protocol: Protocol, tune_recipe_tiny: Recipe
+) -> None:
+    objective = make_objective(tiny_protocol, Metric.LOG_LOSS, n_seeds=2)
+    assert objective.n_trainings == 4
+    next_seed = change_settings(tune_recipe_tiny, {"seed": tune_recipe_tiny.seed + 1})
+    assert objective.score(tune_recipe_tiny, 3) == objective.score(next_seed, 1)
+    assert objective.score(tune_recipe_tiny, 3) != objective.score(tune_recipe_tiny, 1)
+
+
+def test_scores_are_those_of_the_validation_clips(
+    tiny_protocol: Protocol, tune_recipe_tiny: Recipe
+) -> None:
+    trained = change_settings(tune_recipe_tiny, {"training.epochs": 12})
+    assert make_objective(tiny_protocol, Metric.UA).score(trained, 0) > 0.5
+    # So small a rate leaves the first weights: little better than any of eight classes, ln 8.
+    idle = change_settings(tune_recipe_tiny, {"training.learning_rate": 1e-9})
+    assert make_objective(tiny_protocol, Metric.LOG_LOSS).score(idle, 0) == pytest.approx(
+        2.1, abs=0.5
+    )
+
+
+def test_clips_are_computed_once(tiny_protocol: Protocol, tune_recipe_tiny: Recipe) -> None:
+    objective = make_objective(tiny_protocol, Metric.UA)
+    # Actors 1-3 and 4, 4-6 and 3: all six, 16 clips each.
+    assert objective.count_unknown(tune_recipe_tiny) == 96
+    calls: list[None] = []
+    objective.load(tune_recipe_tiny, lambda: calls.append(None))
+    assert (len(calls), objective.count_unknown(tune_recipe_tiny)) == (96, 0)
+
+
+def test_metrics_are_shown_as_people_read_them() -> None:
+    assert (Metric.UA.show(0.7049), Metric.UA.label, Metric.UA.rises) == ("70.5", "UA", True)
+    assert (Metric.LOG_LOSS.show(1.23456), Metric.LOG_LOSS.rises) == ("1.235", False)
