@@ -1,5 +1,6 @@
 """A trained network's weights: ``weights.safetensors`` and a recipe rebuild the network."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -30,7 +31,8 @@ def save_weights(
     tensors["mean"] = trained.mean.contiguous()
     tensors["std"] = trained.std.contiguous()
     tensors["temperature"] = torch.tensor(temperature)
-    metadata = {"best_epoch": str(trained.best_epoch), "encoder": encoder}
+    # One entry: safetensors writes several in an order that changes from run to run.
+    metadata = {"training": json.dumps({"best_epoch": trained.best_epoch, "encoder": encoder})}
     with replace_file(path) as part:
         save_file(tensors, part, metadata=metadata)
 
@@ -52,7 +54,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            trained_on = (file.metadata() or {}).get("encoder", "")
+            about = json.loads((file.metadata() or {}).get("training", "{}"))
         mean, std = tensors["mean"], tensors["std"]
         network = make_network(recipe, mean.numel(), len(EMOTIONS), torch.Generator())
         model = WaveformClassifier(make_frontend(recipe), network, mean, std)
@@ -61,7 +63,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
     # A hub's branch moves, and so does a folder's content: a head fits no other encoder.
-    encoder = name_encoder(recipe)
+    encoder, trained_on = name_encoder(recipe), about.get("encoder", "")
     if trained_on and encoder != trained_on:
         raise RunError(
             f"{path}: trained on the encoder {trained_on}, found {encoder}; bring back its files, "
