@@ -1,6 +1,9 @@
 """``emovox tune``: what it prints and leaves, what it refuses, and that it goes on."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +56,27 @@ def test_a_study_leaves_trials_a_page_and_a_winner(
     other = call(*arguments, "--trials", "4", "--metric", "log-loss")
     assert (other.status, other.stdout) == (1, "")
     assert "was started with another metric" in other.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_finished(
+    call: Callable[..., Any], arguments: list[Any], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "emovox", *map(str, arguments), "--trials", "1000"]
+    worker = subprocess.Popen(
+        command, cwd=tmp_path / "cwd", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert worker.stderr is not None
+    first = worker.stderr.readline()
+    worker.send_signal(signal.SIGINT)
+    stdout, stderr = worker.communicate(timeout=60)
+    assert (worker.returncode, stdout) == (130, "")
+    *lines, last = (first + stderr).splitlines()
+    assert last == "emovox: interrupted; what was finished is kept"
+    assert lines
+    assert all(line.startswith("tune-tiny-loso, trial ") for line in lines)
+    answer = call(*arguments, "--trials", "1", "--format", "json")
+    assert len(json.loads(answer.stdout)["trials"]) >= len(lines)
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,8 @@ def tune_recipe(
     watcher = watcher or TuneWatcher()
     folds = take_inner_folds(protocol, settings.folds)
     objective = Objective(folds, settings.metric, settings.n_seeds, features or FeatureCache())
-    # Optuna logs every trial by itself; the watcher tells the same.
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Optuna logs every trial, and a traceback after Ctrl-C; the watcher tells what matters.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = open_study(
         open_storage(settings.storage),
         settings.name,
