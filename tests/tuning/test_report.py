@@ -81,6 +81,9 @@ def test_the_page_holds_trials_figures_and_the_winner(tuning: Tuning, tmp_path: 
     assert not re.search(r'(src|href)="(?!#)', page.replace("xlink:href", "href"))
     assert re.findall(r'<tr class="winner"><td>(\d)</td><td>([\d.]+)</td>', page) == [("2", "70.0")]
     assert "learning_rate = 0.004" in page
+    # Ticks of a log axis are plain numbers, not formulas that nobody draws.
+    assert "mathdefault" not in page
+    assert re.search(r">0\.001</text>", page)
     write_page(path, tuning)
     assert path.read_text(encoding="utf-8") == page
 

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import (
+    FormatStrFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    PercentFormatter,
+)
 
 from emovox.evaluation.plots import BLUE, HEIGHT_IN, ORANGE, STYLE, make_axes, to_svg
 from emovox.tuning.objective import Metric
@@ -106,6 +112,10 @@ def plot_setting(tuning: Tuning, key: str) -> str:
             axes.set_xlim(-0.5, len(names) - 0.5)
         elif axis.log:
             axes.set_xscale("log")
+            # The usual labels of powers are formulas, which the style does not draw.
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(key)
         _label_score(axes, tuning.metric)
         return to_svg(figure, f"setting {key}")
@@ -114,4 +124,5 @@ def plot_setting(tuning: Tuning, key: str) -> str:
 def _label_score(axes: Axes, metric: Metric) -> None:
     axes.set_ylabel(f"validation {metric.label}")
     if metric is Metric.UA:
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))

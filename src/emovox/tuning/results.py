@@ -230,4 +230,4 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
         # Forests over few trials divide by variances of zero.
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
-    return {key: share for key, share in shares.items() if math.isfinite(share)}
+    return {key: float(share) for key, share in shares.items() if math.isfinite(share)}
