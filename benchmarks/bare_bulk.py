@@ -2,7 +2,7 @@
 
 What bulk prediction is held to. Prints one line of JSON::
 
-    python benchmarks/bare_bulk.py model.onnx FOLDER --rate-hz 48000
+    python benchmarks/bare_bulk.py model.onnx FOLDER
 """
 
 import argparse
@@ -23,7 +23,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--rate-hz", type=int, required=True, help="the model's sample rate")
     args = parser.parse_args()
 
     options = ort.SessionOptions()
@@ -31,11 +30,12 @@ def main() -> None:
     options.inter_op_num_threads = 1
     session = ort.InferenceSession(args.model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
+    rate_hz = int(session.get_modelmeta().custom_metadata_map["emovox.sample_rate_hz"])
     paths = sorted(path for path in args.folder.rglob("*") if path.suffix in SUFFIXES)
-    classes = [0] * len(session.run(None, {name: read_samples(paths[0], args.rate_hz)[None]})[0][0])
+    classes = [0] * len(session.run(None, {name: read_samples(paths[0], rate_hz)[None]})[0][0])
     began_s = time.perf_counter()
     for path in paths:
-        samples = read_samples(path, args.rate_hz)
+        samples = read_samples(path, rate_hz)
         probabilities = session.run(None, {name: samples[None]})[0][0]
         classes[int(probabilities.argmax())] += 1
     loop_s = round(time.perf_counter() - began_s, 4)

@@ -5,6 +5,9 @@
     python benchmarks/ours.py imports
     python benchmarks/ours.py features DATA --out features.npz
     python benchmarks/ours.py train vanilla features.npz
+    python benchmarks/ours.py head
+    python benchmarks/ours.py embed DATA
+    python benchmarks/ours.py clip model.onnx samples.npy
     python benchmarks/ours.py all DATA
 
 Each prints one line of JSON with its timings in seconds. ``train`` takes the features that either
@@ -13,10 +16,15 @@ side saved, so that theirs, ours and the bare loop can train on the same tensors
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+N_EMBEDDED = 20
+N_COPIES = 4
+N_PREDICTED = 50
 
 
 def main() -> None:
@@ -31,10 +39,23 @@ def main() -> None:
     train.add_argument("recipe")
     train.add_argument("features", type=Path)
     train.add_argument("--epochs", type=int, default=50)
+    head = commands.add_parser("head", help="train the encoder recipe's head on made embeddings")
+    head.add_argument("--epochs", type=int, default=30)
+    embed = commands.add_parser("embed", help="embed clips and disturbed copies of them")
+    embed.add_argument("data", type=Path)
+    clip = commands.add_parser("clip", help="predict decoded samples again and again")
+    clip.add_argument("model", type=Path)
+    clip.add_argument("samples", type=Path)
+    clip.add_argument("--no-vad", action="store_true")
     everything = commands.add_parser("all", help="from recordings to both trained models saved")
     everything.add_argument("data", type=Path)
     everything.add_argument("--epochs", type=int, default=50)
     args = parser.parse_args()
+
+    if args.command == "clip":
+        # Prediction needs nothing of what training imports.
+        print(json.dumps(predict_clip(args.model, args.samples, vad=not args.no_vad)))
+        return
 
     began_s = time.perf_counter()
     import emovox.corpora.protocols
@@ -47,6 +68,10 @@ def main() -> None:
         timings |= compute_features(args.data, args.out)
     elif args.command == "train":
         timings |= train_recipe(args.recipe, args.features, args.epochs)
+    elif args.command == "head":
+        timings |= train_head(args.epochs)
+    elif args.command == "embed":
+        timings |= embed_clips(args.data)
     elif args.command == "all":
         timings |= train_both(args.data, args.epochs)
     print(json.dumps(timings))
@@ -107,6 +132,77 @@ def train_recipe(recipe: str, features: Path, epochs: int) -> dict[str, Any]:
         )
         train_s = since(began_s)
     return {"train_s": train_s, "epochs": len(trained.history)}
+
+
+def train_head(epochs: int) -> dict[str, Any]:
+    """Train the encoder recipe on the bare loop's tensors, return the seconds it took."""
+    from bare_head import make_clips
+    from emovox.training.embeddings import EmbeddingSet
+    from emovox.training.recipe import load_recipe
+    from emovox.training.trainer import train_network
+
+    def train(n_epochs: int) -> int:
+        settings = load_recipe("encoder", [f"training.epochs={n_epochs}"])
+        with tempfile.TemporaryDirectory() as folder:
+            return len(train_network(settings, *sets, Path(folder)).history)
+
+    n_rows = 1 + load_recipe("encoder").augmentation.copies
+    sets = [EmbeddingSet(*clips) for clips in make_clips(n_rows)]
+    train(1)  # PyTorch loads parts of itself with the first optimiser
+    began_s = time.perf_counter()
+    n_epochs = train(epochs)
+    return {"train_s": since(began_s), "epochs": n_epochs}
+
+
+def embed_clips(data: Path) -> dict[str, Any]:
+    """Return the mean milliseconds to decode a clip, to disturb it and to embed it."""
+    import numpy as np
+
+    from emovox.audio import load_audio
+    from emovox.corpora.locate import find_ravdess
+    from emovox.corpora.ravdess import read_ravdess
+    from emovox.training.augment import disturb
+    from emovox.training.recipe import load_recipe
+    from emovox.training.speech_encoder import SpeechEncoder
+
+    encoder, settings = SpeechEncoder(), load_recipe("encoder").augmentation
+    clips = read_ravdess(find_ravdess(data))
+    paths = [clip.path for clip in clips[:: len(clips) // N_EMBEDDED]]
+    encoder.embed(load_audio(paths[0], encoder.sample_rate_hz).samples)
+    began_s = time.perf_counter()
+    recordings = [load_audio(path, encoder.sample_rate_hz).samples for path in paths]
+    decode_s = since(began_s)
+    began_s = time.perf_counter()
+    copies = [
+        disturb(samples, encoder.sample_rate_hz, settings, np.random.default_rng([copy, index]))
+        for index, samples in enumerate(recordings)
+        for copy in range(N_COPIES)
+    ]
+    disturb_s = since(began_s)
+    began_s = time.perf_counter()
+    for samples in (*recordings, *copies):
+        encoder.embed(samples)
+    return {
+        "decode_ms": 1e3 * decode_s / len(recordings),
+        "disturb_ms": 1e3 * disturb_s / len(copies),
+        "embed_ms": 1e3 * since(began_s) / (len(recordings) + len(copies)),
+    }
+
+
+def predict_clip(model: Path, samples: Path, *, vad: bool) -> dict[str, float]:
+    """Predict the same samples, at the model's rate, and return the median milliseconds."""
+    import numpy as np
+
+    from emovox.recognizer import Recognizer
+
+    recognizer, waveform = Recognizer.load(model, vad=vad), np.load(samples)
+    recognizer.predict_waveform(waveform, recognizer.info.sample_rate_hz)
+    times = []
+    for _ in range(N_PREDICTED):
+        began_s = time.perf_counter()
+        recognizer.predict_waveform(waveform, recognizer.info.sample_rate_hz)
+        times.append(time.perf_counter() - began_s)
+    return {"clip_ms": round(1e3 * statistics.median(times), 4)}
 
 
 def train_both(data: Path, epochs: int) -> dict[str, Any]:
