@@ -296,7 +296,7 @@ def test_silent_windows_of_a_long_recording_do_not_count(recognizer: Recognizer)
 
 @pytest.mark.parametrize(("n_samples", "n_windows"), [(1, 1), (120_000, 1), (120_001, 2)])
 def test_windows_hold_every_sample_once(n_samples: int, n_windows: int) -> None:
-    samples = np.arange(n_samples, dtype=np.float32) / n_samples
+    samples = np.arange(n_samples, dtype=np.float32) / np.float32(n_samples)
     windows = cut_windows(Waveform(samples, 8_000))
     assert len(windows) == n_windows
     assert np.array_equal(np.concatenate([window.samples for window in windows]), samples)
