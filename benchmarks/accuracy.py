@@ -128,7 +128,7 @@ def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list
         ]
         for score in summary.scores:
             numbers = (score.value, score.interval.low, score.interval.high)
-            rows.append([*start, score.name, *(f"{100 * n:.2f}" for n in numbers)])
+            rows.append([*start, score.name, *(f"{100 * n:.4f}" for n in numbers)])
         rows.append([*start, "ECE", *measure_calibration(chosen, resample_by)])
     typer.echo("")
     for name in ("WA", "UA", "F1"):
@@ -148,7 +148,8 @@ def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list
     ]
     typer.echo(f"{bar.score} {value:.1f}: {', '.join(reached)}")
     typer.echo(
-        f"expected calibration error {rows[-1][-3]} points ({rows[-1][-2]} to {rows[-1][-1]})"
+        f"expected calibration error {float(rows[-1][-3]):.2f} points "
+        f"({float(rows[-1][-2]):.2f} to {float(rows[-1][-1]):.2f})"
     )
     return rows
 
@@ -163,7 +164,7 @@ def measure_calibration(parts: list[Predictions], resample_by: str) -> tuple[str
         )
         found.append((error.expected_calibration_error, interval.low, interval.high))
     value, low, high = 100 * np.mean(found, axis=0)
-    return f"{value:.2f}", f"{low:.2f}", f"{high:.2f}"
+    return f"{value:.4f}", f"{low:.4f}", f"{high:.4f}"
 
 
 def write_table(rows: list[list[str]]) -> None:
