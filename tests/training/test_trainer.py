@@ -641,6 +641,8 @@ def make_embeddings(n_clips: int, n_copies: int, seed: int = 0) -> EmbeddingSet:
 
 HEAD = [
     "network.hidden_units=[16]",
+    "network.input_dropout=0.3",
+    "regularization.dropout=0.5",
     "training.batch_size=8",
     "training.epochs=8",
     "training.learning_rate=0.03",

@@ -69,7 +69,7 @@ class EmbeddingSet:
         copies = torch.randint(self.embeddings.shape[1], (len(self),), generator=generator)
         for batch in order.split(batch_size):
             rows = self.embeddings[batch, copies[batch]]  # (batch, features)
-            yield (rows - self.mean) / self.std, self.classes[batch]
+            yield rows.sub_(self.mean).div_(self.std), self.classes[batch]
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every clip once, undisturbed, in order."""
