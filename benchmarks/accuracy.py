@@ -128,7 +128,7 @@ def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list
         ]
         for score in summary.scores:
             numbers = (score.value, score.interval.low, score.interval.high)
-            rows.append([*start, score.name, *(f"{100 * n:.4f}" for n in numbers)])
+            rows.append([*start, score.name, *map(repr, numbers)])
         rows.append([*start, "ECE", *measure_calibration(chosen, resample_by)])
     typer.echo("")
     for name in ("WA", "UA", "F1"):
@@ -148,14 +148,14 @@ def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list
     ]
     typer.echo(f"{bar.score} {value:.1f}: {', '.join(reached)}")
     typer.echo(
-        f"expected calibration error {float(rows[-1][-3]):.2f} points "
-        f"({float(rows[-1][-2]):.2f} to {float(rows[-1][-1]):.2f})"
+        f"expected calibration error {100 * float(rows[-1][-3]):.2f} points "
+        f"({100 * float(rows[-1][-2]):.2f} to {100 * float(rows[-1][-1]):.2f})"
     )
     return rows
 
 
 def measure_calibration(parts: list[Predictions], resample_by: str) -> tuple[str, str, str]:
-    """Return the mean calibration error over seeds in points, and its mean interval."""
+    """Return the mean calibration error over seeds, and its mean interval."""
     found = []
     for part in parts:
         error = compute_metrics(part.true, part.probabilities, part.labels)
@@ -163,8 +163,8 @@ def measure_calibration(parts: list[Predictions], resample_by: str) -> tuple[str
             part, resample_by, np.random.default_rng(BOOTSTRAP_SEED)
         )
         found.append((error.expected_calibration_error, interval.low, interval.high))
-    value, low, high = 100 * np.mean(found, axis=0)
-    return f"{value:.4f}", f"{low:.4f}", f"{high:.4f}"
+    value, low, high = np.mean(found, axis=0).tolist()
+    return repr(value), repr(low), repr(high)
 
 
 def write_table(rows: list[list[str]]) -> None:

@@ -76,9 +76,9 @@ def read_scores() -> tuple[ProtocolScore, ...]:
     return tuple(
         ProtocolScore(
             name=row["score"],
-            value=float(row["value"]) / 100,
-            low=float(row["low"]) / 100,
-            high=float(row["high"]) / 100,
+            value=float(row["value"]),
+            low=float(row["low"]),
+            high=float(row["high"]),
             protocol=f"{row['protocol']} v{row['version']}",
             speaker_independent=row["speaker_independent"] == "true",
             n_seeds=len(seeds),

@@ -55,8 +55,9 @@ def describe_scores() -> tuple[str, str]:
     with SCORES.open(encoding="utf-8", newline="") as file:
         found = [row for row in csv.DictReader(file) if row["seeds"] == "mean"]
     cells = {
-        (row["protocol"], row["score"]): f"{float(row['value']):.1f} ({float(row['low']):.1f} to "
-        f"{float(row['high']):.1f})"
+        (row["protocol"], row["score"]): "{:.1f} ({:.1f} to {:.1f})".format(
+            *(100 * float(row[key]) for key in ("value", "low", "high"))
+        )
         for row in found
     }
     rows = []
