@@ -64,7 +64,7 @@ def test_set_and_splits_change_the_run(call: Callable[..., Any], arguments: list
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--recipe", "vanila"], "no recipe named 'vanila'; known: optimized, vanilla"),
+        (["--recipe", "vanila"], "no recipe named 'vanila'; known: encoder, optimized, vanilla"),
         (["--recipe", "none.toml"], "none.toml: cannot be read"),
         (
             ["--set", "training.optimiser=adam"],
