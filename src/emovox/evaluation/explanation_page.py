@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emovox.audio import Waveform, resample
@@ -10,6 +9,7 @@ from emovox.errors import EmovoxError
 from emovox.evaluation.clip_media import PAGE_RATE_HZ, encode_audio, to_data_uri
 from emovox.evaluation.explain import Explanation
 from emovox.evaluation.explanation_plot import make_standalone, plot_explanation
+from emovox.evaluation.pages import make_page_environment
 from emovox.files import write_text
 
 SUFFIXES = (".svg", ".html")
@@ -49,13 +49,7 @@ def write_explanation(path: Path, explanation: Explanation, waveform: Waveform, 
         write_text(path, make_standalone(svg) + "\n")
         return
     heard = Waveform(resample(waveform.samples, waveform.rate_hz, PAGE_RATE_HZ), PAGE_RATE_HZ)
-    environment = Environment(
-        loader=PackageLoader("emovox.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_page_environment("emovox.evaluation")
     page = environment.get_template("explanation.html.j2").render(
         name=name,
         explanation=explanation,

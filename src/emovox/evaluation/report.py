@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emovox.corpora.clips import Clip
@@ -18,6 +17,7 @@ from emovox.evaluation.calibration import TARGET_ACCURACY
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED
 from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.metrics import Metrics, compute_metrics
+from emovox.evaluation.pages import make_page_environment
 from emovox.evaluation.predictions import Predictions, read_predictions
 from emovox.evaluation.report_clips import ClipCard, FoldModels, collect_cards
 from emovox.evaluation.run_files import RunScores, ScoreEntry, read_history, read_scores
@@ -204,13 +204,7 @@ def render_page(page: ReportPage) -> str:
         >>> render_page(gather_page(Path("runs/vanilla"), None))[:15]  # doctest: +SKIP
         '<!doctype html>'
     """
-    environment = Environment(
-        loader=PackageLoader("emovox.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_page_environment("emovox.evaluation")
     environment.filters["percent"] = format_percent
     environment.filters["counted"] = report_notes.count_words
     return environment.get_template("report.html.j2").render(page=page)

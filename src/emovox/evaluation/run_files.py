@@ -3,7 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +13,9 @@ from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.metrics import FloatArray
 
 HISTORY_CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+Entry = TypeVar("Entry", bound=BaseModel)
 
 
 class _Entry(BaseModel):
@@ -132,17 +135,11 @@ def read_scores(path: Path) -> RunScores:
         >>> read_scores(Path("runs/vanilla/metrics.json")).protocol.name  # doctest: +SKIP
         'reference'
     """
-    try:
-        return RunScores.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be read ({error.strerror}); expected a finished run's metrics.json: "
-            "check the path, or finish the run with 'emovox train --resume'"
-        ) from None
-    except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(str(part) for part in detail["loc"]) or "the file"
-        raise RunError(f"{path}: {key}: {detail['msg']}; evaluate the run again") from None
+    expected = (
+        "a finished run's metrics.json: check the path, or finish the run with "
+        "'emovox train --resume'"
+    )
+    return read_entry(path, RunScores, expected=expected, remedy="evaluate the run again")
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -161,18 +158,21 @@ def read_calibration(path: Path) -> Calibration:
         >>> read_calibration(Path("runs/vanilla/calibration.json")).temperature  # doctest: +SKIP
         5.1
     """
+    expected = "the calibration of a run: train it again"
+    entry = read_entry(path, CalibrationEntry, expected=expected, remedy="train the run again")
+    return Calibration(**entry.model_dump())
+
+
+def read_entry(path: Path, model: type[Entry], *, expected: str, remedy: str) -> Entry:
+    """Read a JSON file of a run, or say what is wrong with it and what to do."""
     try:
-        entry = CalibrationEntry.model_validate_json(path.read_bytes())
+        return model.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be read ({error.strerror}); expected the calibration of a run: train "
-            "it again"
-        ) from None
+        raise RunError(f"{path}: cannot be read ({error.strerror}); expected {expected}") from None
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in detail["loc"]) or "the file"
-        raise RunError(f"{path}: {key}: {detail['msg']}; train the run again") from None
-    return Calibration(**entry.model_dump())
+        raise RunError(f"{path}: {key}: {detail['msg']}; {remedy}") from None
 
 
 def read_history(path: Path) -> tuple[FoldHistory, ...]:

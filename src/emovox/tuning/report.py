@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from emovox.evaluation.pages import make_page_environment
 from emovox.files import write_text
 from emovox.tuning.plots import plot_history, plot_importance, plot_setting
 from emovox.tuning.results import Tuning
@@ -24,13 +24,7 @@ def write_page(path: Path, tuning: Tuning) -> None:
     Example:
         >>> write_page(Path("tune.html"), tuning)  # doctest: +SKIP
     """
-    environment = Environment(
-        loader=PackageLoader("emovox.tuning"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_page_environment("emovox.tuning")
     environment.filters["shown"] = format_value
     environment.filters["score"] = lambda score: (
         "" if math.isnan(score) else tuning.metric.show(score)
