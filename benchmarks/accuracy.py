@@ -79,7 +79,7 @@ def main(
         for seed in range(seeds):
             folder = out / f"{recipe}-{bar.protocol}-seed{seed}"
             parts.append(train_seed(recipe, bar.protocol, seed, folder, features, data))
-        rows += print_protocol(bar, recipe, parts)
+        rows += print_protocol(bar, recipe, parts, data)
     write_table(rows)
     print_speed(data)
 
@@ -105,9 +105,11 @@ def train_seed(
     return run.predictions
 
 
-def print_protocol(bar: Bar, recipe: str, parts: list[Predictions]) -> list[list[str]]:
+def print_protocol(
+    bar: Bar, recipe: str, parts: list[Predictions], data: Path | None
+) -> list[list[str]]:
     """Print a protocol's scores beside its bars, and return the table's rows."""
-    protocol = load_protocol(load_recipe(recipe, [f"data.protocol={bar.protocol!r}"]), None)
+    protocol = load_protocol(load_recipe(recipe, [f"data.protocol={bar.protocol!r}"]), data)
     independent = protocol.speaker_independent
     resample_by = choose_resampling(parts[0], speaker_independent=independent)
 
