@@ -1,5 +1,7 @@
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from emovox.evaluation.summary import (
     describe_score,
     score_folds,
     summarize,
+    summarize_seeds,
 )
 
 LABELS = ("calm", "happy", "angry")
@@ -211,3 +214,53 @@ def test_the_bootstrap_costs_a_moment() -> None:
     start_s = time.process_time()
     summarize(predictions, "speakers", np.random.default_rng(0))
     assert time.process_time() - start_s < 5
+
+
+def guess_again(predictions: Predictions, seed: int) -> Predictions:
+    """Return another seed's answers to the same clips."""
+    rows = np.random.default_rng(seed).permutation(len(predictions))
+    return replace(predictions, probabilities=predictions.probabilities[rows])
+
+
+@pytest.mark.parametrize("resample_by", ["speakers", "clips"])
+def test_one_seed_is_summarized_as_it_was(resample_by: ResampleBy) -> None:
+    predictions = make_folds()
+    rows = np.random.default_rng(1).permutation(len(predictions))
+    found = summarize_seeds([predictions.select(rows)], resample_by, np.random.default_rng(0))
+    assert found == summarize(predictions, resample_by, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("resample_by", "kind"), [("speakers", make_folds), ("splits", make_splits)]
+)
+def test_seeds_give_the_mean_of_their_scores(
+    resample_by: ResampleBy, kind: Callable[[], Predictions]
+) -> None:
+    first = kind()
+    seeds = [first, guess_again(first, 1), guess_again(first, 2)]
+    alone = [summarize(part, resample_by, np.random.default_rng(0)) for part in seeds]
+    # In another order too: clips are paired by name.
+    shuffled = seeds[1].select(np.random.default_rng(3).permutation(len(first)))
+    mean = summarize_seeds([first, shuffled, seeds[2]], resample_by, np.random.default_rng(0))
+    assert len({summary.wa.value for summary in alone}) == 3
+    for index, score in enumerate(mean.scores):
+        expected = np.mean([summary.scores[index].value for summary in alone])
+        assert score.value == pytest.approx(float(expected), abs=1e-12)
+        assert score.interval.low < score.value < score.interval.high
+        folds = np.mean([summary.scores[index].folds for summary in alone], axis=0)
+        assert score.folds == pytest.approx(folds.tolist(), abs=1e-12)
+
+
+def test_the_same_answers_thrice_are_no_surer_than_once() -> None:
+    predictions = make_folds()
+    once = summarize(predictions, "speakers", np.random.default_rng(0))
+    thrice = summarize_seeds([predictions] * 3, "speakers", np.random.default_rng(0))
+    for a, b in zip(once.scores, thrice.scores, strict=True):
+        assert (b.interval.low, b.interval.high) == pytest.approx((a.interval.low, a.interval.high))
+
+
+def test_seeds_that_tested_other_clips_are_refused() -> None:
+    predictions = make_folds()
+    other = predictions.select(np.arange(len(predictions) - 1))
+    with pytest.raises(ValueError, match="seeds that tested different clips"):
+        summarize_seeds([predictions, other], "speakers", np.random.default_rng(0))

@@ -18,6 +18,7 @@ from emovox.recognizer import Recognizer
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
+from emovox.training.trainer import round_to_half
 
 RECIPE = load_recipe("encoder", ["network.hidden_units=[16]"])
 MEAN, STD = torch.linspace(-1, 1, 2_304), torch.linspace(0.5, 2, 2_304)
@@ -155,3 +156,25 @@ def test_a_wrong_number_of_the_head_is_found(
     with pytest.raises(ExportError, match=r"model\.onnx: .* differ by"):
         export_onnx(model, RECIPE, make_info(), tmp_path / "model.onnx", [make_voice(9_000)])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_half_precision_holds_are_stored_in_it(tmp_path: Path) -> None:
+    exact, rounded = make_model(seed=0), make_model(seed=0)
+    round_to_half(rounded.network)
+    assert not torch.equal(
+        exact.network.linear_layers()[0].weight, rounded.network.linear_layers()[0].weight
+    )
+    files = {}
+    for name, model in (("exact", exact), ("rounded", rounded)):
+        files[name] = tmp_path / f"{name}.onnx"
+        export_onnx(model, RECIPE, make_info(), files[name], [make_voice(16_000)])
+    graph = onnx.load(files["rounded"]).graph
+    stored = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
+    weight = rounded.network.linear_layers()[0].weight.detach().numpy()
+    (large,) = (t for t in stored if sorted(t.dims) == sorted(weight.shape))
+    assert np.array_equal(onnx.numpy_helper.to_array(large).astype(np.float32), weight)
+    # Nothing is rounded by the export itself.
+    kinds = {t.data_type for t in onnx.load(files["exact"]).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 not in kinds
+    saved = files["exact"].stat().st_size - files["rounded"].stat().st_size
+    assert saved == pytest.approx(2 * weight.size, rel=0.05)
