@@ -9,12 +9,14 @@ come from training speakers; `docs/experiments.md` says how.
 
 import csv
 import io
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import onnx
 import typer
 
 from emovox import FeatureCache, Recognizer, load_audio, load_protocol, load_recipe, run_experiment
@@ -182,7 +184,10 @@ def print_speed(data: Path | None) -> None:
     """Print the shipped file's size, and the time of a typical clip on one core."""
     path = find_default_model()
     clip = find_ravdess(data) / "Actor_01" / "03-01-05-01-01-01-01.flac"
-    typer.echo(f"\nmodel file {path.stat().st_size / 1e6:.2f} MB")
+    kernels = [t.dims for t in onnx.load(path).graph.initializer if len(t.dims) == 2]
+    n_weights = sum(math.prod(dims) for dims in kernels)
+    size = path.stat().st_size
+    typer.echo(f"\nmodel file {size / 1e6:.2f} MB, {n_weights / 1e6:.1f} million weights")
     for vad in (False, True):
         recognizer = Recognizer.load(path, vad=vad)
         waveform = load_audio(clip, recognizer.info.sample_rate_hz)

@@ -103,7 +103,7 @@ def reproduce_reference(
 
 def explain_result(result: ProtocolResult) -> str:
     """Say in words what a protocol's result shows and what it does not."""
-    verdict = f"{result.comparison.verdict}; {result.gain.verdict}."
+    verdict = f"{result.comparison.verdict}. {result.gain.verdict}."
     match result.protocol:
         case "reference":
             return (
