@@ -1,5 +1,6 @@
 """Finished runs: score them again, compare two, export their models."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from emovox.labels import EMOTIONS
 from emovox.model_file import open_model
 from emovox.training.features import ImageCache
 from emovox.training.networks import SpectrogramCnn
-from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.recipe import Recipe, change_settings, load_recipe
 from emovox.training.settings import FrontendSettings
 from emovox.training.weights import load_network
 
@@ -72,6 +73,59 @@ def open_recipe(folder: Path) -> Recipe:
     if not (folder / "recipe.toml").is_file():
         raise RunError(f"{folder} is no run folder (no recipe.toml in it); expected runs/NAME")
     return load_recipe(folder / "recipe.toml")
+
+
+def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
+    """Open runs of one recipe and protocol, each from another seed.
+
+    Args:
+        folders: Run folders, at least one.
+
+    Returns:
+        The runs, in this order.
+
+    Raises:
+        RunError: One is no finished run, or they differ in more than the seed, or not in that.
+
+    Example:
+        >>> [run.recipe.seed for run in open_seeds([first, second])]  # doctest: +SKIP
+        [0, 1]
+    """
+    runs = [open_finished_run(folder) for folder in folders]
+    expected = "expected runs of one recipe and protocol that differ in their seed alone"
+    first = runs[0]
+    for run in runs[1:]:
+        differs = [
+            what
+            for what, same in (
+                ("recipe", trains_alike(run.recipe, first.recipe)),
+                ("protocol", run.label == first.label),
+                ("split", read_split_text(run) == read_split_text(first)),
+            )
+            if not same
+        ]
+        if differs:
+            raise RunError(
+                f"{run.folder} has another {' and '.join(differs)} than {first.folder}; {expected}:"
+                " take each by itself"
+            )
+    seeds = [run.recipe.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise RunError(
+            f"found the seeds {', '.join(map(str, seeds))} in {', '.join(map(str, folders))}; "
+            f"{expected}: name each run once, or train another with --set seed=N"
+        )
+    return runs
+
+
+def trains_alike(first: Recipe, second: Recipe) -> bool:
+    """Return whether two recipes are the same but for the seed."""
+    return change_settings(first, {"seed": second.seed}) == change_settings(second, {})
+
+
+def read_split_text(run: FinishedRun) -> str:
+    """Return a run's ``split.csv``."""
+    return (run.folder / "split.csv").read_text(encoding="utf-8")
 
 
 def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
@@ -170,7 +224,7 @@ def compare_runs(first: Path, second: Path) -> tuple[Comparison, str]:
 
 def measure_test_to_train(run: FinishedRun) -> float:
     """Return test clips per training clip, by which overlapping splits are corrected."""
-    text = (run.folder / "split.csv").read_text(encoding="utf-8")
+    text = read_split_text(run)
     return text.count(",test\n") / text.count(",train\n")
 
 

@@ -19,6 +19,19 @@ def run(tiny_runs: tuple[Path, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_runs[0], tmp_path / tiny_runs[0].name))
 
 
+@pytest.fixture
+def second_seed(
+    run: Path, tiny_corpus: Path, tiny_split: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a finished run of the same recipe and another seed."""
+    from emovox.experiment import load_protocol, run_experiment
+    from emovox.training.recipe import load_recipe
+
+    recipe = load_recipe(run / "recipe.toml", ["seed=7"])
+    protocol = load_protocol(recipe, tiny_corpus, split=tiny_split)
+    return run_experiment(recipe, protocol, tmp_path_factory.mktemp("seed") / "rmsprop-7").folder
+
+
 def test_stress_prints_every_test_and_keeps_the_result(
     call: Call, run: Path, tiny_corpus: Path
 ) -> None:
@@ -27,11 +40,11 @@ def test_stress_prints_every_test_and_keeps_the_result(
     assert answer.status == 0
     assert "8 of 64 clips, evenly over speakers, 4 speakers" in answer.stdout
     assert "custom-tiny v1, speaker-independent; each fold's model hears its own" in answer.stdout
-    with (run / "stress.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(run / "stress.csv")
     assert len(rows) == 38
     for row in rows:
         assert f"\n  {row['test']} " in answer.stdout
+    assert "4 speakers, 1 seed; UAR undisturbed" in answer.stdout
     held = sum(row["passed"] == "True" for row in rows)
     assert f"{held} of 14 thresholds held" in answer.stdout
     assert "0.98 / 0.93" in answer.stdout
@@ -51,6 +64,70 @@ def test_formats_and_jobs_give_the_same_numbers(call: Call, run: Path, tiny_corp
     assert [float(row["uar_change"]) for row in rows] == [e["uar_change"] for e in content["tests"]]
     assert len(rows) == 11
     assert call(*command, "--format", "csv", "--seed", "1").stdout != first.stdout
+
+
+def test_of_several_seeds_the_mean_is_printed_and_each_keeps_its_own(
+    call: Call, run: Path, second_seed: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    options = ("--data", tiny_corpus, "--tests", "level,babble 0 dB")
+    table = tmp_path / "means" / "stress.csv"
+    answer = call("stress", run, second_seed, *options, "--out", table)
+    assert answer.status == 0
+    assert "tiny-rmsprop: custom-tiny v1, speaker-independent; mean over 2 seeds" in answer.stdout
+    assert "64 of 64 clips, 4 speakers, 2 seeds; UAR undisturbed" in answer.stdout
+    kept = [read_rows(path) for path in (run / "stress.csv", second_seed / "stress.csv", table)]
+    assert [{row["trainings"] for row in rows} for rows in kept] == [{"1"}, {"1"}, {"2"}]
+    for first, second, mean in zip(*kept, strict=True):
+        assert first["test"] == second["test"] == mean["test"]
+        for name in ("unchanged", "uar", "uar_change", "plain_uar"):
+            both = (float(first[name]) + float(second[name])) / 2
+            assert float(mean[name]) == pytest.approx(both)
+    assert [row["uar"] for row in kept[0]] != [row["uar"] for row in kept[1]]
+    # Together with another, each hears what it hears alone.
+    alone = call("stress", second_seed, *options, "--format", "csv")
+    assert alone.stdout == (second_seed / "stress.csv").read_text()
+    content = json.loads(call("stress", second_seed, run, *options, "--format", "json").stdout)
+    assert content["seeds"] == 2
+    assert [e["uar"] for e in content["tests"]] == [float(row["uar"]) for row in kept[2]]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_refused(
+    call: Call, run: Path, tiny_runs: tuple[Path, Path], tiny_corpus: Path
+) -> None:
+    answer = call("stress", run, tiny_runs[1], "--data", tiny_corpus)
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "has another recipe than" in answer.stderr
+    assert "that differ in their seed alone: take each by itself" in answer.stderr
+    answer = call("stress", run, tiny_runs[0], "--data", tiny_corpus)
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "found the seeds 0, 0 in" in answer.stderr
+    assert not (run / "stress.csv").exists()
+
+
+def test_runs_of_different_splits_are_refused(
+    call: Call, run: Path, second_seed: Path, tiny_corpus: Path
+) -> None:
+    split = second_seed / "split.csv"
+    header, *rows = split.read_text().splitlines()
+    split.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    answer = call("stress", run, second_seed, "--data", tiny_corpus)
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "has another split than" in answer.stderr
+
+
+def test_a_table_of_another_version_is_replaced(call: Call, run: Path, tiny_corpus: Path) -> None:
+    kept = run / "stress.csv"
+    kept.write_text("test,group\nclip,small\n")
+    options = ("--data", tiny_corpus, "--tests", "clip", "--clips", "4", "--format", "csv")
+    answer = call("stress", run, *options)
+    assert answer.status == 0
+    assert kept.read_text() == answer.stdout
 
 
 def test_a_quick_look_does_not_replace_a_longer_one(

@@ -298,12 +298,12 @@ def test_a_page_shows_what_the_model_bears(make_run: MakeRun) -> None:
             test.name: (np.arange(8) + (np.arange(8) < i)) % 2 for i, test in enumerate(TESTS)
         },
     )
-    rows = score_stress(heard, TESTS, of_clips=1_440, seed=3)
+    rows = score_stress([heard], TESTS, of_clips=1_440, seed=3)
     (folder / "stress.csv").write_text(format_stress(rows))
     path = write_report(folder, None)
     text, page = path.read_text(), check_page(path)
     assert "8 clips of 1,440, evenly over speakers," in text
-    assert "seed 3" in text
+    assert "disturbed by seed 3" in text
     for row in rows:
         assert f'<th scope="row">{row.test}</th>' in text
     assert text.count(">pass</span>") == sum(row.passed is True for row in rows) > 0
@@ -321,7 +321,7 @@ def test_a_stress_test_of_one_level_has_no_curve(make_run: MakeRun) -> None:
         plain=np.array([0, 1]),
         disturbed={test.name: np.array([0, 1]) for test in tests},
     )
-    rows = score_stress(heard, tests, of_clips=2, seed=0)
+    rows = score_stress([heard], tests, of_clips=2, seed=0)
     assert plot_noise_curves(rows) == ""
     folder = make_run()
     (folder / "stress.csv").write_text(format_stress(rows))

@@ -34,7 +34,7 @@ def make_heard(disturbed: list[int]) -> HeardClips:
 def test_scores_are_those_worked_out_by_hand() -> None:
     # Changed are the third, the fourth and the last clip; the fourth becomes right by that.
     heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    row = score_stress(heard, TESTS, of_clips=100, seed=7)[0]
+    row = score_stress([heard], TESTS, of_clips=100, seed=7)[0]
     assert row.test == "clip"
     assert row.unchanged == 5 / 8
     assert row.plain_uar == 6 / 8
@@ -47,15 +47,61 @@ def test_scores_are_those_worked_out_by_hand() -> None:
 
 def test_what_changes_nothing_has_no_width() -> None:
     heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
-    for row in score_stress(heard, TESTS, of_clips=8, seed=0):
+    for row in score_stress([heard], TESTS, of_clips=8, seed=0):
         assert (row.unchanged, row.unchanged_low, row.unchanged_high) == (1, 1, 1)
         assert (row.uar_change, row.uar_change_low, row.uar_change_high) == (0, 0, 0)
         assert row.passed in (True, None)
 
 
+def make_seeds() -> list[HeardClips]:
+    """Return three trainings that heard the same clips and said other things."""
+    first = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    second = replace(make_heard([0, 1, 1, 1, 0, 0, 1, 1]), plain=first.true)
+    third = replace(make_heard([1, 0, 1, 0, 1, 1, 1, 1]), plain=1 - first.plain)
+    return [first, second, third]
+
+
+def test_trainings_give_the_mean_of_their_scores() -> None:
+    seeds = make_seeds()
+    alone = [score_stress([heard], TESTS, of_clips=8, seed=0)[0] for heard in seeds]
+    row = score_stress(seeds, TESTS, of_clips=8, seed=0)[0]
+    assert row.trainings == 3
+    for name in ("unchanged", "uar", "uar_change", "plain_uar"):
+        of_seeds = [getattr(one, name) for one in alone]
+        assert len(set(of_seeds)) > 1
+        assert getattr(row, name) == pytest.approx(np.mean(of_seeds))
+    assert row.uar_change_low < row.uar_change < row.uar_change_high
+
+
+def test_the_mean_is_held_against_the_thresholds() -> None:
+    heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
+    worse = make_heard([0, 0, 1, 0, 0, 1, 1, 0])
+    # 7 of 8 unchanged fail the 0.95 of "clip"; the mean of 23 of 24 holds it.
+    assert score_stress([worse], TESTS, of_clips=8, seed=0)[0].passed is False
+    row = score_stress([heard, worse, heard], TESTS, of_clips=8, seed=0)[0]
+    assert row.unchanged == pytest.approx(23 / 24)
+    assert row.passed is True
+
+
+def test_the_same_answers_thrice_are_no_surer_than_once() -> None:
+    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    (once, *_), (thrice, *_) = (
+        score_stress([heard] * n, TESTS, of_clips=8, seed=0) for n in (1, 3)
+    )
+    for name in ("unchanged_low", "unchanged_high", "uar_change_low", "uar_change_high"):
+        assert getattr(thrice, name) == pytest.approx(getattr(once, name))
+
+
+def test_trainings_that_heard_other_clips_are_refused() -> None:
+    first, second, _ = make_seeds()
+    other = replace(second, speakers=second.speakers[::-1])
+    with pytest.raises(ValueError, match="seeds that heard different clips"):
+        score_stress([first, other], TESTS, of_clips=8, seed=0)
+
+
 def test_no_speech_is_another_answer_and_a_wrong_one() -> None:
     heard = make_heard([NO_SPEECH] * 8)
-    row = score_stress(heard, TESTS, of_clips=8, seed=0)[0]
+    row = score_stress([heard], TESTS, of_clips=8, seed=0)[0]
     assert (row.unchanged, row.uar) == (0, 0)
     assert row.passed is False
 
@@ -70,14 +116,14 @@ def test_recall_is_over_the_classes_that_are_there() -> None:
 def test_one_speaker_has_intervals_over_clips() -> None:
     heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
     alone = HeardClips(np.array(["a"] * 8), heard.true, heard.plain, heard.disturbed)
-    row = score_stress(alone, TESTS, of_clips=8, seed=0)[0]
+    row = score_stress([alone], TESTS, of_clips=8, seed=0)[0]
     assert row.unchanged_low < row.unchanged < row.unchanged_high
 
 
 def test_an_interval_does_not_depend_on_the_other_tests() -> None:
     heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    alone = score_stress(heard, TESTS[1:2], of_clips=8, seed=0)
-    assert alone[0] == score_stress(heard, TESTS, of_clips=8, seed=0)[1]
+    alone = score_stress([heard], TESTS[1:2], of_clips=8, seed=0)
+    assert alone[0] == score_stress([heard], TESTS, of_clips=8, seed=0)[1]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +145,7 @@ def test_thresholds(name: str, unchanged: float, change: float, passed: bool | N
 
 
 def test_the_file_gives_the_same_rows_back(tmp_path: Path) -> None:
-    rows = score_stress(make_heard([0, 0, 0, 1, 0, 1, 1, 0]), TESTS, of_clips=100, seed=7)
+    rows = score_stress([make_heard([0, 0, 0, 1, 0, 1, 1, 0])], TESTS, of_clips=100, seed=7)
     assert {row.passed for row in rows} == {None, False}
     rows = (replace(rows[0], passed=True), *rows[1:])
     path = tmp_path / "stress.csv"

@@ -27,8 +27,12 @@ TITLES = {
 
 
 def stress(
-    target: Annotated[
-        Path, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a model.onnx.")
+    targets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...|MODEL",
+            help="Run folders, several of one recipe with different seeds, or a model.onnx.",
+        ),
     ],
     tests: Annotated[
         str | None,
@@ -59,6 +63,10 @@ def stress(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Of the random draws.")
     ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.csv", help="Write what is printed as CSV too."),
+    ] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = (
         TableFormat.TABLE
     ),
@@ -66,39 +74,49 @@ def stress(
     """Disturb recordings as the real world does, and see whether the model stays with its answer.
 
     Each fold's model of a run hears its own test clips; the result is kept in the run folder and
-    shown in its report. A model file hears the clips of --corpus, which it may have been trained
-    on: the output says so.
+    shown in its report. Of several runs, which differ in their seed alone, the mean is printed. A
+    model file hears the clips of --corpus, which it may have been trained on: the output says so.
     """
     from emovox.cli.progress import ProgressBars
+    from emovox.evaluation.stress import format_stress
+    from emovox.files import write_text
+    from emovox.hearing import StressSettings
     from emovox.perturbations.catalogue import find_tests
-    from emovox.stress import StressSettings, keep_result, stress_model, stress_run
+    from emovox.stress import keep_result, stress_model, stress_runs
 
     chosen = find_tests(tests.split(",") if tests else ())
     settings = StressSettings(chosen, n_clips=clips, jobs=jobs, seed=seed)
-    is_model = target.is_file()
+    is_model = targets[0].is_file() and len(targets) == 1
     if is_model != (corpus is not None):
         raise typer.BadParameter(
             "a model file needs the clips that it shall hear: --corpus nemo"
             if is_model
-            else "a run hears its own test clips; --corpus is for a model file",
+            else "a run hears its own test clips; --corpus is for one model file",
             param_hint="--corpus",
         )
-    with ProgressBars(target.name) as watcher:
+    with ProgressBars(targets[0].name) as watcher:
         if corpus is not None:
-            report = stress_model(target, corpus, data, settings, watcher)
+            report = stress_model(targets[0], corpus, data, settings, watcher)
         else:
-            report = stress_run(target, data, settings, watcher)
-    if corpus is None and not keep_result(target, report):
-        typer.echo(
-            f"emovox: {target / 'stress.csv'} rests on more clips or tests and is left as it is",
-            err=True,
-        )
+            reports = stress_runs(targets, data, settings, watcher)
+            report = reports.mean
+    if corpus is None:
+        for folder, own in zip(targets, reports.runs, strict=True):
+            if not keep_result(folder, own):
+                typer.echo(
+                    f"emovox: {folder / 'stress.csv'} rests on more clips or tests and is left as "
+                    "it is",
+                    err=True,
+                )
+    if out is not None:
+        write_text(out, format_stress(report.rows))
     print_report(report, output)
 
 
 def print_report(report: "StressReport", output: TableFormat) -> None:
     """Print the result as a table, JSON or CSV."""
     from emovox.evaluation.stress import format_stress
+    from emovox.evaluation.summary import count
 
     if output is TableFormat.CSV:
         typer.echo(format_stress(report.rows), nl=False)
@@ -107,6 +125,7 @@ def print_report(report: "StressReport", output: TableFormat) -> None:
         content = {
             "name": report.name,
             "basis": report.basis,
+            "seeds": report.rows[0].trainings,
             "tests": [row.to_dict() for row in report.rows],
         }
         typer.echo(json.dumps(content, indent=2))
@@ -115,9 +134,9 @@ def print_report(report: "StressReport", output: TableFormat) -> None:
     sampled = ", evenly over speakers" if first.clips < first.of_clips else ""
     typer.echo(f"{report.name}: {report.basis}")
     typer.echo(
-        f"{first.clips:,} of {first.of_clips:,} clips{sampled}, {first.speakers} speakers; "
-        f"UAR undisturbed {100 * first.plain_uar:.1f}; 95% intervals over speakers; "
-        f"seed {first.seed}"
+        f"{first.clips:,} of {first.of_clips:,} clips{sampled}, {first.speakers} speakers, "
+        f"{count(first.trainings, 'seed')}; UAR undisturbed {100 * first.plain_uar:.1f}; "
+        f"95% intervals over speakers; disturbed by seed {first.seed}"
     )
     typer.echo(
         f"\n{'':<24} {'unchanged':<20}  {'UAR change, points':<22}  {'asked for':<23}  "

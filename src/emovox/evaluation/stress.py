@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -20,6 +21,8 @@ NO_SPEECH = -1
 """What stands for a class where a clip is digital silence: another answer, and a wrong one."""
 
 _BOOTSTRAP_SEED = 0
+# What the trainings of one recipe have in common.
+_SHARED = ("speakers", "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class StressRow:
         clips: Clips heard.
         of_clips: Clips there are.
         speakers: Their speakers.
+        trainings: How many, each from another seed, the figures are the mean of.
         plain_uar: UAR of the undisturbed clips.
-        seed: Of the random draws.
+        seed: Of what is random in the disturbances.
     """
 
     test: str
@@ -67,6 +71,7 @@ class StressRow:
     clips: int
     of_clips: int
     speakers: int
+    trainings: int
     plain_uar: float
     seed: int
 
@@ -93,28 +98,39 @@ class HeardClips:
 
 
 def score_stress(
-    heard: HeardClips, tests: tuple[StressTest, ...], *, of_clips: int, seed: int
+    seeds: Sequence[HeardClips], tests: tuple[StressTest, ...], *, of_clips: int, seed: int
 ) -> tuple[StressRow, ...]:
     """Score every test, with 95% intervals from 2,000 bootstrap draws over speakers.
 
+    Of several trainings the scores are the means. Each draw takes the same clips for all of them,
+    as in :func:`emovox.evaluation.summary.summarize_seeds`.
+
     Args:
-        heard: What the model said.
+        seeds: What the models of each training said about the same clips.
         tests: The tests, in the order wanted.
         of_clips: How many clips there would have been to hear.
-        seed: Of the random draws, to be told.
+        seed: Of what is random in the disturbances, to be told.
 
     Returns:
         A row for each test. The UAR is the mean recall over the classes that the clips hold; the
         interval of its change pairs each clip with itself.
 
+    Raises:
+        ValueError: If the trainings did not hear the same clips.
+
     Example:
-        >>> score_stress(heard, find_tests(["small"]), of_clips=1_440, seed=0)  # doctest: +SKIP
+        >>> score_stress([heard], find_tests(["small"]), of_clips=1_440, seed=0)  # doctest: +SKIP
     """
-    n_speakers = int(np.unique(heard.speakers).size)
+    first = seeds[0]
+    for heard in seeds[1:]:
+        if not all(np.array_equal(getattr(heard, n), getattr(first, n)) for n in _SHARED):
+            raise ValueError("found seeds that heard different clips; expected the same, in order")
+    n_speakers = int(np.unique(first.speakers).size)
     rows = []
     for test in tests:
-        said = np.stack([heard.true, heard.plain, heard.disturbed[test.name]], axis=1)
-        outcomes, index = np.unique(said, axis=0, return_inverse=True)
+        said = [(heard.plain, heard.disturbed[test.name]) for heard in seeds]
+        table = np.stack([first.true, *chain.from_iterable(said)], axis=1)
+        outcomes, index = np.unique(table, axis=0, return_inverse=True)
         index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
         score = make_outcome_score(outcomes)
         unchanged, plain_uar, uar, change = (
@@ -123,7 +139,7 @@ def score_stress(
         # Of its own, so that a test's interval does not depend on which others are run.
         generator = np.random.default_rng(_BOOTSTRAP_SEED)
         if n_speakers > 1:
-            intervals = bootstrap_over_speakers(index, heard.speakers, score, generator)
+            intervals = bootstrap_over_speakers(index, first.speakers, score, generator)
         else:
             intervals = bootstrap_over_clips(index, score, generator)
         rows.append(
@@ -143,9 +159,10 @@ def score_stress(
                 passed=judge_test(test, unchanged, change),
                 public_models=str(test.peers),
                 snr_db=test.snr_db,
-                clips=len(heard.true),
+                clips=len(first.true),
                 of_clips=of_clips,
                 speakers=n_speakers,
+                trainings=len(seeds),
                 plain_uar=plain_uar,
                 seed=seed,
             )
@@ -157,32 +174,38 @@ def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
     """Return the score of how often each outcome was seen.
 
     Args:
-        outcomes: True, plain and disturbed class of each outcome, int ``(outcomes, 3)``.
+        outcomes: True class of each outcome, then plain and disturbed class for each training, int
+            ``(outcomes, 1 + 2 * trainings)``.
 
     Returns:
         A function from counts ``(draws, outcomes)`` to float64 ``(4, draws)``: share unchanged,
-        UAR undisturbed, UAR disturbed, and its change.
+        UAR undisturbed, UAR disturbed, and its change, each the mean over the trainings.
 
     Example:
         >>> score = make_outcome_score(np.array([[0, 0, 0], [1, 1, 0]]))
         >>> score(np.array([[3, 1]]))[:, 0].tolist()
         [0.75, 1.0, 0.5, -0.5]
     """
-    true, plain, disturbed = outcomes.T
+    true, *said = outcomes.T
     of_class = (true[:, None] == np.unique(true)).astype(np.float64)  # (outcomes, classes)
 
     def score(counts: IntArray) -> FloatArray:
         support = counts @ of_class  # (draws, classes)
         there = support > 0
-        uars = [
-            np.divide(
-                (counts * (said == true)) @ of_class, support, where=there, out=0 * support
-            ).sum(axis=1)
-            / there.sum(axis=1)
-            for said in (plain, disturbed)
-        ]
-        unchanged = counts @ (plain == disturbed) / counts.sum(axis=1)
-        return np.stack([unchanged, *uars, uars[1] - uars[0]])
+
+        def measure_uar(said: IntArray) -> FloatArray:
+            right = (counts * (said == true)) @ of_class
+            recalls = np.divide(right, support, where=there, out=0 * support)
+            mean: FloatArray = recalls.sum(axis=1) / there.sum(axis=1)
+            return mean
+
+        of_trainings = []
+        for plain, disturbed in zip(said[::2], said[1::2], strict=True):
+            unchanged = counts @ (plain == disturbed) / counts.sum(axis=1)
+            uars = measure_uar(plain), measure_uar(disturbed)
+            of_trainings.append(np.stack([unchanged, *uars, uars[1] - uars[0]]))
+        mean: FloatArray = np.mean(of_trainings, axis=0)
+        return mean
 
     return score
 

@@ -8,14 +8,14 @@ import pytest
 from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.errors import EmovoxError
-from emovox.perturbations.catalogue import find_tests
-from emovox.stress import (
+from emovox.hearing import (
     N_VOICES,
     StressSettings,
     choose_clips,
     choose_voices,
     map_in_order,
 )
+from emovox.perturbations.catalogue import find_tests
 
 
 def make_clips(speakers: str, n_clips: int) -> list[Clip]:
