@@ -2,45 +2,63 @@
 
     .venv/bin/python scripts/make_model_card.py runs/accuracy
 
-It takes the scores from `benchmarks/accuracy.csv`, the stress tests, fairness and abstention from
-the run of `emobox-6`, seed 0, which `emovox stress` was run on, and what the model file says of
-itself.
+It takes the scores from `benchmarks/accuracy.csv`, the stress tests from `benchmarks/stress.csv`,
+fairness and abstention from the predictions of the runs of `emobox-6`, all over the same seeds, and
+what the model file says of itself.
 """
 
 import csv
-import json
 import re
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import typer
 
+from emovox.evaluation.evaluate import BOOTSTRAP_SEED
+from emovox.evaluation.fairness import compare_genders_of_seeds
+from emovox.evaluation.predictions import Predictions, read_predictions
+from emovox.evaluation.selective import average_coverages
+from emovox.evaluation.stress import StressRow, read_stress
+from emovox.evaluation.summary import count
 from emovox.files import write_text
 from emovox.model_file import find_default_model, open_model
+from emovox.runs import open_seeds
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "model_card_template.md"
 SCORES = HERE.parent / "benchmarks" / "accuracy.csv"
-RUN = "encoder-emobox-6-seed0"
+STRESS = HERE.parent / "benchmarks" / "stress.csv"
+PROTOCOL = "emobox-6"
+RUNS = f"encoder-{PROTOCOL}-seed*"
 KNOWN_VOICES = "voices that training knows too: speaker-dependent"
 NEW_VOICES = "new voices: speaker-independent"
 
 
 def main(runs: Path) -> None:
     """Write the card beside the model."""
-    run = runs / RUN
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    folders = sorted(runs.glob(RUNS))
+    if not folders:
+        raise typer.BadParameter(f"{runs} has no {RUNS}: run benchmarks/accuracy.py first")
+    seeds = [read_predictions(run.folder / "predictions.csv") for run in open_seeds(folders)]
+    stress = read_stress(STRESS)
+    if (stress[0].trainings, stress[0].clips) != (len(seeds), len(seeds[0])):
+        raise typer.BadParameter(
+            f"{STRESS} rests on {count(stress[0].clips, 'clip')} and "
+            f"{count(stress[0].trainings, 'seed')}, expected {len(seeds[0]):,} and {len(seeds)}: "
+            "run emovox stress on all of them"
+        )
     info = open_model(find_default_model()).info
     rows, ece = describe_scores()
     values = {
         "MB": f"{find_default_model().stat().st_size / 1e6:.1f}",
         "ROWS": rows,
-        "STRESS": describe_stress(run / "stress.csv"),
-        "FAIR": describe_fairness(metrics["fairness"]),
+        "STRESS": describe_stress(stress),
+        "SEEDS": count(len(seeds), "seed"),
+        "FAIR": describe_fairness(seeds),
         "T": f"{info.temperature:.2f}",
         "ECE": ece,
         "MINC": f"{info.min_confidence:.2f}",
-        "ABST": describe_abstention(metrics["abstention"]["by_coverage"]),
+        "ABST": describe_abstention(seeds),
     }
     card = TEMPLATE.read_text(encoding="utf-8")
     for name, value in values.items():
@@ -73,52 +91,55 @@ def describe_scores() -> tuple[str, str]:
     return "\n".join(rows), cells["emobox-6", "ECE"]
 
 
-def describe_stress(path: Path) -> str:
-    """Return the stress tests that have a threshold, and the room and codec tests, as a table."""
-    with path.open(encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file))
+def describe_stress(rows: tuple[StressRow, ...]) -> str:
+    """Return every stress test as a table."""
     lines = ["| disturbance | unchanged | UA, points | asked for |", "|---|---|---|---|"]
-    for row in found:
-        change = f"{100 * float(row['uar_change']):+.1f}"
+    for row in rows:
         asked = "; ".join(
-            text
-            for key, text in (
-                ("min_unchanged", "unchanged at least {:.2f}"),
-                ("max_uar_loss", "UA loss at most {:.2f}"),
+            text.format(limit)
+            for text, limit in (
+                ("unchanged at least {:.2f}", row.min_unchanged),
+                ("UA loss at most {:.2f}", row.max_uar_loss),
             )
-            if row[key]
-            for text in [text.format(float(row[key]))]
+            if limit is not None
         )
-        held = {"True": " (held)", "False": " (**not held**)", "": ""}[row["passed"]]
+        held = {True: " (held)", False: " (**not held**)", None: ""}[row.passed]
         lines.append(
-            f"| {row['test']} | {float(row['unchanged']):.3f} | {change} | {asked}{held} |"
+            f"| {row.test} | {row.unchanged:.3f} | {100 * row.uar_change:+.1f} | {asked}{held} |"
         )
     return "\n".join(lines)
 
 
-def describe_fairness(fairness: dict[str, Any]) -> str:
+def describe_fairness(seeds: list[Predictions]) -> str:
     """Return the scores of women and men, and the gap."""
+    fairness = compare_genders_of_seeds(seeds, np.random.default_rng(BOOTSTRAP_SEED))
+    if fairness is None:
+        raise typer.BadParameter("the corpus does not say who is a woman and who a man")
     lines = ["| | women | men | gap, points (95% interval) |", "|---|---|---|---|"]
-    for score in ("WA", "UA"):
-        entry = fairness[score]
-        gap, low, high = (
-            100 * value
-            for value in (entry["difference"], entry["interval"]["low"], entry["interval"]["high"])
-        )
+    for gap in fairness.gaps:
+        interval = ""
+        if gap.interval is not None:
+            interval = f" ({100 * gap.interval.low:+.1f} to {100 * gap.interval.high:+.1f})"
         lines.append(
-            f"| {score} | {100 * entry['female']:.1f} | {100 * entry['male']:.1f} | "
-            f"{gap:+.1f} ({low:+.1f} to {high:+.1f}) |"
+            f"| {gap.name} | {100 * gap.female:.1f} | {100 * gap.male:.1f} | "
+            f"{100 * gap.difference:+.1f}{interval} |"
         )
-    n_female, n_male = fairness["n_female"], fairness["n_male"]
-    lines.append(f"\n`emobox-6`, seed 0, {n_female} women and {n_male} men.")
+    lines.append(
+        f"\n`{PROTOCOL}`, the mean over {count(len(seeds), 'seed')}, {fairness.n_female} women and "
+        f"{fairness.n_male} men."
+    )
     return "\n".join(lines)
 
 
-def describe_abstention(entries: list[dict[str, Any]]) -> str:
+def describe_abstention(seeds: list[Predictions]) -> str:
     """Return how often the surest answers are right."""
+    n_clips, n_speakers = (np.unique(a).size for a in (seeds[0].clips, seeds[0].speakers))
     lines = ["| answered, the surest first | right |", "|---|---|"]
-    lines += [f"| {100 * e['coverage']:.0f}% | {100 * e['accuracy']:.1f}% |" for e in entries]
-    lines.append("\n`emobox-6`, seed 0, 1,440 clips of 24 speakers that the models had not heard.")
+    lines += [f"| {100 * c:.0f}% | {100 * right:.1f}% |" for c, right in average_coverages(seeds)]
+    lines.append(
+        f"\n`{PROTOCOL}`, the mean over {count(len(seeds), 'seed')}, {n_clips:,} clips of "
+        f"{n_speakers} speakers that the models had not heard."
+    )
     return "\n".join(lines)
 
 

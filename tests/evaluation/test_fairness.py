@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emovox.evaluation.fairness import compare_genders
+from emovox.evaluation.fairness import compare_genders, compare_genders_of_seeds
 from emovox.evaluation.predictions import Predictions
 
 LABELS = ("calm", "sad")
@@ -95,6 +95,46 @@ def test_too_few_speakers_give_no_interval(n_women: int, n_men: int) -> None:
 def test_one_gender_gives_no_gap() -> None:
     rows = make_group("male", 4, [(0, 0)]) + make_group("", 4, [(0, 0)])
     assert compare_genders(make(rows), np.random.default_rng(0)) is None
+
+
+def test_seeds_give_the_mean_of_their_scores_and_gaps() -> None:
+    outcomes = [(0, 0), (0, 1), (1, 1), (1, 1)]
+    rows = make_group("female", 4, outcomes) + make_group("male", 5, outcomes)
+    said = np.random.default_rng(1).integers(2, size=(2, len(rows))).tolist()
+    seeds = [make(rows)]
+    for of_seed in said:
+        answers = zip(rows, of_seed, strict=True)
+        seeds.append(make([(*row[:3], predicted) for row, predicted in answers]))
+    alone = [compare_genders(seed, np.random.default_rng(0)) for seed in seeds]
+    # In another order too: clips are paired by name.
+    shuffled = seeds[1].select(np.arange(len(rows))[::-1])
+    mean = compare_genders_of_seeds([seeds[0], shuffled, seeds[2]], np.random.default_rng(0))
+    assert mean is not None
+    assert (mean.n_female, mean.n_male) == (4, 5)
+    for i, gap in enumerate(mean.gaps):
+        found = [fairness.gaps[i] for fairness in alone if fairness is not None]
+        assert len({one.difference for one in found}) == 3
+        assert gap.female == pytest.approx(np.mean([one.female for one in found]))
+        assert gap.male == pytest.approx(np.mean([one.male for one in found]))
+        assert gap.interval is not None
+        assert gap.interval.low < gap.difference < gap.interval.high
+    once, thrice = (
+        compare_genders_of_seeds([seeds[1]] * n, np.random.default_rng(0)) for n in (1, 3)
+    )
+    assert once is not None
+    assert thrice is not None
+    assert thrice.wa.difference == pytest.approx(once.wa.difference)
+    assert thrice.wa.interval is not None
+    assert once.wa.interval is not None
+    assert thrice.wa.interval.low == pytest.approx(once.wa.interval.low)
+    assert thrice.wa.interval.high == pytest.approx(once.wa.interval.high)
+
+
+def test_seeds_that_tested_other_speakers_are_refused() -> None:
+    rows = make_group("female", 3, [(0, 0)]) + make_group("male", 3, [(0, 0)])
+    other = make_group("female", 3, [(0, 0)]) + make_group("male", 3, [(0, 0)])[::-1]
+    with pytest.raises(ValueError, match="seeds that tested different clips"):
+        compare_genders_of_seeds([make(rows), make(other)], np.random.default_rng(0))
 
 
 def test_speakers_of_no_known_gender_are_left_out() -> None:

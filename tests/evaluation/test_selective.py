@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.selective import find_risk_curve, measure_abstention
+from emovox.evaluation.selective import average_coverages, find_risk_curve, measure_abstention
 
 
 def make_predictions(
@@ -38,6 +38,21 @@ def test_coverage_and_accuracy_are_worked_by_hand() -> None:
     assert found.own is None
     # Risks at 1 to 5 clips: 0, 0, 1/3, 1/4, 2/5.
     assert found.area == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
+
+
+def test_each_seed_answers_what_it_is_surest_of() -> None:
+    other = make_predictions([0.9, 0.6, 0.95, 0.7, 0.8], [True, False, True, True, False])
+    rows = np.array([4, 2, 0, 1, 3])
+    # FIVE: 3/5 of all, 2/3 of the three surest; the other: 3/5, and 2/3 too of 0.95, 0.9, 0.8.
+    found = average_coverages([FIVE, other.select(rows)], (1.0, 0.6, 0.4, 0.2))
+    np.testing.assert_allclose(found, [(1, 0.6), (0.6, 2 / 3), (0.4, 1), (0.2, 1)])
+    worse = make_predictions([0.95, 0.9, 0.8, 0.7, 0.6], [False] * 5)
+    np.testing.assert_allclose(average_coverages([FIVE, worse], (1.0, 0.4)), [(1, 0.3), (0.4, 0.5)])
+
+
+def test_seeds_that_tested_other_clips_are_refused() -> None:
+    with pytest.raises(ValueError, match="seeds that tested different clips"):
+        average_coverages([FIVE, FIVE.select([0, 1, 2, 3])])
 
 
 def test_each_fold_has_a_threshold_of_its_own() -> None:

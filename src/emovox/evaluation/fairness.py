@@ -1,5 +1,6 @@
 """Whether a model serves women and men alike: scores by gender, and the gap with its interval."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from emovox.evaluation.intervals import Interval, draw_speakers, take_percentiles
 from emovox.evaluation.metrics import FloatArray, IntArray, count_confusions, score_confusions
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.summary import align_seeds
 
 SPEAKERS_FOR_GAP = 3
 """Fewest speakers of each gender for an interval."""
@@ -129,14 +131,45 @@ def compare_genders(predictions: Predictions, generator: np.random.Generator) ->
         >>> compare_genders(predictions, np.random.default_rng(0)).wa.difference  # doctest: +SKIP
         0.04
     """
-    said = np.stack([predictions.true, predictions.predicted], axis=1)
+    return compare_genders_of_seeds([predictions], generator)
+
+
+def compare_genders_of_seeds(
+    seeds: Sequence[Predictions], generator: np.random.Generator
+) -> Fairness | None:
+    """Compare how well women and men are recognised by trainings that differ in their seed alone.
+
+    Scores and gaps are the means over the seeds, as in
+    :func:`emovox.evaluation.summary.summarize_seeds`: each draw takes the same clips for all.
+
+    Args:
+        seeds: What the models of each seed said about the same test clips.
+        generator: Source of randomness; the same state gives the same bytes.
+
+    Returns:
+        Mean scores and gaps, or ``None`` where one of the genders is not there.
+
+    Raises:
+        ValueError: If the seeds did not test the same clips.
+
+    Example:
+        >>> compare_genders_of_seeds(three, np.random.default_rng(0)).n_female  # doctest: +SKIP
+        12
+    """
+    seeds = align_seeds(seeds)
+    predictions = seeds[0]
+    said = np.stack([predictions.true, *(part.predicted for part in seeds)], axis=1)
     outcomes, index = np.unique(said, axis=0, return_inverse=True)
     index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
 
     def score(counts: IntArray) -> FloatArray:
         n_classes = len(predictions.labels)
-        confusions = count_confusions(counts, outcomes[:, 0], outcomes[:, 1], n_classes)
-        return score_confusions(confusions)[:2]  # (2, draws): accuracy and UAR
+        of_seeds = [
+            score_confusions(count_confusions(counts, outcomes[:, 0], predicted, n_classes))[:2]
+            for predicted in outcomes.T[1:]
+        ]
+        mean: FloatArray = np.mean(of_seeds, axis=0)
+        return mean  # (2, draws): accuracy and UAR
 
     values, drawn, n_speakers = [], [], []
     for gender in ("female", "male"):

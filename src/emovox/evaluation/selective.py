@@ -8,6 +8,7 @@ import numpy as np
 
 from emovox.evaluation.metrics import FloatArray
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.summary import align_seeds
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -101,6 +102,36 @@ def measure_abstention(
         own=own,
         area=float(find_risk_curve(predictions)[1].mean()),
     )
+
+
+def average_coverages(
+    seeds: Sequence[Predictions], coverages: Sequence[float] = COVERAGES
+) -> tuple[tuple[float, float], ...]:
+    """Score the surest clips of trainings that differ in their seed alone: the mean over seeds.
+
+    Each seed answers what it is itself surest of, as in :func:`measure_abstention`.
+
+    Args:
+        seeds: On the same test clips, one for each seed.
+        coverages: Shares of the clips to answer, each above 0 and at most 1.
+
+    Returns:
+        Mean coverage and mean accuracy, in [0, 1], for each of ``coverages``.
+
+    Raises:
+        ValueError: If the seeds did not test the same clips.
+
+    Example:
+        >>> average_coverages(three)[-1]  # doctest: +SKIP
+        (0.5, 0.91)
+    """
+    found = [
+        measure_abstention(part, coverages=coverages).by_coverage for part in align_seeds(seeds)
+    ]
+    # At least one clip is answered at any coverage, so that there is an accuracy.
+    table = [[(entry.coverage, entry.accuracy) for entry in entries] for entries in found]
+    means = np.mean(np.array(table, dtype=np.float64), axis=0)  # (coverages, 2)
+    return tuple((float(coverage), float(accuracy)) for coverage, accuracy in means)
 
 
 def find_risk_curve(predictions: Predictions) -> tuple[FloatArray, FloatArray]:

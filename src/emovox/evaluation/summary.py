@@ -173,15 +173,8 @@ def summarize_seeds(
     Example:
         >>> summarize_seeds(three, "speakers", np.random.default_rng(0)).ua  # doctest: +SKIP
     """
-    seeds = [sort_rows(part) for part in seeds]
+    seeds = align_seeds(seeds)
     predictions = seeds[0]
-    for part in seeds[1:]:
-        same = [
-            np.array_equal(getattr(part, column), getattr(predictions, column))
-            for column in ("clips", "folds", "true")
-        ]
-        if not all(same):
-            raise ValueError("found seeds that tested different clips; expected the same folds")
     by_fold = np.mean([score_folds(part) for part in seeds], axis=0)
     if resample_by == "splits":
         values = by_fold.mean(axis=1)
@@ -217,6 +210,33 @@ def summarize_seeds(
         n_speakers=int(np.unique(predictions.speakers).size),
         resample_by=resample_by,
     )
+
+
+def align_seeds(seeds: Sequence[Predictions]) -> list[Predictions]:
+    """Put the predictions of several trainings into one order, that of folds and clips.
+
+    Args:
+        seeds: Predictions of the same test clips, one for each seed.
+
+    Returns:
+        The same, with one clip in each row of all of them.
+
+    Raises:
+        ValueError: If the seeds did not test the same clips.
+
+    Example:
+        >>> [part.clips[0] for part in align_seeds(three)]  # doctest: +SKIP
+        ['03-01-01-01-01-01-01', '03-01-01-01-01-01-01', '03-01-01-01-01-01-01']
+    """
+    aligned = [sort_rows(part) for part in seeds]
+    for part in aligned[1:]:
+        same = [
+            np.array_equal(getattr(part, column), getattr(aligned[0], column))
+            for column in ("clips", "folds", "speakers", "genders", "true")
+        ]
+        if not all(same) or part.labels != aligned[0].labels:
+            raise ValueError("found seeds that tested different clips; expected the same folds")
+    return aligned
 
 
 def sort_rows(predictions: Predictions) -> Predictions:
