@@ -356,6 +356,19 @@ def test_mean_and_deviation_are_those_of_the_clips_themselves() -> None:
     assert rows == {(-1, 0), (1, 0), (88, 40_000), (68, 40_000)}
 
 
+def test_clips_without_copies_are_standardised_once_and_for_all() -> None:
+    data = make_set(5, 0)
+    mean, std = data.measure()
+    found = data.standardize(mean, std)
+    torch.testing.assert_close(found.embeddings, (data.embeddings - mean) / std)
+    ((clips, _),) = found.split_batches(5)
+    ((drawn, classes),) = found.draw_batches(5, torch.Generator().manual_seed(0))
+    assert torch.equal(clips, found.embeddings[:, 0])
+    assert torch.equal(drawn[classes.argsort()], clips)
+    # What was measured stays as it was.
+    assert torch.equal(data.embeddings, make_set(5, 0).embeddings)
+
+
 def test_an_epoch_sees_each_clip_once_as_itself_or_a_copy() -> None:
     data, generator = make_set(50, 3), torch.Generator().manual_seed(0)
     orders, copies = [], []

@@ -195,6 +195,13 @@ def test_dropout_draws_from_its_generator_alone() -> None:
     assert torch.equal(dropout(ones), second)
 
 
+def test_dropout_draws_what_committed_figures_were_trained_with() -> None:
+    dropped = GeneratorDropout(0.4, make_generator())(torch.ones(2, 12))
+    # torch.empty(24).bernoulli_(0.6, generator=torch.Generator().manual_seed(0)), PyTorch 2.13.
+    kept = "001000111111101111001011"
+    assert (dropped != 0).int().flatten().tolist() == [int(digit) for digit in kept]
+
+
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.8])
 def test_dropout_scales_what_it_keeps(rate: float) -> None:
     values = torch.full((200, 200), 3.0, requires_grad=True)

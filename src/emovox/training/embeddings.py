@@ -56,9 +56,11 @@ class EmbeddingSet:
     def standardize(self, mean: Tensor, std: Tensor) -> "EmbeddingSet":
         """Return the set whose batches are ``(embedding - mean) / std``.
 
-        Each batch is standardised as it is drawn. A second array of all copies would take as much
-        memory again, and longer to make.
+        Where there are copies, each batch is standardised as it is drawn. A second array of all of
+        them would take as much memory again, and longer to make.
         """
+        if self.embeddings.shape[1] == 1:
+            return EmbeddingSet((self.embeddings - mean) / std, self.classes)
         return replace(self, mean=mean, std=std)
 
     def draw_batches(
