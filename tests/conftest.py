@@ -22,6 +22,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread: more only cost time on networks as small as the tests'."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def ravdess() -> Path:
     """Return the data folder that holds RAVDESS, or skip where EMOVOX_DATA does not say.

@@ -1,5 +1,6 @@
+"""A CNN behind its front end, as one file."""
+
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,25 +9,20 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.export.model_parts import make_info, make_voice, run_file
 
 from emovox.errors import ExportError, ModelFileError
 from emovox.export import onnx as onnx_export
 from emovox.export.onnx import export_onnx, write_scores
 from emovox.labels import EMOTIONS
-from emovox.model_file import ModelInfo, ProtocolScore, open_model
+from emovox.model_file import ProtocolScore, open_model
 from emovox.recognizer import Recognizer
 from emovox.training.networks import SpectrogramCnn, WaveformClassifier, make_frontend
 from emovox.training.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SCORE = ProtocolScore("WA", 0.5, 0.4, 0.6, "loso v1", True, 1, 36, 4)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_model(recipe: Recipe, seed: int) -> WaveformClassifier:
@@ -39,38 +35,6 @@ def make_model(recipe: Recipe, seed: int) -> WaveformClassifier:
     return WaveformClassifier(
         frontend, cnn, torch.tensor(-45.0 - seed), torch.tensor(15.0 + seed)
     ).eval()
-
-
-def make_info(recipe: Recipe) -> ModelInfo:
-    return ModelInfo(
-        name=recipe.name,
-        labels=EMOTIONS,
-        sample_rate_hz=recipe.frontend.sample_rate_hz,
-        temperature=1.0,
-        min_confidence=0.0,
-        training_corpora=("ravdess",),
-        training_clips=3,
-        training_clips_sha256="0" * 64,
-        scores=(),
-        recipe=recipe.to_toml(),
-        licence="mine; “quoted”, ž",
-    )
-
-
-def make_voice(n_samples: int, rate_hz: int, seed: int = 0) -> NDArray[np.float32]:
-    """Make harmonics of a gliding pitch in noise, with pauses."""
-    rng = np.random.default_rng(seed)
-    time_s = np.arange(n_samples) / rate_hz
-    cycles = (120 + 20 * seed) * time_s + 3 * np.sin(2 * np.pi * 0.7 * time_s)
-    tone = sum(np.sin(2 * np.pi * order * cycles) / order for order in range(1, 9))
-    speaking = np.sin(2 * np.pi * 3 * time_s) > -0.5
-    voice = 0.2 * tone * speaking + 1e-3 * rng.normal(size=n_samples)
-    return np.asarray(voice, dtype=np.float32)
-
-
-def run_file(path: Path, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    (answer,) = open_model(path).session.run(["probabilities"], {"waveform": batch})
-    return np.asarray(answer, dtype=np.float32)
 
 
 def ask_torch(model: WaveformClassifier, batch: NDArray[np.float32]) -> NDArray[np.float32]:

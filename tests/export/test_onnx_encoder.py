@@ -1,6 +1,5 @@
 """A head behind the bundled encoder, as one file."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,28 +7,24 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.export.model_parts import make_info, make_voice, run_file
 
 from emovox.errors import ExportError
 from emovox.export import onnx as onnx_export
 from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
-from emovox.model_file import ModelInfo, open_model
+from emovox.model_file import open_model
 from emovox.recognizer import Recognizer
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
 from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
 from emovox.training.trainer import round_to_half
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 RECIPE = load_recipe("encoder", ["network.hidden_units=[16]"])
+RATE_HZ = RECIPE.frontend.sample_rate_hz
 MEAN, STD = torch.linspace(-1, 1, 2_304), torch.linspace(0.5, 2, 2_304)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def make_model(seed: int, temperature: float = 1.0, recipe: Recipe = RECIPE) -> WaveformClassifier:
@@ -39,38 +34,8 @@ def make_model(seed: int, temperature: float = 1.0, recipe: Recipe = RECIPE) -> 
     return WaveformClassifier(frontend, head, MEAN.clone(), STD.clone(), temperature).eval()
 
 
-def make_info() -> ModelInfo:
-    return ModelInfo(
-        name="encoder",
-        labels=EMOTIONS,
-        sample_rate_hz=16_000,
-        temperature=1.0,
-        min_confidence=0.25,
-        training_corpora=("ravdess",),
-        training_clips=3,
-        training_clips_sha256="0" * 64,
-        scores=(),
-        recipe=RECIPE.to_toml(),
-        licence="mine",
-    )
-
-
-def make_voice(n_samples: int, seed: int = 0) -> NDArray[np.float32]:
-    """Make a buzz of a gliding pitch with pauses, in noise."""
-    rng = np.random.default_rng(seed)
-    time_s = np.arange(n_samples) / 16_000
-    cycles = (120 + 25 * seed) * time_s + 3 * np.sin(2 * np.pi * 0.7 * time_s)
-    buzz = (2 * (cycles % 1) - 1) * (np.sin(2 * np.pi * 3 * time_s) > -0.5)
-    return np.asarray(0.2 * buzz + 1e-3 * rng.normal(size=n_samples), np.float32)
-
-
-def run_file(path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    (answer,) = open_model(path).session.run(["probabilities"], {"waveform": samples[None]})
-    return np.asarray(answer[0], np.float32)
-
-
 def export(model: WaveformClassifier, path: Path) -> Path:
-    assert export_onnx(model, RECIPE, make_info(), path, [make_voice(9_000)]) <= 1e-4
+    assert export_onnx(model, RECIPE, make_info(RECIPE), path, [make_voice(9_000, RATE_HZ)]) <= 1e-4
     return path
 
 
@@ -91,11 +56,11 @@ def test_the_file_is_the_head_on_the_encoders_embedding(tmp_path: Path) -> None:
     encoder = SpeechEncoder()
     answers = []
     for n_samples in (1, 159, 160, 4_000, 16_000, 59_200, 100_003):
-        voice = make_voice(n_samples, seed=n_samples % 5)
+        voice = make_voice(n_samples, RATE_HZ, seed=n_samples % 5)
         embedding = encoder.embed(voice)
         for model, path in zip(models, paths, strict=True):
             expected = apply_head(model, embedding, model.temperature.item())
-            answer = run_file(path, voice)
+            answer = run_file(path, voice[None])[0]
             np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-4)
             answers.append(answer)
             with torch.inference_mode():
@@ -110,7 +75,7 @@ def test_the_file_is_the_head_on_the_encoders_embedding(tmp_path: Path) -> None:
 
 def test_metadata_is_ours_and_the_encoders_weights_are_untouched(tmp_path: Path) -> None:
     path = export(make_model(1), tmp_path / "model.onnx")
-    assert open_model(path).info == make_info()
+    assert open_model(path).info == make_info(RECIPE)
     assert Recognizer.load(path).info.labels == EMOTIONS
     joined = {t.name: t for t in onnx.load(path).graph.initializer}
     bundled = onnx.load(find_speech_encoder()).graph.initializer
@@ -132,13 +97,17 @@ def test_one_trace_serves_all_heads_of_a_shape(tmp_path: Path) -> None:
 
 def test_a_head_without_hidden_layers_is_exported_too(tmp_path: Path) -> None:
     recipe = load_recipe("encoder", ["network.hidden_units=[]"])
-    model, path, voice = make_model(1, recipe=recipe), tmp_path / "model.onnx", make_voice(20_000)
-    assert export_onnx(model, recipe, make_info(), path, [voice]) <= 1e-4
+    model, path, voice = (
+        make_model(1, recipe=recipe),
+        tmp_path / "model.onnx",
+        make_voice(20_000, RATE_HZ),
+    )
+    assert export_onnx(model, recipe, make_info(RECIPE), path, [voice]) <= 1e-4
     (output,) = model.network.linear_layers()
     embedding = (torch.from_numpy(SpeechEncoder().embed(voice)) - MEAN) / STD
     with torch.inference_mode():
         expected = (output.weight @ embedding + output.bias).softmax(0).numpy()
-    np.testing.assert_allclose(run_file(path, voice), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run_file(path, voice[None])[0], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["mean", "std", "temperature", "network.layers.1.weight"])
@@ -154,7 +123,9 @@ def test_a_wrong_number_of_the_head_is_found(
 
     monkeypatch.setattr(onnx_export, "insert_weights", insert_wrong)
     with pytest.raises(ExportError, match=r"model\.onnx: .* differ by"):
-        export_onnx(model, RECIPE, make_info(), tmp_path / "model.onnx", [make_voice(9_000)])
+        export_onnx(
+            model, RECIPE, make_info(RECIPE), tmp_path / "model.onnx", [make_voice(9_000, RATE_HZ)]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -167,7 +138,7 @@ def test_weights_that_half_precision_holds_are_stored_in_it(tmp_path: Path) -> N
     files = {}
     for name, model in (("exact", exact), ("rounded", rounded)):
         files[name] = tmp_path / f"{name}.onnx"
-        export_onnx(model, RECIPE, make_info(), files[name], [make_voice(16_000)])
+        export_onnx(model, RECIPE, make_info(RECIPE), files[name], [make_voice(16_000, RATE_HZ)])
     graph = onnx.load(files["rounded"]).graph
     stored = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
     weight = rounded.network.linear_layers()[0].weight.detach().numpy()
