@@ -67,5 +67,5 @@ def test_names_are_no_paths() -> None:
 def test_licences_of_all_corpora_bind_the_weights() -> None:
     text = describe_licence(["nemo", "cremad", "calls"])
     assert text.startswith("Weights trained on nEMO (CC BY-NC-SA 4.0; Christop I (2024)")
-    assert "; CREMA-D (ODbL 1.0; " in text
+    assert "; CREMA-D (ODbL 1.0, contents DbCL 1.0; " in text
     assert text.endswith("; calls (licence: ask whoever made it)")

@@ -104,7 +104,8 @@ CORPORA: dict[str, Corpus] = {
             10,
             "CC0 1.0",
             "Burkhardt F, Paeschke A, Rolfes M, Sendlmeier WF, Weiss B (2005), A Database of "
-            "German Emotional Speech, Interspeech 2005",
+            "German Emotional Speech, Interspeech 2005: 1517-1520, "
+            "doi:10.21437/Interspeech.2005-446",
             ("emodb", "EMO-DB", "EmoDB"),
             partial(list_named, "emodb"),
         ),
@@ -116,7 +117,7 @@ CORPORA: dict[str, Corpus] = {
             6,
             "licence not stated; ask its authors",
             "Costantini G, Iaderola I, Paoloni A, Todisco M (2014), EMOVO Corpus: an Italian "
-            "Emotional Speech Database, LREC 2014",
+            "Emotional Speech Database, LREC 2014: 3501-3504",
             ("emovo", "EMOVO"),
             partial(list_named, "emovo"),
         ),
@@ -126,10 +127,10 @@ CORPORA: dict[str, Corpus] = {
             "English",
             7442,
             91,
-            "ODbL 1.0",
+            "ODbL 1.0, contents DbCL 1.0",
             "Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014), CREMA-D: "
             "Crowd-sourced Emotional Multimodal Actors Dataset, IEEE Transactions on Affective "
-            "Computing 5(4)",
+            "Computing 5(4): 377-390, doi:10.1109/TAFFC.2014.2336244",
             ("cremad", "CREMA-D", "crema-d"),
             partial(list_named, "cremad"),
         ),
@@ -153,7 +154,8 @@ CORPORA: dict[str, Corpus] = {
             4,
             "for research, on request",
             "Haq S, Jackson PJB (2010), Multimodal Emotion Recognition, in: Machine Audition: "
-            "Principles, Algorithms and Systems, IGI Global",
+            "Principles, Algorithms and Systems, IGI Global: 398-423, "
+            "doi:10.4018/978-1-61520-919-4.ch017",
             ("savee", "SAVEE"),
             partial(list_named, "savee"),
         ),
