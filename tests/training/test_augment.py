@@ -12,8 +12,8 @@ from emovox.training.augment import crop_silence, disturb, equalize, make_noise,
 from emovox.training.settings import AugmentationSettings
 
 RATE_HZ = 16_000
-NOTHING = AugmentationSettings(crop=False, speed=0, reverberation=0, equalizer=0, noise=0, codec=0)
-SHARES = ("reverberation", "equalizer", "noise", "codec")
+SHARES = ("reverberation", "equalizer", "noise", "clipping", "codec")
+NOTHING = AugmentationSettings(crop=False, speed=0).model_copy(update=dict.fromkeys(SHARES, 0))
 Samples = NDArray[np.float32]
 
 
@@ -71,6 +71,7 @@ class Recorder:
         monkeypatch.setattr(augment, "add_reverberation", note("reverberation"))
         monkeypatch.setattr(augment, "equalize", note("equalizer"))
         monkeypatch.setattr(augment, "mix_noise", note("noise"))
+        monkeypatch.setattr(augment, "clip_share", note("clipping"))
         monkeypatch.setattr(augment, "send", note("codec"))
         monkeypatch.setattr(augment, "change_speed", change_speed)
 
@@ -83,7 +84,7 @@ class Recorder:
 
 def test_each_part_is_in_its_share_of_the_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder, n_copies = Recorder(monkeypatch), 400
-    shares = {"reverberation": 0.1, "equalizer": 0.3, "noise": 0.6, "codec": 0.9}
+    shares = {"reverberation": 0.1, "equalizer": 0.3, "noise": 0.6, "clipping": 0.2, "codec": 0.9}
     found = [recorder.ask(only(**shares), seed)[0] for seed in range(n_copies)]
     for part, share in shares.items():
         # A standard deviation of at most 0.025.
@@ -199,6 +200,20 @@ def test_reverberation_is_at_the_voices_level_and_not_late() -> None:
         assert np.abs(copy[:4_000]).max() < 1e-6
         assert measure_db(copy) == pytest.approx(measure_db(voice), abs=0.01)
         assert measure_db(copy[8_000:]) > measure_db(copy) - 40
+
+
+def test_clipping_holds_up_to_a_twentieth_of_the_samples_at_one_magnitude() -> None:
+    noise = np.random.default_rng(0).normal(size=RATE_HZ).astype(np.float32)
+    held = []
+    for seed in range(200):
+        copy = disturb(noise, RATE_HZ, only(clipping=1), np.random.default_rng(seed))
+        changed = copy != noise
+        assert np.unique(np.abs(copy[changed])).tolist() == [np.abs(copy).max()]
+        held.append(changed.mean())
+    assert 0.001 <= min(held) < 0.002
+    assert 0.03 < max(held) <= 0.05
+    # As many below the geometric mean of the two ends as above it.
+    assert np.median(held) == pytest.approx(0.007, abs=0.002)
 
 
 def test_copies_are_sent_by_telephone_or_coded_with_few_bits(

@@ -8,7 +8,7 @@ from scipy.fft import irfft, rfft, rfftfreq
 from emovox.perturbations.babble import make_babble
 from emovox.perturbations.codecs import MP3, OPUS, code_samples, simulate_phone
 from emovox.perturbations.environment import make_environment
-from emovox.perturbations.levels import Samples, mix_noise
+from emovox.perturbations.levels import Samples, clip_share, mix_noise
 from emovox.perturbations.noises import make_coloured_noise
 from emovox.perturbations.rooms import add_reverberation, make_impulse_response
 from emovox.perturbations.timing import change_speed
@@ -17,6 +17,7 @@ from emovox.training.settings import AugmentationSettings
 RT60_S = (0.1, 0.8)
 DIRECT_TO_REVERBERANT_DB = (-2.0, 12.0)
 SNR_DB = (5.0, 40.0)
+CLIPPED = (0.001, 0.05)
 EQUALIZER_DB = 6.0
 EQUALIZER_HZ = (20.0, 60.0, 180.0, 540.0, 1_600.0, 4_000.0, 8_000.0)
 CODEC_BIT_RATES = (8_000, 12_000, 16_000, 24_000)
@@ -51,7 +52,7 @@ def disturb(
     # Drawn together for every copy: how often one part takes place does not change which copies
     # have the others, only how those sound.
     speed = math.exp(generator.uniform(-1, 1) * math.log1p(settings.speed))
-    reverberation, equalizer, noise, codec = generator.random(4)
+    reverberation, equalizer, noise, codec, clipping = generator.random(5)
     if settings.speed:
         samples = change_speed(samples, rate_hz, speed)
     if reverberation < settings.reverberation:
@@ -67,6 +68,8 @@ def disturb(
     if noise < settings.noise:
         added = make_noise(len(samples), rate_hz, generator)
         samples = mix_noise(samples, added, generator.uniform(*SNR_DB))
+    if clipping < settings.clipping:
+        samples = clip_share(samples, math.exp(generator.uniform(*np.log(CLIPPED))))
     if codec < settings.codec:
         samples = send(samples, rate_hz, generator)
     return samples

@@ -150,6 +150,7 @@ class AugmentationSettings(Settings):
     reverberation: Share = Field(0.3, description="in a made-up room")
     equalizer: Share = Field(0.4, description="with another frequency response")
     noise: Share = Field(0.5, description="with noise, babble or hum")
+    clipping: Share = Field(0.2, description="with the loudest 0.1 to 5% of the samples clipped")
     codec: Share = Field(0.2, description="through a telephone or a lossy codec")
 
 
