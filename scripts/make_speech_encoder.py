@@ -42,11 +42,18 @@ N_MELS = 80
 N_HEADS = 6
 WIDTH = 384
 N_WINDOW, N_HOP = 400, 160
+N_TOKEN = 2 * N_HOP
+N_BLOCK = 80
+"""Samples that are summed at a time, to find the middle of a recording's sound."""
+
 SPEECH_DB = 30.0
 """Speech reaches from the first to the last frame no further below the clip's loudest one."""
 
 MARGIN_FRAMES = 10
 """Of what is before and after it, so much is kept."""
+
+DYNAMIC_RANGE = 6.0
+"""Decades of power that count below the loudest band; Whisper keeps 8."""
 
 LOUD_DB = 20.0
 """Frames no further below the loudest one enter the statistics: what is softer drowns in noise."""
@@ -114,6 +121,7 @@ class SpeechEncoder(nn.Module):
 
     def __init__(self, arrays: Arrays) -> None:
         super().__init__()
+        self.anchor = Anchor()
         self.front = LogMel()
         self.blocks = Blocks(arrays)
 
@@ -126,9 +134,45 @@ class SpeechEncoder(nn.Module):
         Returns:
             float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
         """
-        frames, start, end = self.front(waveform)
+        padded, begin = self.anchor(waveform)
+        frames, start, end = self.front(padded[:, int(begin) :])
         embedding: Tensor = self.blocks(frames[:, int(start) : int(end)])
         return embedding
+
+
+class Anchor(nn.Module):
+    """Where the first frame begins: so that the middle of the sound falls on the grid of tokens.
+
+    Without it, a recording cut 5 ms later has other frames, and one answer in twenty changes.
+    """
+
+    moments: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        within = torch.arange(N_BLOCK).float()
+        self.register_buffer("moments", torch.stack([torch.ones(N_BLOCK), within], dim=1))
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Find where the frames begin.
+
+        Args:
+            waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
+
+        Returns:
+            float32 ``(1, more samples)``: with zeros at both ends; int64 ``(1,)``: the first of
+            these to use.
+        """
+        n_blocks = waveform.shape[1] // N_BLOCK + 1
+        # Magnitudes: powers move more where a recording is clipped.
+        magnitudes = nn.functional.pad(waveform.abs(), (0, N_BLOCK))
+        blocks = magnitudes[:, : n_blocks * N_BLOCK].reshape(n_blocks, N_BLOCK)
+        total, within = (blocks @ self.moments).unbind(1)
+        starts = torch.arange(n_blocks) * N_BLOCK
+        middle = (within + total * starts).sum(0, keepdim=True) / total.sum().clamp(min=1e-20)
+        begin = torch.round(middle).to(torch.int64) % N_TOKEN
+        half = N_WINDOW // 2
+        return nn.functional.pad(waveform, (half + N_TOKEN, half + N_HOP)), begin
 
 
 class LogMel(nn.Module):
@@ -147,28 +191,26 @@ class LogMel(nn.Module):
         """Compute the log-mel, which frames are loud, and where speech begins and ends.
 
         Args:
-            waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
+            waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz, from the first frame on.
 
         Returns:
             float32 ``(1, frames, N_MELS + 1)``: the log-mel, then 1 for a loud frame and 0 for
             another; int64 ``(1,)`` each: the first frame to keep, and the one after the last.
         """
-        half = N_WINDOW // 2
         n_hop, n_parts = N_HOP // 2, 2 * N_WINDOW // N_HOP
-        n_frames = waveform.shape[1] // N_HOP + 1
-        padded = nn.functional.pad(waveform, (half, half + N_HOP))
-        n_halves = padded.shape[1] // n_hop
-        halves = padded[:, : n_halves * n_hop].reshape(1, n_halves, n_hop)
+        n_frames = (waveform.shape[1] - N_WINDOW) // N_HOP
+        n_halves = waveform.shape[1] // n_hop
+        halves = waveform[:, : n_halves * n_hop].reshape(1, n_halves, n_hop)
         last = 2 * (n_frames - 1) + 1
         frames = torch.cat([halves[:, i : i + last : 2] for i in range(n_parts)], dim=2)
         bands = self.power(frames * self.window) @ self.mel_filters  # (1, frames, mels)
         # Whisper has a floor of 1e-10 here, which soft recordings reach. This one, below what 24
         # bits can hold, only keeps digital silence from being minus infinity.
         decades = torch.log10(bands.clamp(min=1e-20))
-        # Whisper keeps 8 decades below the loudest band. Measuring from that band, where speech at
-        # full level would have 1.5, makes the gain of a recording change nothing.
+        # Measuring from the loudest band, where speech at full level would have 1.5, makes the gain
+        # of a recording change nothing.
         loudest = decades.amax((1, 2), keepdim=True)
-        relative = torch.maximum(decades - loudest, decades.new_tensor(-8.0))
+        relative = torch.maximum(decades - loudest, decades.new_tensor(-DYNAMIC_RANGE))
         level = torch.exp(relative * math.log(10)).mean(2)  # (1, frames)
         top = level.amax(1, keepdim=True)
         loud = (level >= top * 10 ** (-LOUD_DB / 10)).to(waveform.dtype)
@@ -177,6 +219,7 @@ class LogMel(nn.Module):
         first = torch.where(speech, index, n_frames).amin(0, keepdim=True)
         final = torch.where(speech, index, -1).amax(0, keepdim=True)
         start = (first - MARGIN_FRAMES).clamp(min=0)
+        start = start - start % (N_TOKEN // N_HOP)
         log_mel = (relative + 1.5 + 4) / 4
         return torch.cat([log_mel, loud[..., None]], dim=2), start, final + MARGIN_FRAMES + 1
 
@@ -326,27 +369,57 @@ def make_slaney_filters() -> Tensor:
 
 
 def export_encoder(encoder: SpeechEncoder, path: Path) -> None:
-    """Write the encoder in float32: two traced graphs, and a cut between them.
+    """Write the encoder in float32: three traced graphs, and two cuts between them.
 
-    The cut depends on what is in the recording, which a trace cannot follow.
+    The cuts depend on what is in the recording, which a trace cannot follow.
     """
-    front = trace_part(encoder.front, "waveform", torch.zeros(1, 16_000), ["frames", *EDGES])
+    waveform = torch.zeros(1, 16_000)
+    graph = trace_part(encoder.anchor, "waveform", waveform, ["padded", "begin"])
+    graph = join_by_cut(
+        graph,
+        ("padded", "begin", ""),
+        trace_part(encoder.front, "waveform", waveform, ["frames", *EDGES]),
+        ["frames", *EDGES],
+    )
     example = torch.ones(1, 200, N_MELS + 1)
     blocks = trace_part(encoder.blocks, "frames", example, ["embedding"])
-    axis = onnx.numpy_helper.from_array(np.array([1]), "frames_axis")
-    front.graph.initializer.append(axis)
-    cut = onnx.helper.make_node("Slice", ["frames", *EDGES, axis.name], ["speech"])
-    front.graph.node.append(cut)
-    front.graph.output[0].name = "speech"
-    front.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "speech_frames"
-    blocks = onnx.compose.add_prefix(blocks, "blocks/", rename_outputs=False)
+    graph = join_by_cut(graph, ("frames", *EDGES), blocks, ["embedding"])
+    path.write_bytes(graph.SerializeToString())
+
+
+def join_by_cut(
+    before: onnx.ModelProto, cut: tuple[str, str, str], after: onnx.ModelProto, outputs: list[str]
+) -> onnx.ModelProto:
+    """Give a graph what another one's cut leaves of its first output.
+
+    Args:
+        before: Its outputs are those of ``cut``.
+        cut: What to cut along its second axis, from where, and up to where; empty: to its end.
+        after: Takes the rest; its own names get its input's name in front.
+        outputs: Of ``after``.
+    """
+    whole, start, end = cut
+    prefix = f"{whole}/"
+    constants = {"axis": 1, "rest": np.iinfo(np.int64).max}
+    before.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.array([value]), prefix + name)
+        for name, value in constants.items()
+    )
+    edges = [start, end or f"{prefix}rest", f"{prefix}axis"]
+    before.graph.node.append(onnx.helper.make_node("Slice", [whole, *edges], [f"{prefix}cut"]))
+    del before.graph.output[1:]
+    before.graph.output[0].name = f"{prefix}cut"
+    before.graph.output[0].type.tensor_type.shape.dim[1].dim_param = f"{prefix}length"
+    opsets = list(before.opset_import)
+    (entry,) = after.graph.input
+    after = onnx.compose.add_prefix(after, prefix, rename_outputs=False)
     joined = onnx.compose.merge_models(
-        front, blocks, io_map=[("speech", "blocks/frames")], outputs=["embedding"]
+        before, after, io_map=[(f"{prefix}cut", prefix + entry.name)], outputs=outputs
     )
     # Merging drops the version of the operators.
     del joined.opset_import[:]
-    joined.opset_import.extend(front.opset_import)
-    path.write_bytes(joined.SerializeToString())
+    joined.opset_import.extend(opsets)
+    return joined
 
 
 def trace_part(part: nn.Module, name: str, example: Tensor, outputs: list[str]) -> onnx.ModelProto:
