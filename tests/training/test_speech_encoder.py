@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import itertools
 import struct
 import zipfile
 from collections.abc import Callable
@@ -36,7 +37,9 @@ def script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # where it finds its neighbours
+        spec.loader.exec_module(module)
     return module
 
 
@@ -204,6 +207,15 @@ def test_weights_are_read_by_their_names(script: ModuleType) -> None:
     np.testing.assert_array_equal(arrays["b/bias"], single)
     scalar = script.read_weights(pack_arrays(6, {"scale": (0, np.array(2.5, np.float32))}))
     assert (scalar["scale"].shape, float(scalar["scale"])) == ((), 2.5)
+
+
+def test_weights_are_rounded_for_voices_of_many_lengths_and_levels(script: ModuleType) -> None:
+    voices = list(itertools.islice(script.make_voices(), 12))
+    assert {voice.dtype.name for voice in voices} == {"float32"}
+    assert len({len(voice) for voice in voices}) > 6
+    assert all(20_000 < len(voice) < 70_000 for voice in voices)
+    assert all(0.001 < np.sqrt(np.mean(voice**2)) < 1 for voice in voices)
+    assert np.array_equal(next(script.make_voices()), voices[0])
 
 
 def test_another_version_of_the_format_is_refused(script: ModuleType) -> None:

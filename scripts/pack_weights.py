@@ -1,0 +1,220 @@
+"""Put weights of an ONNX graph into 4 bits each, for `make_speech_encoder.py`.
+
+The graph computes in 8 bits as before: nodes that depend on nothing but the file turn the 4 bits
+into the int8 weights, and a runtime evaluates such nodes once, when it opens the file. So a packed
+file is half as large, and as fast.
+
+A weight is one of 16 levels, times the scale of its group (64 inputs of one output), times the
+scale of its output, as QServe has it (Lin et al. 2024, *QServe: W4A8KV4 Quantization and System
+Co-design for Efficient LLM Serving*). Which level a weight takes is chosen after GPTQ (Frantar et
+al. 2022): input by input, and what the rounding of one input's weights changes is made good by the
+weights of the inputs still to come. That needs the second moments of what enters each product,
+which recordings without any label give.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+Doubles = npt.NDArray[np.float64]
+
+GROUP_INPUTS = 64
+N_STEPS = 127
+"""Steps of int8 to either side of 0."""
+
+DAMPING = 0.01
+"""Added to the diagonal of the moments, relative to its mean, as in GPTQ."""
+
+SHARES = np.linspace(0.6, 1.15, 24)
+"""A group's scale is one of these shares of its largest weight, whichever errs least."""
+
+
+def make_levels() -> npt.NDArray[np.float32]:
+    """Return the 16 levels in [-1, 1], denser around 0, where most of the weights are."""
+    steps = np.arange(-8, 8) / 8
+    levels = steps + 0.6 * steps**3
+    return np.asarray(levels / np.abs(levels).max(), np.float32)
+
+
+LEVELS = make_levels()
+
+
+@dataclass(frozen=True, slots=True)
+class PackedWeight:
+    """A matrix in 4 bits a weight.
+
+    Attributes:
+        codes: uint8 ``(inputs, outputs)``, each an index into :data:`LEVELS`.
+        group_scales: int8 ``(groups, outputs)``: what a level 1 is in steps of the output's scale.
+        output_scales: float16 ``(outputs,)``: one step.
+    """
+
+    codes: npt.NDArray[np.uint8]
+    group_scales: npt.NDArray[np.int8]
+    output_scales: npt.NDArray[np.float16]
+
+    def unpack(self) -> npt.NDArray[np.int8]:
+        """Return the matrix that the runtime multiplies by, in steps of the outputs' scales."""
+        scales = np.repeat(self.group_scales, len(self.codes) // len(self.group_scales), axis=0)
+        return (LEVELS[self.codes] * scales.astype(np.float32)).astype(np.int8)
+
+
+def gather_moments(
+    model: ModelProto, products: Sequence[NodeProto], waveforms: Iterable[npt.NDArray[np.float32]]
+) -> dict[str, Doubles]:
+    """Run recordings through a float32 graph and return what enters its products.
+
+    Args:
+        model: One input, ``(1, samples)``.
+        products: ``MatMul`` nodes of it, with the weights as second input.
+        waveforms: float32 ``(samples,)`` each. Each counts the same, however long it is.
+
+    Returns:
+        By name of the weights, ``(inputs, inputs)``: mean products of each two inputs.
+    """
+    watched = ModelProto.FromString(model.SerializeToString())
+    entries = [product.input[0] for product in products]
+    outputs = (helper.make_tensor_value_info(e, TensorProto.FLOAT, None) for e in entries)
+    watched.graph.output.extend(outputs)
+    session = ort.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
+    (waveform_input,) = session.get_inputs()
+    sums: dict[str, Doubles] = {}
+    n_waveforms = 0
+    for waveform in waveforms:
+        n_waveforms += 1
+        found = session.run(entries, {waveform_input.name: waveform[np.newaxis]})
+        for product, value in zip(products, found, strict=True):
+            rows = value.reshape(-1, value.shape[-1])  # (tokens, inputs)
+            moment = (rows.T @ rows).astype(np.float64) / len(rows)
+            sums[product.input[1]] = sums.get(product.input[1], 0) + moment
+    return {name: total / n_waveforms for name, total in sums.items()}
+
+
+def pack_weight(weight: npt.NDArray[np.float32], moments: Doubles) -> PackedWeight:
+    """Put a matrix into 4 bits so that its products change least.
+
+    Args:
+        weight: ``(inputs, outputs)``.
+        moments: ``(inputs, inputs)``: mean products of each two inputs.
+    """
+    n_inputs = len(weight)
+    n_group = math.gcd(n_inputs, GROUP_INPUTS)
+    damped = moments + DAMPING * np.trace(moments) / n_inputs * np.eye(n_inputs)
+    scales = choose_scales(weight, np.diag(damped), n_group)
+    output_scales = (np.abs(scales).max(axis=0) / N_STEPS).astype(np.float16)
+    steps = np.rint(scales / output_scales.astype(np.float64)).clip(-N_STEPS, N_STEPS)
+    group_scales = np.where(steps == 0, 1, steps).astype(np.int8)
+    # What each code stands for: (groups, outputs, levels).
+    values = np.trunc(group_scales.astype(np.float32)[..., np.newaxis] * LEVELS)
+    values = values * output_scales.astype(np.float64)[:, np.newaxis]
+    return PackedWeight(choose_codes(weight, damped, values), group_scales, output_scales)
+
+
+def choose_scales(weight: npt.NDArray[np.float32], importance: Doubles, n_group: int) -> Doubles:
+    """Find the scales of groups by which rounding to the nearest level errs least.
+
+    A negative scale turns the levels round, of which one more is below 0 than above.
+
+    Args:
+        weight: ``(inputs, outputs)``.
+        importance: ``(inputs,)``: by which squared errors are weighted.
+        n_group: Inputs of a group.
+
+    Returns:
+        ``(groups, outputs)``: what a level 1 stands for.
+    """
+    groups = weight.reshape(-1, n_group, weight.shape[1]).astype(np.float64)
+    importance = importance.reshape(-1, n_group, 1)
+    largest = np.maximum(np.abs(groups).max(axis=1), 1e-4)  # (groups, outputs)
+    borders = (LEVELS[1:] + LEVELS[:-1]) / 2
+    best, least = largest, np.full_like(largest, np.inf)
+    for share in (*SHARES, *-SHARES):
+        scale = share * largest
+        rounded = LEVELS[np.searchsorted(borders, groups / scale[:, np.newaxis])]
+        error = (importance * (groups - rounded * scale[:, np.newaxis]) ** 2).sum(axis=1)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return np.asarray(best, np.float64)
+
+
+def choose_codes(
+    weight: npt.NDArray[np.float32], moments: Doubles, values: Doubles
+) -> npt.NDArray[np.uint8]:
+    """Round a matrix as GPTQ does, the inputs with the most energy first.
+
+    Args:
+        weight: ``(inputs, outputs)``.
+        moments: ``(inputs, inputs)``, damped.
+        values: ``(groups, outputs, levels)``: what each code stands for.
+
+    Returns:
+        ``(inputs, outputs)``.
+    """
+    n_group = len(weight) // len(values)
+    order = np.argsort(-np.diag(moments), kind="stable")
+    factor = np.linalg.cholesky(np.linalg.inv(moments[np.ix_(order, order)])).T
+    left = weight[order].astype(np.float64)
+    codes = np.empty(weight.shape, np.uint8)
+    for i, place in enumerate(order):
+        choices = values[place // n_group]  # (outputs, levels)
+        code = np.abs(left[i][:, np.newaxis] - choices).argmin(axis=1)
+        codes[place] = code
+        chosen = np.take_along_axis(choices, code[:, np.newaxis], axis=1)[:, 0]
+        left[i + 1 :] -= np.outer(factor[i, i + 1 :] / factor[i, i], left[i] - chosen)
+    return codes
+
+
+def store_packed(graph: GraphProto, packed: dict[str, PackedWeight]) -> None:
+    """Replace int8 matrices, and their scales, by packed ones and the nodes that unpack them.
+
+    Args:
+        graph: Its int8 matrices, scales and zero points are called as onnxruntime's quantiser
+            calls them: the name of the weights, then ``_quantized``, ``_scale``, ``_zero_point``.
+        packed: By name of the weights.
+    """
+    # A byte holds two weights, so that one look-up gives both.
+    pairs = np.stack([np.tile(LEVELS, 16), np.repeat(LEVELS, 16)], axis=1)  # (256, 2)
+    added, nodes = [numpy_helper.from_array(pairs, "level_pairs")], []
+
+    def add(name: str, array: npt.NDArray[np.generic]) -> str:
+        added.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def apply(operator: str, inputs: list[str], output: str) -> str:
+        nodes.append(helper.make_node(operator, inputs, [output]))
+        return output
+
+    def cast(entry: str, output: str, kind: int) -> str:
+        nodes.append(helper.make_node("Cast", [entry], [output], to=kind))
+        return output
+
+    for name, matrix in packed.items():
+        n_inputs, n_outputs = matrix.codes.shape
+        n_groups = len(matrix.group_scales)
+        codes = add(f"{name}_packed", matrix.codes[:, 0::2] | matrix.codes[:, 1::2] << 4)
+        scales = add(f"{name}_group_scales", matrix.group_scales[:, np.newaxis])
+        steps = add(f"{name}_output_scales", matrix.output_scales)
+        grouped = add(f"{name}_grouped", np.array([n_groups, -1, n_outputs]))
+        flat = add(f"{name}_flat", np.array([n_inputs, n_outputs]))
+        codes = cast(codes, f"{name}_codes", TensorProto.INT32)
+        levels = apply("Gather", ["level_pairs", codes], f"{name}_pairs")
+        levels = apply("Reshape", [levels, grouped], f"{name}_levels")
+        scales = cast(scales, f"{name}_factors", TensorProto.FLOAT)
+        product = apply("Mul", [levels, scales], f"{name}_product")
+        whole = cast(product, f"{name}_whole", TensorProto.INT8)
+        apply("Reshape", [whole, flat], f"{name}_quantized")
+        cast(steps, f"{name}_scale", TensorProto.FLOAT)
+    for node in graph.node:
+        if node.op_type == "MatMulInteger" and node.input[1].removesuffix("_quantized") in packed:
+            del node.input[3:]  # zero points, which are 0 where they are not given
+    parts = ("quantized", "scale", "zero_point")
+    replaced = {f"{name}_{part}" for name in packed for part in parts}
+    kept = [tensor for tensor in graph.initializer if tensor.name not in replaced]
+    ordered = [*nodes, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend([*kept, *added])
+    graph.node.extend(ordered)
