@@ -36,7 +36,7 @@ from emovox.files import replace_file
 from emovox.perturbations.babble import make_voice
 from emovox.training.augment import disturb
 from emovox.training.fourier import MatmulPower
-from emovox.training.recipe import load_recipe
+from emovox.training.settings import AugmentationSettings
 from emovox.training.speech_encoder import find_speech_encoder
 from emovox.training.tracing import quiet_exporter
 
@@ -483,11 +483,11 @@ def quantize_encoder(path: Path, target: Path, waveforms: Iterable[Waveform]) ->
 
 
 def make_voices() -> Iterator[Waveform]:
-    """Make voices in rooms, on lines and in noise, as a recipe's copies of recordings are.
+    """Make voices in rooms, on lines and in noise, as the copies of recordings are for training.
 
     Recordings would do a little better, but each of a corpus is a test recording of some protocol.
     """
-    settings = load_recipe("encoder").augmentation
+    settings = AugmentationSettings(noise=0.7, codec=0.3)
     for number in range(N_VOICES):
         generator = np.random.default_rng(number)
         voice = make_voice(VOICE_S * RATE_HZ, RATE_HZ, generator)

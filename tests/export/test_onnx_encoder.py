@@ -17,12 +17,12 @@ from emovox.model_file import open_model
 from emovox.recognizer import Recognizer
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
 from emovox.training.recipe import Recipe, load_recipe
+from emovox.training.rounding import round_weights
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
-from emovox.training.trainer import round_to_half
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RECIPE = load_recipe("encoder", ["network.hidden_units=[16]"])
+RECIPE = load_recipe("encoder", ["network.hidden_units=[16]", "network.members=3"])
 RATE_HZ = RECIPE.frontend.sample_rate_hz
 MEAN, STD = torch.linspace(-1, 1, 2_304), torch.linspace(0.5, 2, 2_304)
 
@@ -46,7 +46,8 @@ def apply_head(
     hidden, output = model.network.linear_layers()
     x = (torch.from_numpy(embedding).double() - MEAN.double()) / STD.double()
     x = (hidden.weight.double() @ x + hidden.bias.double()).relu()
-    logits = output.weight.double() @ x + output.bias.double()
+    members = zip(output.weight.double(), x.chunk(3), output.bias.double(), strict=True)
+    logits = torch.stack([kernel @ part + bias for kernel, part, bias in members]).mean(0)
     return np.asarray((logits / temperature).softmax(0).detach().numpy(), np.float64)
 
 
@@ -95,18 +96,20 @@ def test_one_trace_serves_all_heads_of_a_shape(tmp_path: Path) -> None:
     assert (tmp_path / "a.onnx").read_bytes() != (tmp_path / "b.onnx").read_bytes()
 
 
-def test_a_head_without_hidden_layers_is_exported_too(tmp_path: Path) -> None:
-    recipe = load_recipe("encoder", ["network.hidden_units=[]"])
+@pytest.mark.parametrize("hidden", ["[]", "[24, 12]"])
+@pytest.mark.parametrize("members", [1, 5])
+def test_heads_of_other_depths_are_exported_too(tmp_path: Path, hidden: str, members: int) -> None:
+    changes = [f"network.hidden_units={hidden}", f"network.members={members}"]
+    recipe = load_recipe("encoder", changes)
     model, path, voice = (
         make_model(1, recipe=recipe),
         tmp_path / "model.onnx",
         make_voice(20_000, RATE_HZ),
     )
     assert export_onnx(model, recipe, make_info(RECIPE), path, [voice]) <= 1e-4
-    (output,) = model.network.linear_layers()
     embedding = (torch.from_numpy(SpeechEncoder().embed(voice)) - MEAN) / STD
     with torch.inference_mode():
-        expected = (output.weight @ embedding + output.bias).softmax(0).numpy()
+        expected = model.network(embedding[None])[0].softmax(0).numpy()
     np.testing.assert_allclose(run_file(path, voice[None])[0], expected, rtol=0, atol=1e-4)
 
 
@@ -129,24 +132,24 @@ def test_a_wrong_number_of_the_head_is_found(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_that_half_precision_holds_are_stored_in_it(tmp_path: Path) -> None:
+def test_weights_that_8_bits_hold_are_stored_in_them(tmp_path: Path) -> None:
     exact, rounded = make_model(seed=0), make_model(seed=0)
-    round_to_half(rounded.network)
-    assert not torch.equal(
-        exact.network.linear_layers()[0].weight, rounded.network.linear_layers()[0].weight
-    )
+    round_weights(rounded.network)
+    weight = rounded.network.linear_layers()[0].weight.detach().numpy()
+    assert not np.array_equal(exact.network.linear_layers()[0].weight.detach().numpy(), weight)
     files = {}
     for name, model in (("exact", exact), ("rounded", rounded)):
-        files[name] = tmp_path / f"{name}.onnx"
-        export_onnx(model, RECIPE, make_info(RECIPE), files[name], [make_voice(16_000, RATE_HZ)])
-    graph = onnx.load(files["rounded"]).graph
-    stored = [t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
-    weight = rounded.network.linear_layers()[0].weight.detach().numpy()
-    (large,) = (t for t in stored if sorted(t.dims) == sorted(weight.shape))
-    assert np.array_equal(onnx.numpy_helper.to_array(large).astype(np.float32), weight)
+        files[name] = export(model, tmp_path / f"{name}.onnx")
+    tensors = {t.name: t for t in onnx.load(files["rounded"]).graph.initializer}
+    name = "network.layers.1.weight"
+    steps, scales = (
+        onnx.numpy_helper.to_array(tensors[f"{name}/{part}"]) for part in ("steps", "scales")
+    )
+    assert (steps.dtype, steps.shape, scales.shape) == (np.int8, weight.shape, (len(weight), 1))
+    assert np.array_equal(steps * scales, weight)
     # Nothing is rounded by the export itself.
-    tensors = onnx.load(files["exact"]).graph.initializer
-    kinds = {t.data_type for t in tensors if not t.name.startswith("encoder/")}
-    assert onnx.TensorProto.FLOAT16 not in kinds
+    tensors = {t.name: t for t in onnx.load(files["exact"]).graph.initializer}
+    stored = onnx.numpy_helper.to_array(tensors[name])
+    assert np.array_equal(stored, exact.network.linear_layers()[0].weight.detach().numpy())
     saved = files["exact"].stat().st_size - files["rounded"].stat().st_size
-    assert saved == pytest.approx(2 * weight.size, rel=0.05)
+    assert saved == pytest.approx(3 * weight.size, rel=0.05)

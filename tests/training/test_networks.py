@@ -32,7 +32,7 @@ def make_cnn(name: str = "vanilla", *changes: str, seed: int = 0) -> Spectrogram
 
 def list_weights(cnn: LayeredNetwork) -> list[tuple[Tensor, Tensor]]:
     """Return each layer's kernel and bias, first layer to last."""
-    layers: list[nn.Conv2d | nn.Linear] = [*cnn.conv_layers(), *cnn.linear_layers()]
+    layers = [*cnn.conv_layers(), *cnn.linear_layers()]
     weights = []
     for layer in layers:
         assert isinstance(layer.bias, Tensor)
@@ -264,35 +264,94 @@ def test_classifier_standardises_and_gives_probabilities(
 
 
 def make_head(*changes: str, seed: int = 0) -> EmbeddingHead:
-    changes = ("network.hidden_units=[16, 12]", *changes)
+    changes = ("network.hidden_units=[16, 12]", "network.members=3", *changes)
     return EmbeddingHead(load_recipe("encoder", changes), 20, 8, make_generator(seed))
+
+
+def list_members(head: EmbeddingHead) -> list[list[tuple[Tensor, Tensor]]]:
+    """Return each member's kernels and biases, as if it stood alone."""
+    (wide, wide_bias), *others = list_weights(head)
+    members = len(others[0][0]) if others else len(wide) // 8
+    firsts = zip(wide.chunk(members), wide_bias.chunk(members), strict=True)
+    return [
+        [first, *((kernel[i], bias[i]) for kernel, bias in others)]
+        for i, first in enumerate(firsts)
+    ]
+
+
+def apply_member(layers: list[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
+    for kernel, bias in layers[:-1]:
+        x = functional.relu(x @ kernel.T + bias)
+    kernel, bias = layers[-1]
+    return x @ kernel.T + bias
 
 
 def test_head_is_dense_layers_from_embedding_to_classes() -> None:
     head = make_head()
     assert [type(layer).__name__ for layer in head.layers] == [
-        "GeneratorDropout",
-        *["Linear", "ReLU", "GeneratorDropout"] * 2,
-        "Linear",
+        *["GeneratorDropout", "Linear", "Unflatten"],
+        *["ReLU", "GeneratorDropout", "MemberLinear"] * 2,
     ]
-    shapes = [tuple(kernel.shape) for kernel, _ in list_weights(head)]
-    assert shapes == [(16, 20), (12, 16), (8, 12)]
+    shapes = [[tuple(kernel.shape) for kernel, _ in member] for member in list_members(head)]
+    assert shapes == [[(16, 20), (12, 16), (8, 12)]] * 3
     assert head.conv_layers() == []
     assert head(torch.zeros(5, 20)).shape == (5, 8)
-    alone = make_head("network.hidden_units=[]")
+    alone = make_head("network.hidden_units=[]", "network.members=1")
     assert [tuple(kernel.shape) for kernel, _ in list_weights(alone)] == [(8, 20)]
+    assert alone(torch.zeros(5, 20)).shape == (5, 8)
+
+
+@pytest.mark.parametrize("hidden", ["[]", "[16]", "[16, 12]"])
+@pytest.mark.parametrize("members", [1, 3])
+def test_heads_logits_are_the_mean_of_its_members(hidden: str, members: int) -> None:
+    head = make_head(f"network.hidden_units={hidden}", f"network.members={members}").eval()
+    x = torch.randn(64, 20, generator=make_generator(1))
+    alone = torch.stack([apply_member(layers, x) for layers in list_members(head)], dim=1)
+    assert alone.shape == (64, members, 8)
+    torch.testing.assert_close(head.compute_members(x), alone)
+    torch.testing.assert_close(head(x), alone.mean(1))
+    assert members == 1 or alone.std(1).min() > 0
+
+
+def test_each_member_learns_from_its_own_loss() -> None:
+    changes = ("network.input_dropout=0", "regularization.dropout=0")
+    head = make_head(*changes)
+    x = torch.randn(64, 20, generator=make_generator(1))
+    classes = torch.randint(8, (64,), generator=make_generator(2))
+    loss, logits = head.compute_loss(x, classes, 0.1)
+    alone = [apply_member(layers, x) for layers in list_members(head)]
+    torch.testing.assert_close(logits, torch.stack(alone).mean(0))
+    losses = [functional.cross_entropy(z, classes, label_smoothing=0.1) for z in alone]
+    assert loss.item() == pytest.approx(sum(one.item() for one in losses) / 3, rel=1e-6)
+    mean_logits_loss = functional.cross_entropy(logits, classes, label_smoothing=0.1)
+    assert loss.item() > mean_logits_loss.item() + 0.01
+    # What the second member is changes nothing of how the others learn.
+    gradients = []
+    for change in (0.0, 1.0):
+        other = make_head(*changes)
+        with torch.no_grad():
+            list_members(other)[1][0][0].add_(change)
+        other.compute_loss(x, classes, 0.1)[0].backward()
+        gradient = other.linear_layers()[0].weight.grad
+        assert gradient is not None
+        gradients.append(gradient.chunk(3))
+    assert torch.equal(gradients[0][0], gradients[1][0])
+    assert torch.equal(gradients[0][2], gradients[1][2])
+    assert not torch.allclose(gradients[0][1], gradients[1][1])
 
 
 def test_head_starts_glorot_uniform_by_its_generator() -> None:
     first, again, other = make_head(seed=1), make_head(seed=1), make_head(seed=2)
-    fans = (20 + 16, 16 + 12, 12 + 8)
-    for (kernel, bias), fan in zip(list_weights(first), fans, strict=True):
-        limit = math.sqrt(6 / fan)
-        assert 0.9 * limit < kernel.abs().max().item() <= limit * (1 + 1e-6)
-        assert not bias.any()
+    # The first kernels of all members are one layer.
+    fans = (20 + 3 * 16, 16 + 12, 12 + 8)
+    for member in list_members(first):
+        for (kernel, bias), fan in zip(member, fans, strict=True):
+            limit = math.sqrt(6 / fan)
+            assert 0.85 * limit < kernel.abs().max().item() <= limit * (1 + 1e-6)
+            assert not bias.any()
     for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
-        assert a.ndim == 1 or not torch.equal(a, c)
+        assert not a.any() or not torch.equal(a, c)
 
 
 @pytest.mark.parametrize(
@@ -311,11 +370,8 @@ def test_head_drops_out_in_training_alone(changes: tuple[str, ...]) -> None:
     assert torch.equal(again(embeddings), first)
     assert torch.equal(again(embeddings), second)
     head.eval()
-    x = embeddings
-    for kernel, bias in list_weights(head)[:-1]:
-        x = functional.relu(x @ kernel.T + bias)
-    kernel, bias = list_weights(head)[-1]
-    torch.testing.assert_close(head(embeddings), x @ kernel.T + bias)
+    alone = [apply_member(layers, embeddings) for layers in list_members(head)]
+    torch.testing.assert_close(head(embeddings), torch.stack(alone).mean(0))
 
 
 def test_heads_input_dropout_leaves_out_features() -> None:
@@ -327,11 +383,11 @@ def test_heads_input_dropout_leaves_out_features() -> None:
 
 
 def test_penalty_of_a_head_is_that_of_its_dense_layers() -> None:
-    head = make_head("network.hidden_units=[4]")
+    head = make_head("network.hidden_units=[4]", "network.members=2")
     fill_kernels(head, -0.5, 3.0)
     settings = {"l1": {"conv": 7, "dense": 0.1, "output": 0.2}, "l2": {"dense": 0.3}}
     penalty = head.kernel_penalty(RegularizationSettings.model_validate(settings))
-    assert penalty.item() == pytest.approx(0.1 * 80 * 0.5 + 0.2 * 32 * 3 + 0.3 * 80 * 0.25)
+    assert penalty.item() == pytest.approx(2 * (0.1 * 80 * 0.5 + 0.2 * 32 * 3 + 0.3 * 80 * 0.25))
     assert head.kernel_penalty(load_recipe("encoder").regularization).item() == 0
 
 
@@ -346,7 +402,7 @@ def test_recipe_names_its_network() -> None:
 
 
 def test_embeddings_are_standardised_each_by_its_own_mean_and_deviation() -> None:
-    head = make_head("network.hidden_units=[]").eval()
+    head = make_head("network.hidden_units=[]", "network.members=1").eval()
     fill_kernels(head, 0.0)
     (kernel, bias) = list_weights(head)[0]
     bias.zero_()

@@ -29,11 +29,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def test_smoothed_loss_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class ThreeLogits(EmbeddingHead):
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            logits = torch.zeros(len(inputs), 8)
-            logits[:, 0] = math.log(9)
+        def compute_members(self, inputs: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(len(inputs), 8, 8)
+            logits[..., 0] = math.log(9)
             # Weights take part with nothing, so that there is something to train.
-            return logits + 0 * super().forward(inputs)
+            return logits + 0 * super().compute_members(inputs)
 
     def make_three_logits(*arguments: Any) -> ThreeLogits:
         return ThreeLogits(*arguments)

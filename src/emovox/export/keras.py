@@ -71,7 +71,7 @@ def export_keras(
         ... )  # doctest: +SKIP
         (PosixPath('runs/vanilla/vanilla_model.keras'), PosixPath('runs/vanilla/vanilla_model.h5'))
     """
-    n_classes = cnn.linear_layers()[-1].out_features
+    n_classes = len(cnn.linear_layers()[-1].bias)
     if len(labels) != n_classes:
         raise ExportError(
             f"{name}: {len(labels)} labels for a network with {n_classes} outputs; "

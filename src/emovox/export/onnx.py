@@ -35,12 +35,10 @@ from emovox.training.features import make_encoder
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.networks import EmbeddingHead, WaveformClassifier, make_network
 from emovox.training.recipe import AnyFrontend, AnyNetwork, Recipe
+from emovox.training.rounding import MIN_ROUNDED, split_weight
 from emovox.training.settings import FrontendSettings
 from emovox.training.speech_encoder import ENCODER_OUTPUT
 from emovox.training.tracing import trace_module
-
-MIN_HALVED = 1_024
-"""Smaller weights are not worth a node of their own."""
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference between a probability of PyTorch's and one of the exported file's."""
@@ -158,21 +156,31 @@ def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:
     for name, value in model.state_dict().items():
         if name not in initializers:
             raise ExportError(f"the traced graph has no weight {name}; the exporter renamed it")
-        array = value.contiguous().numpy()
-        initializers[name].CopyFrom(numpy_helper.from_array(array, name))
-        halved = array.astype(np.float16)
-        if array.size >= MIN_HALVED and np.array_equal(halved.astype(np.float32), array):
-            store_half(proto.graph, initializers[name], halved)
+        initializers[name].CopyFrom(numpy_helper.from_array(value.contiguous().numpy(), name))
+        if value.ndim > 1 and value.numel() >= MIN_ROUNDED:
+            steps, scales = split_weight(value)
+            if torch.equal(steps * scales, value):
+                store_steps(proto.graph, initializers[name], steps.numpy(), scales.numpy())
 
 
-def store_half(
-    graph: onnx.GraphProto, initializer: onnx.TensorProto, halved: npt.NDArray[np.float16]
+def store_steps(
+    graph: onnx.GraphProto,
+    initializer: onnx.TensorProto,
+    steps: npt.NDArray[np.int8],
+    scales: npt.NDArray[np.float32],
 ) -> None:
-    """Keep a weight in half precision, to be widened once when the model is opened."""
+    """Keep a kernel in 8 bits, to be widened once when the model is opened."""
     name = initializer.name
-    initializer.CopyFrom(numpy_helper.from_array(halved, f"{name}/half"))
-    widen = onnx.helper.make_node("Cast", [f"{name}/half"], [name], to=onnx.TensorProto.FLOAT)
-    graph.node.insert(0, widen)
+    parts = [f"{name}/steps", f"{name}/scales"]
+    initializer.CopyFrom(numpy_helper.from_array(steps, parts[0]))
+    graph.initializer.append(numpy_helper.from_array(scales, parts[1]))
+    wide = f"{name}/wide"
+    nodes = [
+        onnx.helper.make_node("Cast", [parts[0]], [wide], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Mul", [wide, parts[1]], [name]),
+    ]
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
 
 
 def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -42,6 +43,25 @@ class GeneratorDropout(nn.Module):
         return (x * (drawn < 1 - self.rate)).div_(1 - self.rate)
 
 
+class MemberLinear(nn.Module):
+    """A dense layer for each member of an ensemble, ``(..., members, inputs)`` to ``outputs``.
+
+    Args:
+        members: How many.
+        in_features: Inputs of each.
+        out_features: Outputs of each.
+    """
+
+    def __init__(self, members: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(members, out_features, in_features))
+        self.bias = nn.Parameter(torch.empty(members, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map each member's values by its own kernel."""
+        return torch.einsum("...mi,moi->...mo", x, self.weight) + self.bias
+
+
 class LayeredNetwork(nn.Module):
     """Layers one after the other, whose kernels can be penalised.
 
@@ -55,9 +75,14 @@ class LayeredNetwork(nn.Module):
     def __init__(self, layers: Sequence[nn.Module], generator: torch.Generator) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
-        kernels: list[nn.Conv2d | nn.Linear] = [*self.conv_layers(), *self.linear_layers()]
+        kernels: list[nn.Conv2d | nn.Linear | MemberLinear] = [
+            *self.conv_layers(),
+            *self.linear_layers(),
+        ]
         for layer in kernels:
-            init_glorot_uniform(layer.weight, generator)
+            # Each member's kernel starts as it would alone.
+            for kernel in layer.weight if isinstance(layer, MemberLinear) else [layer.weight]:
+                init_glorot_uniform(kernel, generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
@@ -66,13 +91,32 @@ class LayeredNetwork(nn.Module):
         logits: Tensor = self.layers(inputs)
         return logits
 
+    def compute_loss(
+        self, inputs: Tensor, classes: Tensor, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute what training lowers, without penalties, and the logits it comes from.
+
+        Args:
+            inputs: ``(batch, ...)``, standardised.
+            classes: int64 ``(batch,)``.
+            label_smoothing: Share of each target that is spread over all classes.
+
+        Returns:
+            Mean cross-entropy; logits ``(batch, classes)``.
+        """
+        logits = self(inputs)
+        loss = nn.functional.cross_entropy(logits, classes, label_smoothing=label_smoothing)
+        return loss, logits
+
     def conv_layers(self) -> list[nn.Conv2d]:
         """Return the convolutions, first to last."""
         return [layer for layer in self.layers.children() if isinstance(layer, nn.Conv2d)]
 
-    def linear_layers(self) -> list[nn.Linear]:
+    def linear_layers(self) -> list[nn.Linear | MemberLinear]:
         """Return the dense layers, first to last; the last one is the output."""
-        return [layer for layer in self.layers.children() if isinstance(layer, nn.Linear)]
+        return [
+            layer for layer in self.layers.children() if isinstance(layer, nn.Linear | MemberLinear)
+        ]
 
     def kernel_penalty(self, settings: RegularizationSettings) -> Tensor:
         """Sum the L1 and L2 penalties of the kernels, as Keras defines them.
@@ -133,7 +177,10 @@ class SpectrogramCnn(LayeredNetwork):
 
 
 class EmbeddingHead(LayeredNetwork):
-    """Dense layers on a standardised embedding ``(batch, features)``.
+    """Dense layers on a standardised embedding ``(batch, features)``: an ensemble of small heads.
+
+    Members are trained side by side, each on its own loss, and their logits are averaged. They
+    see the same inputs and differ in their first weights and in what is dropped from them.
 
     Args:
         recipe: Its ``network`` and ``regularization`` are used.
@@ -146,9 +193,38 @@ class EmbeddingHead(LayeredNetwork):
         self, recipe: Recipe, n_features: int, n_classes: int, generator: torch.Generator
     ) -> None:
         settings = cast(HeadSettings, recipe.network)
-        dropout = recipe.regularization.dropout
-        layers = make_dense_layers(n_features, settings.hidden_units, n_classes, dropout, generator)
-        super().__init__([GeneratorDropout(settings.input_dropout, generator), *layers], generator)
+        members, dropout = settings.members, recipe.regularization.dropout
+        first, *others = [*settings.hidden_units, n_classes]
+        layers: list[nn.Module] = [
+            GeneratorDropout(settings.input_dropout, generator),
+            # One product for all members, since all see the same inputs.
+            nn.Linear(n_features, members * first),
+            nn.Unflatten(1, (members, first)),
+        ]
+        for n_inputs, n in pairwise([first, *others]):
+            layers += [nn.ReLU(), GeneratorDropout(dropout, generator)]
+            layers.append(MemberLinear(members, n_inputs, n))
+        super().__init__(layers, generator)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Compute class logits ``(batch, classes)``, the mean of the members'."""
+        return self.compute_members(inputs).mean(1)
+
+    def compute_members(self, inputs: Tensor) -> Tensor:
+        """Compute each member's logits, ``(batch, members, classes)``."""
+        logits: Tensor = self.layers(inputs)
+        return logits
+
+    def compute_loss(
+        self, inputs: Tensor, classes: Tensor, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the mean of the members' losses, and the mean of their logits."""
+        logits = self.compute_members(inputs)  # (batch, members, classes)
+        targets = classes[:, None].expand(logits.shape[:2])
+        loss = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), label_smoothing=label_smoothing
+        )
+        return loss, logits.mean(1)
 
 
 def make_network(

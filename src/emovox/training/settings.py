@@ -132,6 +132,9 @@ class HeadSettings(Settings):
 
     kind: Literal["head"] = "head"
     hidden_units: tuple[Positive, ...] = Field((), description="one dense layer each")
+    members: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="such heads, trained side by side, whose logits are averaged"
+    )
     input_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of the embedding left out of each training step"
     )

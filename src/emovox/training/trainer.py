@@ -24,6 +24,7 @@ from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
 from emovox.training.recipe import Recipe, change_settings
+from emovox.training.rounding import round_weights
 from emovox.training.settings import TrainingSettings
 
 # Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
@@ -128,21 +129,10 @@ def train_network(
     if state.best_weights:
         network.load_state_dict(state.best_weights)
     if isinstance(network, EmbeddingHead):
-        round_to_half(network)
+        round_weights(network)
     history = state.progress.history
     best_epoch = state.progress.best_epoch if state.best_weights else len(history)
     return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch)
-
-
-@torch.no_grad()
-def round_to_half(network: LayeredNetwork) -> None:
-    """Round weights to half precision, so that a model file can hold them in half the space.
-
-    A head would otherwise be a third of its file. The rounding is three digits below what another
-    seed changes.
-    """
-    for weight in network.parameters():
-        weight.copy_(weight.half().float())
 
 
 def train_epoch(
@@ -158,8 +148,7 @@ def train_epoch(
     total_loss, n_right = 0.0, 0
     smoothing = recipe.training.label_smoothing
     for inputs, classes in training.draw_batches(recipe.training.batch_size, state.generator):
-        logits = network(inputs)  # (batch, classes)
-        loss = nn.functional.cross_entropy(logits, classes, label_smoothing=smoothing)
+        loss, logits = network.compute_loss(inputs, classes, smoothing)
         loss = loss + network.kernel_penalty(penalties)
         optimizer.zero_grad()
         loss.backward()
