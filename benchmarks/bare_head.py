@@ -54,19 +54,35 @@ def make_set(n_clips: int, n_rows: int, generator: torch.Generator) -> Clips:
     return embeddings, torch.randint(N_CLASSES, (n_clips,), generator=generator)
 
 
+class Head(nn.Module):
+    """The recipe's ensemble of small heads, each with one hidden layer."""
+
+    def __init__(self, recipe: dict[str, Any]) -> None:
+        super().__init__()
+        network, dropout = recipe["network"], recipe["regularization"]["dropout"]
+        (hidden,), members = network["hidden_units"], network["members"]
+        self.layers = nn.Sequential(
+            nn.Dropout(network["input_dropout"]),
+            nn.Linear(N_FEATURES, members * hidden),
+            nn.Unflatten(1, (members, hidden)),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+        self.weight = nn.Parameter(torch.randn(members, hidden, N_CLASSES) / hidden**0.5)
+        self.bias = nn.Parameter(torch.zeros(members, N_CLASSES))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the members' logits, (batch, members, classes)."""
+        return torch.einsum("bmi,mio->bmo", self.layers(x), self.weight) + self.bias
+
+
 def train_head(
     recipe: dict[str, Any], train: Clips, validation: Clips | None, epochs: int
 ) -> float:
     """Train on one row of each clip an epoch, return the last batch's loss."""
-    network, settings = recipe["network"], recipe["training"]
+    settings = recipe["training"]
     torch.manual_seed(0)
-    layers: list[nn.Module] = [nn.Dropout(network["input_dropout"])]
-    n_inputs = N_FEATURES
-    for n_units in network["hidden_units"]:
-        layers += [nn.Linear(n_inputs, n_units), nn.ReLU()]
-        layers.append(nn.Dropout(recipe["regularization"]["dropout"]))
-        n_inputs = n_units
-    model = nn.Sequential(*layers, nn.Linear(n_inputs, N_CLASSES))
+    model = Head(recipe)
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=settings["learning_rate"],
@@ -83,14 +99,16 @@ def train_head(
         rows = torch.randint(n_rows, (n_clips,))
         for batch in torch.randperm(n_clips).split(settings["batch_size"]):
             optimizer.zero_grad()
-            loss = loss_function(model(embeddings[batch, rows[batch]]), classes[batch])
+            logits = model(embeddings[batch, rows[batch]])  # (batch, members, classes)
+            targets = classes[batch][:, None].expand(logits.shape[:2])
+            loss = loss_function(logits.flatten(0, 1), targets.flatten())
             loss.backward()
             optimizer.step()
         schedule.step()
         if validation is not None:
             model.eval()
             with torch.inference_mode():
-                loss_function(model(validation[0][:, 0]), validation[1])
+                loss_function(model(validation[0][:, 0]).mean(1), validation[1])
     return loss.item()
 
 
