@@ -145,7 +145,8 @@ def test_weights_that_8_bits_hold_are_stored_in_them(tmp_path: Path) -> None:
     steps, scales = (
         onnx.numpy_helper.to_array(tensors[f"{name}/{part}"]) for part in ("steps", "scales")
     )
-    assert (steps.dtype, steps.shape, scales.shape) == (np.int8, weight.shape, (len(weight), 1))
+    assert steps.dtype == np.dtype(np.int8)
+    assert (steps.shape, scales.shape) == (weight.shape, (len(weight), 1))
     assert np.array_equal(steps * scales, weight)
     # Nothing is rounded by the export itself.
     tensors = {t.name: t for t in onnx.load(files["exact"]).graph.initializer}

@@ -12,6 +12,7 @@ from emovox.training.networks import (
     EmbeddingHead,
     GeneratorDropout,
     LayeredNetwork,
+    MemberLinear,
     SpectrogramCnn,
     WaveformClassifier,
     init_glorot_uniform,
@@ -299,6 +300,16 @@ def test_head_is_dense_layers_from_embedding_to_classes() -> None:
     alone = make_head("network.hidden_units=[]", "network.members=1")
     assert [tuple(kernel.shape) for kernel, _ in list_weights(alone)] == [(8, 20)]
     assert alone(torch.zeros(5, 20)).shape == (5, 8)
+
+
+def test_member_linear_by_hand() -> None:
+    layer = MemberLinear(2, 3, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[[1.0, 2.0, 3.0]], [[-1.0, 0.0, 10.0]]]))
+        layer.bias.copy_(torch.tensor([[0.5], [-4.0]]))
+    x = torch.tensor([[[1.0, 1.0, 1.0], [2.0, 5.0, 1.0]]])
+    assert layer(x).tolist() == [[[6.5], [4.0]]]
+    assert layer(x[0]).tolist() == [[6.5], [4.0]]
 
 
 @pytest.mark.parametrize("hidden", ["[]", "[16]", "[16, 12]"])

@@ -244,7 +244,7 @@ def test_encoder_is_a_head_on_the_bundled_encoder() -> None:
 def test_defaults_of_the_encoders_kinds() -> None:
     recipe = build_recipe(ENCODER)
     assert recipe.frontend == EncoderSettings()
-    assert recipe.network == HeadSettings(hidden_units=(), input_dropout=0)
+    assert recipe.network == HeadSettings(hidden_units=(), members=1, input_dropout=0)
     assert recipe.augmentation == AugmentationSettings(
         copies=0, crop=True, speed=0.15, reverberation=0.3, equalizer=0.4, noise=0.5, codec=0.2
     )
@@ -288,6 +288,8 @@ def test_sections_without_a_kind_are_an_image_and_a_cnn() -> None:
         ("vanilla", ["frontend.encoder=3"], "unknown recipe key 'frontend.encoder'"),
         ("encoder", ["network.input_dropout=1"], "key 'network.input_dropout': .*less than 1"),
         ("encoder", ["network.hidden_units=[0]"], "'network.hidden_units.0'.*found 0"),
+        ("encoder", ["network.members=0"], "'network.members'.*equal to 1, found 0"),
+        ("encoder", ["network.members=65"], "'network.members'.*equal to 64, found 65"),
         (
             "encoder",
             ["frontend.kind=image"],
@@ -405,7 +407,10 @@ HEAD_RECIPES = st.builds(
     name=st.just("head"),
     frontend=st.just(EncoderSettings()),
     network=st.builds(
-        HeadSettings, hidden_units=st.lists(SMALL, max_size=3).map(tuple), input_dropout=SHARES
+        HeadSettings,
+        hidden_units=st.lists(SMALL, max_size=3).map(tuple),
+        members=st.integers(1, 64),
+        input_dropout=SHARES,
     ),
     augmentation=st.builds(
         AugmentationSettings,
