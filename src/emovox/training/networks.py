@@ -80,7 +80,7 @@ class LayeredNetwork(nn.Module):
             *self.linear_layers(),
         ]
         for layer in kernels:
-            # Each member's kernel starts as it would alone.
+            # Behind the first layer, each member's kernel starts as it would alone.
             for kernel in layer.weight if isinstance(layer, MemberLinear) else [layer.weight]:
                 init_glorot_uniform(kernel, generator)
             if layer.bias is not None:
