@@ -150,7 +150,7 @@ def print_protocol(
         f"{kind} {limit} {'reached' if value >= limit else 'NOT reached'}"
         for kind, limit in (("floor", bar.floor), ("goal", bar.goal), ("moonshot", bar.moonshot))
     ]
-    typer.echo(f"{bar.score} {value:.1f}: {', '.join(reached)}")
+    typer.echo(f"{bar.score} {value:.2f}: {', '.join(reached)}")
     typer.echo(
         f"expected calibration error {100 * float(rows[-1][-3]):.2f} points "
         f"({100 * float(rows[-1][-2]):.2f} to {100 * float(rows[-1][-1]):.2f})"
