@@ -20,7 +20,6 @@ from emovox.corpora.locate import find_cache
 from emovox.errors import AudioError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
-from emovox.training.augment import disturb
 from emovox.training.settings import AugmentationSettings
 from emovox.training.speech_encoder import Encoder
 
@@ -198,10 +197,15 @@ def compute_rows(
     sees the same ones.
     """
     samples = load_audio(clip.path, encoder.sample_rate_hz).samples
-    digest = hashlib.sha256(samples.tobytes()).digest()
     rows = [encoder.embed(samples)]
-    for copy in range(augmentation.copies):
-        generator = np.random.default_rng([copy, int.from_bytes(digest[:8], "little")])
-        disturbed = disturb(samples, encoder.sample_rate_hz, augmentation, generator)
-        rows.append(encoder.embed(disturbed))
+    if augmentation.copies:
+        # Importing scipy's filters takes half a second: only where copies are made.
+        from emovox.training.augment import disturb
+
+        digest = hashlib.sha256(samples.tobytes()).digest()
+        content = int.from_bytes(digest[:8], "little")
+        for copy in range(augmentation.copies):
+            generator = np.random.default_rng([copy, content])
+            disturbed = disturb(samples, encoder.sample_rate_hz, augmentation, generator)
+            rows.append(encoder.embed(disturbed))
     return np.stack(rows)
