@@ -96,7 +96,7 @@ def hear_clips(
     Everything happens at the models' rate, or at 16 kHz where that is lower, because the
     definitions need it; the plain clips go the same way. As in every score, the most probable
     emotion counts: neither the speech detector nor the model's threshold lets a clip out. A clip is
-    disturbed once for all models, which takes far longer than to hear it.
+    disturbed once for all models, so that they hear the same.
 
     Args:
         models: Model files of one sampling rate.
