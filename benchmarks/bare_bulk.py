@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 import soundfile
 import soxr
@@ -42,11 +43,13 @@ def main() -> None:
     print(json.dumps({"clips": len(paths), "loop_s": loop_s, "classes": classes}))
 
 
-def read_samples(path: Path, rate_hz: int) -> np.ndarray:
+def read_samples(path: Path, rate_hz: int) -> npt.NDArray[np.float32]:
     """Return the recording's samples (samples,), mono float32 at the asked rate."""
     samples, file_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    return mono if file_rate_hz == rate_hz else soxr.resample(mono, file_rate_hz, rate_hz)
+    if file_rate_hz != rate_hz:
+        mono = soxr.resample(mono, file_rate_hz, rate_hz)
+    return np.asarray(mono, np.float32)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def train_vanilla(
         nn.Linear(12_544, 128),
         nn.ReLU(),
         nn.Linear(128, 8),
-    ).to(memory_format=torch.channels_last)
+    )
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     inputs, labels = train[0].contiguous(memory_format=torch.channels_last), train[1]
     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.9, eps=1e-7)
     loss_function = nn.CrossEntropyLoss()

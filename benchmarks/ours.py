@@ -144,10 +144,10 @@ def train_head(epochs: int) -> dict[str, Any]:
     def train(n_epochs: int) -> int:
         settings = load_recipe("encoder", [f"training.epochs={n_epochs}"])
         with tempfile.TemporaryDirectory() as folder:
-            return len(train_network(settings, *sets, Path(folder)).history)
+            return len(train_network(settings, train_set, validation_set, Path(folder)).history)
 
     n_rows = 1 + load_recipe("encoder").augmentation.copies
-    sets = [EmbeddingSet(*clips) for clips in make_clips(n_rows)]
+    train_set, validation_set = (EmbeddingSet(*clips) for clips in make_clips(n_rows))
     train(1)  # PyTorch loads parts of itself with the first optimiser
     began_s = time.perf_counter()
     n_epochs = train(epochs)

@@ -447,7 +447,8 @@ def trace_part(part: nn.Module, name: str, example: Tensor, outputs: list[str]) 
         )
     if program is None:
         raise typer.BadParameter("PyTorch's exporter gave no model")
-    return onnx.ModelProto.FromString(program.model_proto.SerializeToString())
+    model: onnx.ModelProto = onnx.ModelProto.FromString(program.model_proto.SerializeToString())
+    return model
 
 
 def quantize_encoder(path: Path, target: Path, waveforms: Iterable[Waveform]) -> None:
