@@ -15,6 +15,7 @@ which recordings without any label give.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -176,45 +177,67 @@ def store_packed(graph: GraphProto, packed: dict[str, PackedWeight]) -> None:
             calls them: the name of the weights, then ``_quantized``, ``_scale``, ``_zero_point``.
         packed: By name of the weights.
     """
-    # A byte holds two weights, so that one look-up gives both.
-    pairs = np.stack([np.tile(LEVELS, 16), np.repeat(LEVELS, 16)], axis=1)  # (256, 2)
-    added, nodes = [numpy_helper.from_array(pairs, "level_pairs")], []
-
-    def add(name: str, array: npt.NDArray[np.generic]) -> str:
-        added.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def apply(operator: str, inputs: list[str], output: str) -> str:
-        nodes.append(helper.make_node(operator, inputs, [output]))
-        return output
-
-    def cast(entry: str, output: str, kind: int) -> str:
-        nodes.append(helper.make_node("Cast", [entry], [output], to=kind))
-        return output
-
+    unpacking = Unpacking()
     for name, matrix in packed.items():
-        n_inputs, n_outputs = matrix.codes.shape
-        n_groups = len(matrix.group_scales)
-        codes = add(f"{name}_packed", matrix.codes[:, 0::2] | matrix.codes[:, 1::2] << 4)
-        scales = add(f"{name}_group_scales", matrix.group_scales[:, np.newaxis])
-        steps = add(f"{name}_output_scales", matrix.output_scales)
-        grouped = add(f"{name}_grouped", np.array([n_groups, -1, n_outputs]))
-        flat = add(f"{name}_flat", np.array([n_inputs, n_outputs]))
-        codes = cast(codes, f"{name}_codes", TensorProto.INT32)
-        levels = apply("Gather", ["level_pairs", codes], f"{name}_pairs")
-        levels = apply("Reshape", [levels, grouped], f"{name}_levels")
-        scales = cast(scales, f"{name}_factors", TensorProto.FLOAT)
-        product = apply("Mul", [levels, scales], f"{name}_product")
-        whole = cast(product, f"{name}_whole", TensorProto.INT8)
-        apply("Reshape", [whole, flat], f"{name}_quantized")
-        cast(steps, f"{name}_scale", TensorProto.FLOAT)
+        unpacking.unpack(name, matrix)
     for node in graph.node:
         if node.op_type == "MatMulInteger" and node.input[1].removesuffix("_quantized") in packed:
             del node.input[3:]  # zero points, which are 0 where they are not given
     parts = ("quantized", "scale", "zero_point")
     replaced = {f"{name}_{part}" for name in packed for part in parts}
     kept = [tensor for tensor in graph.initializer if tensor.name not in replaced]
-    ordered = [*nodes, *graph.node]
+    ordered = [*unpacking.nodes, *graph.node]
     del graph.initializer[:], graph.node[:]
-    graph.initializer.extend([*kept, *added])
+    graph.initializer.extend([*kept, *unpacking.tensors])
     graph.node.extend(ordered)
+
+
+class Unpacking:
+    """The nodes and tensors of a graph that give packed matrices back.
+
+    A table has, by scale and byte, the two weights that the byte holds. One look-up gives both, and
+    in int8, so that opening a file takes little memory.
+
+    Attributes:
+        nodes: In an order in which they can run.
+        tensors: What they start from.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.tensors: list[TensorProto] = []
+        low_and_high = np.stack([np.tile(LEVELS, 16), np.repeat(LEVELS, 16)])
+        # In the order of their bytes: 0 to 127, then -128 to -1.
+        scales = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32)
+        pairs = self._add("level_pairs", low_and_high[:, np.newaxis])  # (2, 1, 256 bytes)
+        every_scale = self._add("every_scale", scales[:, np.newaxis])
+        products = self._apply("Mul", [pairs, every_scale], "scaled_pairs")
+        products = self._apply("Cast", [products], "whole_pairs", to=TensorProto.INT8)
+        shape = self._add("table_shape", np.array([2, -1]))
+        self._table = self._apply("Reshape", [products, shape], "pair_table")
+        self._n_bytes = self._add("n_bytes", np.array(256, np.int32))
+
+    def unpack(self, name: str, matrix: PackedWeight) -> None:
+        """Give a matrix, called ``NAME_quantized``, and its ``NAME_scale``."""
+        # A byte holds an input of its group's first half and one of its second.
+        codes = matrix.codes.reshape(len(matrix.group_scales), 2, -1, matrix.codes.shape[1])
+        packed = self._add(f"{name}_packed", codes[:, 0] | codes[:, 1] << 4)
+        scales = self._add(f"{name}_group_scales", matrix.group_scales[:, np.newaxis].view("u1"))
+        steps = self._add(f"{name}_output_scales", matrix.output_scales)
+        shape = self._add(f"{name}_shape", np.array(matrix.codes.shape))
+        columns = self._apply("Cast", [packed], f"{name}_codes", to=TensorProto.INT32)
+        rows = self._apply("Cast", [scales], f"{name}_scale_codes", to=TensorProto.INT32)
+        rows = self._apply("Mul", [rows, self._n_bytes], f"{name}_rows")
+        places = self._apply("Add", [columns, rows], f"{name}_places")
+        halves = self._apply("Gather", [self._table, places], f"{name}_halves", axis=1)
+        groups = self._apply("Transpose", [halves], f"{name}_grouped", perm=[1, 0, 2, 3])
+        self._apply("Reshape", [groups, shape], f"{name}_quantized")
+        self._apply("Cast", [steps], f"{name}_scale", to=TensorProto.FLOAT)
+
+    def _add(self, name: str, array: npt.NDArray[np.generic]) -> str:
+        self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def _apply(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
