@@ -71,8 +71,8 @@ def check_duration(duration_s: float, max_duration_s: float, *, so_far: bool = F
     if duration_s > max_duration_s:
         lasts = f"more than {max_duration_s:g} s" if so_far else f"{duration_s:.2f} s"
         raise AudioError(
-            f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or raise "
-            "max_duration_s"
+            f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or take "
+            "longer ones (emovox predict --max-duration, in Python max_duration_s)"
         )
 
 

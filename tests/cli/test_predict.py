@@ -124,6 +124,20 @@ def test_where_every_file_fails_the_table_is_empty(
     assert (answer.status, answer.stdout) == (1, "")
 
 
+def test_longer_recordings_are_taken_when_asked(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    sf.write(tmp_path / "long.wav", np.full(301 * 1_000, 0.5), 1_000)
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", "json")
+    answer = call(*arguments, tmp_path / "long.wav")
+    assert answer.status == 1
+    assert "lasts 301.00 s, expected at most 300 s" in answer.stderr
+    assert "emovox predict --max-duration" in answer.stderr
+    answer = call(*arguments, "--max-duration", "400", tmp_path / "long.wav")
+    assert answer.status == 0
+    assert json.loads(answer.stdout)[0]["end"] == 301
+
+
 def test_files_folders_and_repeats_keep_the_order_given(
     call: Callable[..., Any], loudness_model: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +180,7 @@ def test_a_constant_is_no_speech(
         ["--jobs", "0", "a.wav"],
         ["--min-confidence", "1.5", "a.wav"],
         ["--min-confidence", "nan", "a.wav"],
+        ["--max-duration", "0", "a.wav"],
         ["--modle", "m.onnx", "a.wav"],
         ["-dash.wav"],
     ],

@@ -50,6 +50,10 @@ def predict(
             help="Do not ask first whether anybody speaks: noise and music get an emotion too.",
         ),
     ] = True,
+    max_duration_s: Annotated[
+        float,
+        typer.Option("--max-duration", metavar="SECONDS", min=0.1, help="Longest recording taken."),
+    ] = 300,
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Files at the same time.")
     ] = 1,
@@ -61,7 +65,9 @@ def predict(
     """
     from emovox.recognizer import Recognizer
 
-    recognizer = Recognizer.load(model, vad=vad, min_confidence=min_confidence)
+    recognizer = Recognizer.load(
+        model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s
+    )
     results = predict_sources(recognizer, sources, jobs)
     writers = {
         Format.TABLE: write_table,
