@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import os
 import re
+import stat
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
@@ -16,7 +18,8 @@ from emovox.errors import ModelFileError
 FORMAT_VERSION = 2
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
-MAX_MODEL_BYTES = 512 * 2**20
+MAX_MODEL_BYTES = 2**31 - 1
+"""What an ONNX file can hold (a limit of Protocol Buffers)."""
 METADATA_PREFIX = "emovox."
 
 
@@ -108,6 +111,21 @@ class ModelFile:
     info: ModelInfo
 
 
+def check_size(path: Path, status: os.stat_result) -> None:
+    """Check that a file is one that can be read whole.
+
+    Raises:
+        ModelFileError: It is a device or a pipe, or too large.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelFileError(f"{path}: a device or a pipe; expected a model.onnx on a disk")
+    if status.st_size > MAX_MODEL_BYTES:
+        raise ModelFileError(
+            f"{path}: {status.st_size:,} bytes; expected a model file of at most "
+            f"{MAX_MODEL_BYTES:,}"
+        )
+
+
 def find_default_model() -> Path:
     """Return the path of the model that comes with the package."""
     return Path(str(resources.files("emovox") / "assets" / "default.onnx"))
@@ -130,16 +148,13 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            # Not read whole: a device such as /dev/zero has no end.
-            content = file.read(MAX_MODEL_BYTES + 1)
+            # Before anything is read: a device such as /dev/zero has no end.
+            check_size(path, os.fstat(file.fileno()))
+            content = file.read()
     except OSError as error:
         raise ModelFileError(
             f"{path}: cannot be read ({error.strerror}); expected a model.onnx written by emovox"
         ) from None
-    if len(content) > MAX_MODEL_BYTES:
-        raise ModelFileError(
-            f"{path}: over {MAX_MODEL_BYTES:,} bytes; expected a model file of at most that"
-        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
