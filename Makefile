@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 install: $(INSTALLED)  ## Make .venv and install everything into it
 
-reproduce: $(INSTALLED)  ## The reference experiment: both models, on one split and on 20
+reproduce: $(INSTALLED)  ## The reference experiment: its two models and ours, on one split and on 20
 	$(BIN)/emovox reproduce
 
 reproduce-all: $(INSTALLED)  ## The same, and on speakers the models have never heard

@@ -8,9 +8,9 @@ The data's way, and the room of each stage:
     corpus folder -> corpora (clips, protocols) -> training (recipe, features, frontend,
     networks, trainer) -> export (onnx, keras) -> evaluation -> the run folder
 
-``experiment`` walks the second way for one recipe, ``reproduce`` for the reference's two; ``runs``
-works with what they leave. Names below are loaded when they are first used: the runtime (audio,
-model file, recognizer, results) never imports torch.
+``experiment`` walks the second way for one recipe, ``reproduce`` for the reference's two and ours;
+``runs`` works with what they leave. Names below are loaded when they are first used: the runtime
+(audio, model file, recognizer, results) never imports torch.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """Whether anybody speaks: a voice-activity detector, before emotion is asked for.
 
     waveform -> 16 kHz, one level -> Silero VAD, a second at a time -> speech or no speech
-             -> slowed down by half, for screams, where the first look finds nobody
+             -> at two thirds of the speed, for screams, where the first look finds nobody
 
 Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) comes with the package as its
 own ONNX file, and runs through the runtime that the emotion model needs anyway.

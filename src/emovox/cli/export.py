@@ -24,7 +24,8 @@ def export(
         typer.Option("--fold", metavar="NAME", help="Which fold's model. Default: the first."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where. Default: the run folder.")
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where. Default: the fold's folder."),
     ] = None,
     data: DataOption = None,
 ) -> None:

@@ -49,7 +49,7 @@ app.command("stress", short_help="Disturb recordings and see what a model makes 
 )
 app.command("tune", short_help="Search for better settings of a recipe.")(tune.tune)
 app.command("sweep", short_help="Train every combination of some values.")(sweep.sweep)
-app.command("reproduce", short_help="Train and test the reference's two models.")(
+app.command("reproduce", short_help="Train and test the reference's two models, and ours.")(
     reproduce.reproduce
 )
 app.command("report", short_help="Build a run's report.html again.")(report.report)

@@ -49,8 +49,8 @@ def train(
 ) -> None:
     """Train and test a recipe; leaves weights, model file, predictions, scores and a report.
 
-    Ctrl-C or a crash loses at most the running epoch: the same command with --resume goes on and
-    ends with the same bytes.
+    Ctrl-C or a crash loses at most a few seconds, or the running epoch where epochs are longer: the
+    same command with --resume goes on and ends with the same bytes.
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiment import load_protocol, run_experiment, set_threads
