@@ -46,7 +46,7 @@ def test_stress_prints_every_test_and_keeps_the_result(
         assert f"\n  {row['test']} " in answer.stdout
     assert "4 speakers, 1 seed; UAR undisturbed" in answer.stdout
     held = sum(row["passed"] == "True" for row in rows)
-    assert f"{held} of 14 thresholds held" in answer.stdout
+    assert f"{held} of 14 tests passed" in answer.stdout
     assert "0.98 / 0.93" in answer.stdout
     assert (run / "report.html").is_file()
 

@@ -148,7 +148,7 @@ def print_report(report: "StressReport", output: TableFormat) -> None:
             typer.echo(format_row(row))
     asked = [row for row in report.rows if row.passed is not None]
     if asked:
-        typer.echo(f"\n{sum(r.passed is True for r in asked)} of {len(asked)} thresholds held")
+        typer.echo(f"\n{sum(r.passed is True for r in asked)} of {len(asked)} tests passed")
     typer.echo(
         "* the best of the public models that audEERING's ser-tests lists (94 to 317 M parameters, "
         "trained on MSP-Podcast):\n  unchanged on CREMA-D / EMOVO, 4 classes; another task than "
