@@ -35,9 +35,9 @@ from emovox.evaluation.summary import (
     describe_score,
     summarize_seeds,
 )
-from emovox.experiment import set_threads
+from emovox.experiments.train_and_test import set_threads
 from emovox.files import name_folder, write_text
-from emovox.model_file import find_default_model
+from emovox.recognition.model_file import find_default_model
 
 TABLE = Path(__file__).with_name("accuracy.csv")
 COLUMNS = (

@@ -88,8 +88,8 @@ def compute_features(data: Path, out: Path) -> dict[str, Any]:
 
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.ravdess import read_ravdess
+    from emovox.recipes.settings import FrontendSettings
     from emovox.training.features import ImageCache
-    from emovox.training.settings import FrontendSettings
 
     began_s = time.perf_counter()
     clips = [clip for clip in read_ravdess(find_ravdess(data)) if int(clip.speaker) <= 4]
@@ -110,8 +110,8 @@ def train_recipe(recipe: str, features: Path, epochs: int) -> dict[str, Any]:
     import torch
     from sklearn.model_selection import train_test_split
 
+    from emovox.recipes.recipe import load_recipe
     from emovox.training.features import ImageSet
-    from emovox.training.recipe import load_recipe
     from emovox.training.trainer import train_network
 
     saved = np.load(features)
@@ -137,8 +137,8 @@ def train_recipe(recipe: str, features: Path, epochs: int) -> dict[str, Any]:
 def train_head(epochs: int) -> dict[str, Any]:
     """Train the encoder recipe on the bare loop's tensors, return the seconds it took."""
     from bare_head import make_clips
+    from emovox.recipes.recipe import load_recipe
     from emovox.training.embeddings import EmbeddingSet
-    from emovox.training.recipe import load_recipe
     from emovox.training.trainer import train_network
 
     def train(n_epochs: int) -> int:
@@ -158,11 +158,11 @@ def embed_clips(data: Path) -> dict[str, Any]:
     """Return the mean milliseconds to decode a clip, to disturb it and to embed it."""
     import numpy as np
 
-    from emovox.audio import load_audio
+    from emovox.audio.load import load_audio
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.ravdess import read_ravdess
+    from emovox.recipes.recipe import load_recipe
     from emovox.training.augment import disturb
-    from emovox.training.recipe import load_recipe
     from emovox.training.speech_encoder import SpeechEncoder
 
     encoder, settings = SpeechEncoder(), load_recipe("encoder").augmentation
@@ -193,7 +193,7 @@ def predict_clip(model: Path, samples: Path, *, vad: bool) -> dict[str, float]:
     """Predict the same samples, at the model's rate, and return the median milliseconds."""
     import numpy as np
 
-    from emovox.recognizer import Recognizer
+    from emovox.recognition.recognizer import Recognizer
 
     recognizer, waveform = Recognizer.load(model, vad=vad), np.load(samples)
     recognizer.predict_waveform(waveform, recognizer.info.sample_rate_hz)
@@ -210,9 +210,10 @@ def train_both(data: Path, epochs: int) -> dict[str, Any]:
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.protocols import make_protocol
     from emovox.corpora.ravdess import read_ravdess
-    from emovox.experiment import Watcher, run_fold
+    from emovox.experiments.train_and_test import run_fold
+    from emovox.progress import Watcher
+    from emovox.recipes.recipe import load_recipe
     from emovox.training.features import FeatureCache
-    from emovox.training.recipe import load_recipe
 
     (fold,) = make_protocol("reference", read_ravdess(find_ravdess(data))).folds
     features = FeatureCache()

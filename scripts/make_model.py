@@ -19,10 +19,10 @@ import typer
 
 from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
 from emovox.errors import RunError
-from emovox.experiment import set_threads
+from emovox.experiments.train_and_test import set_threads
 from emovox.export.onnx import export_onnx
 from emovox.files import replace_file
-from emovox.model_file import ModelInfo, ProtocolScore, find_default_model, open_model
+from emovox.recognition.model_file import ModelInfo, ProtocolScore, find_default_model, open_model
 
 RECIPE = "encoder"
 CALIBRATED_BY = "emobox-6"

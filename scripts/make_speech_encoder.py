@@ -34,9 +34,9 @@ from torch import Tensor, nn
 
 from emovox.files import replace_file
 from emovox.perturbations.babble import make_voice
+from emovox.recipes.settings import AugmentationSettings
 from emovox.training.augment import disturb
 from emovox.training.fourier import MatmulPower
-from emovox.training.settings import AugmentationSettings
 from emovox.training.speech_encoder import find_speech_encoder
 from emovox.training.tracing import quiet_exporter
 

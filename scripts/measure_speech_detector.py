@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from emovox.audio import load_audio
-from emovox.experiment import load_clips
-from emovox.recognizer import list_audio_files
-from emovox.speech import RATE_HZ, SpeechDetector
+from emovox.audio.folders import list_audio_files
+from emovox.audio.load import load_audio
+from emovox.corpora.read import load_clips
+from emovox.recognition.voice_activity import RATE_HZ, SpeechDetector
 
 
 def main(folders: list[str]) -> None:

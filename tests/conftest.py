@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 if TYPE_CHECKING:
-    from emovox.training.recipe import Recipe
+    from emovox.recipes.recipe import Recipe
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -96,7 +96,7 @@ def tiny_split(tiny_corpus: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_recipe() -> "Recipe":
     """Return a recipe for ``tiny_corpus`` that trains in a second, early stopping and all."""
-    from emovox.training.recipe import build_recipe
+    from emovox.recipes.recipe import build_recipe
 
     return build_recipe(
         {
@@ -128,7 +128,7 @@ def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import onnx
     from onnx import TensorProto, helper
 
-    from emovox.model_file import ModelInfo, ProtocolScore, hash_clip_names
+    from emovox.recognition.model_file import ModelInfo, ProtocolScore, hash_clip_names
 
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
     axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])

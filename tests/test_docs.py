@@ -15,8 +15,8 @@ import emovox
 from emovox.cli.main import app
 from emovox.corpora.protocols import EMOBOX_TEST_ACTORS, LUNA_TEST_ACTORS, PROTOCOLS
 from emovox.corpora.registry import CORPORA
-from emovox.model_file import find_default_model
-from emovox.training.recipe import Recipe, list_recipes
+from emovox.recipes.recipe import Recipe, list_recipes
+from emovox.recognition.model_file import find_default_model
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -50,10 +50,10 @@ def find_foreign_names(tree: ast.Module) -> list[str]:
     ("source", "found"),
     [
         ("import emovox\nemovox.load_recipe('vanilla')", []),
-        ("import emovox.runs", ["emovox.runs"]),
-        ("from emovox.runs import export_run", ["emovox.runs"]),
+        ("import emovox.experiments.finished", ["emovox.experiments.finished"]),
+        ("from emovox.experiments.finished import export_run", ["emovox.experiments.finished"]),
         ("from emovox import runs, Recognizer", ["runs"]),
-        ("import emovox\nemovox.runs.export_run", ["emovox.runs"]),
+        ("import emovox\nemovox.runs.export_run", ["emovox.experiments.finished"]),
         ("import torch\nfrom sklearn.metrics import f1_score", ["torch", "sklearn.metrics"]),
     ],
 )

@@ -2,80 +2,106 @@
 
 The data's way, and the room of each stage:
 
-    file / bytes / array -> audio -> model.onnx (model_file) -> recognizer -> results
-                                                                    -> cli / report
+    file / bytes / array -> audio -> recognition (model file, recognizer) -> Prediction
 
-    corpus folder -> corpora (clips, protocols) -> training (recipe, features, frontend,
-    networks, trainer) -> export (onnx, keras) -> evaluation -> the run folder
+    corpus folder -> corpora (clips, folds) -> training (recipes, features, networks) -> export
+                  -> recognition (test clips) -> evaluation -> runs (the run folder) -> report
 
-``experiment`` walks the second way for one recipe, ``reproduce`` for the reference's two and ours;
-``runs`` works with what they leave. Names below are loaded when they are first used: the runtime
-(audio, model file, recognizer, results) never imports torch.
+``experiments`` walks the second way; ``stress``, ``explain`` and ``tuning`` build on it, and
+``cli`` is the command line. Names below are loaded when they are first used: ``recognition`` never
+imports torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emovox.audio import Waveform, load_audio
+    from emovox.audio.load import Waveform, load_audio
     from emovox.corpora.clips import Clip
     from emovox.corpora.protocols import Fold, Protocol, make_protocol
+    from emovox.corpora.read import load_clips
     from emovox.errors import AudioError, EmovoxError
     from emovox.evaluation.breakdown import (
         find_confident_mistakes,
         find_confused_pairs,
         score_speakers,
     )
-    from emovox.evaluation.evaluate import Evaluation, evaluate_predictions, predict_fold
-    from emovox.evaluation.explain import Explanation, explain_recording
-    from emovox.evaluation.run_files import read_history
-    from emovox.experiment import (
-        Run,
-        Watcher,
-        load_clips,
-        load_protocol,
-        run_experiment,
-    )
+    from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
+    from emovox.experiments.export import export_run
+    from emovox.experiments.finished import Run, compare_runs, evaluate_run
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.predict_clips import predict_fold
+    from emovox.experiments.train_and_test import run_experiment
+    from emovox.explain.regions import Explanation, explain_recording
     from emovox.labels import EMOTIONS
-    from emovox.model_file import ModelInfo
-    from emovox.recognizer import Recognizer
-    from emovox.results import FileFailure, Prediction
-    from emovox.runs import compare_runs, evaluate_run, export_run
-    from emovox.speech import SpeechDetector
+    from emovox.progress import Watcher
+    from emovox.recipes.recipe import Recipe, load_recipe
+    from emovox.recognition.model_file import ModelInfo
+    from emovox.recognition.recognizer import Recognizer
+    from emovox.recognition.results import FileFailure, Prediction
+    from emovox.recognition.voice_activity import SpeechDetector
+    from emovox.runs.history import read_history
     from emovox.training.features import FeatureCache, ImageCache
-    from emovox.training.recipe import Recipe, load_recipe
     from emovox.training.weights import load_network
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "emovox.audio": ("Waveform", "load_audio"),
+    "emovox.audio.load": (
+        "Waveform",
+        "load_audio",
+    ),
     "emovox.corpora.clips": ("Clip",),
-    "emovox.corpora.protocols": ("Fold", "Protocol", "make_protocol"),
-    "emovox.errors": ("AudioError", "EmovoxError"),
+    "emovox.corpora.protocols": (
+        "Fold",
+        "Protocol",
+        "make_protocol",
+    ),
+    "emovox.corpora.read": ("load_clips",),
+    "emovox.errors": (
+        "AudioError",
+        "EmovoxError",
+    ),
     "emovox.evaluation.breakdown": (
         "find_confident_mistakes",
         "find_confused_pairs",
         "score_speakers",
     ),
-    "emovox.evaluation.evaluate": ("Evaluation", "evaluate_predictions", "predict_fold"),
-    "emovox.evaluation.explain": ("Explanation", "explain_recording"),
-    "emovox.evaluation.run_files": ("read_history",),
-    "emovox.experiment": (
+    "emovox.evaluation.evaluate": (
+        "Evaluation",
+        "evaluate_predictions",
+    ),
+    "emovox.experiments.export": ("export_run",),
+    "emovox.experiments.finished": (
+        "compare_runs",
+        "evaluate_run",
         "Run",
-        "Watcher",
-        "load_clips",
-        "load_protocol",
-        "run_experiment",
+    ),
+    "emovox.experiments.folds": ("load_protocol",),
+    "emovox.experiments.predict_clips": ("predict_fold",),
+    "emovox.experiments.train_and_test": ("run_experiment",),
+    "emovox.explain.regions": (
+        "Explanation",
+        "explain_recording",
     ),
     "emovox.labels": ("EMOTIONS",),
-    "emovox.model_file": ("ModelInfo",),
-    "emovox.recognizer": ("Recognizer",),
-    "emovox.results": ("FileFailure", "Prediction"),
-    "emovox.runs": ("compare_runs", "evaluate_run", "export_run"),
-    "emovox.speech": ("SpeechDetector",),
-    "emovox.training.features": ("FeatureCache", "ImageCache"),
-    "emovox.training.recipe": ("Recipe", "load_recipe"),
+    "emovox.progress": ("Watcher",),
+    "emovox.recipes.recipe": (
+        "Recipe",
+        "load_recipe",
+    ),
+    "emovox.recognition.model_file": ("ModelInfo",),
+    "emovox.recognition.recognizer": ("Recognizer",),
+    "emovox.recognition.results": (
+        "FileFailure",
+        "Prediction",
+    ),
+    "emovox.recognition.voice_activity": ("SpeechDetector",),
+    "emovox.runs.history": ("read_history",),
+    "emovox.training.features": (
+        "FeatureCache",
+        "ImageCache",
+    ),
     "emovox.training.weights": ("load_network",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -99,8 +99,9 @@ def tiny_runs(
     tiny_recipe_file: Path,
 ) -> tuple[Path, Path]:
     """Return two finished runs on the same split, by RMSprop and by Adam."""
-    from emovox.experiment import load_protocol, run_experiment
-    from emovox.training.recipe import load_recipe
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.train_and_test import run_experiment
+    from emovox.recipes.recipe import load_recipe
 
     folder = tmp_path_factory.mktemp("runs")
     for optimizer in ("rmsprop", "adam"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from emovox.model_file import open_model
+from emovox.recognition.model_file import open_model
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from emovox.model_file import open_model
+from emovox.recognition.model_file import open_model
 
 
 def test_onnx_is_written_anew_with_the_same_description(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emovox.evaluation.predictions import read_predictions
+from emovox.runs.predictions import read_predictions
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emovox.training.recipe import Recipe, load_recipe
+from emovox.recipes.recipe import Recipe, load_recipe
 
 TINY = (
     "frontend.sample_rate_hz=8000",
@@ -32,7 +32,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
             update={"name": name}
         )
 
-    monkeypatch.setattr("emovox.reproduce.load_recipe", load)
+    monkeypatch.setattr("emovox.experiments.reproduce.load_recipe", load)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -24,8 +24,9 @@ def second_seed(
     run: Path, tiny_corpus: Path, tiny_split: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """Return a finished run of the same recipe and another seed."""
-    from emovox.experiment import load_protocol, run_experiment
-    from emovox.training.recipe import load_recipe
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.train_and_test import run_experiment
+    from emovox.recipes.recipe import load_recipe
 
     recipe = load_recipe(run / "recipe.toml", ["seed=7"])
     protocol = load_protocol(recipe, tiny_corpus, split=tiny_split)

@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emovox.errors import RunError
-from emovox.evaluation.predictions import (
-    Predictions,
-    concatenate_predictions,
-    read_predictions,
-    restrict_labels,
-    write_predictions,
-)
+from emovox.evaluation.predictions import Predictions, concatenate_predictions, restrict_labels
+from emovox.runs.predictions import read_predictions, write_predictions
 
 LABELS = ("calm", "angry")
 HEADER = "clip,fold,speaker,gender,true,predicted,calm,angry\n"

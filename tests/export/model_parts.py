@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emovox.labels import EMOTIONS
-from emovox.model_file import ModelInfo, open_model
-from emovox.training.recipe import Recipe
+from emovox.recipes.recipe import Recipe
+from emovox.recognition.model_file import ModelInfo, open_model
 
 
 def make_info(recipe: Recipe) -> ModelInfo:

@@ -14,9 +14,9 @@ from torch import Tensor
 from emovox.errors import ExportError
 from emovox.export.keras import export_keras, import_keras, predict_probabilities
 from emovox.labels import EMOTIONS
+from emovox.recipes.recipe import Recipe, load_recipe
+from emovox.recipes.settings import FrontendSettings
 from emovox.training.networks import SpectrogramCnn
-from emovox.training.recipe import Recipe, load_recipe
-from emovox.training.settings import FrontendSettings
 
 THREE_BLOCKS = [
     "name=three-blocks+mel",

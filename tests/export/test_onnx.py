@@ -13,12 +13,13 @@ from tests.export.model_parts import make_info, make_voice, run_file
 
 from emovox.errors import ExportError, ModelFileError
 from emovox.export import onnx as onnx_export
-from emovox.export.onnx import export_onnx, write_scores
+from emovox.export.metadata import write_scores
+from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
-from emovox.model_file import ProtocolScore, open_model
-from emovox.recognizer import Recognizer
+from emovox.recipes.recipe import Recipe
+from emovox.recognition.model_file import ProtocolScore, open_model
+from emovox.recognition.recognizer import Recognizer
 from emovox.training.networks import SpectrogramCnn, WaveformClassifier, make_frontend
-from emovox.training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

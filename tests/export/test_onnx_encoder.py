@@ -13,10 +13,10 @@ from emovox.errors import ExportError
 from emovox.export import onnx as onnx_export
 from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
-from emovox.model_file import open_model
-from emovox.recognizer import Recognizer
+from emovox.recipes.recipe import Recipe, load_recipe
+from emovox.recognition.model_file import open_model
+from emovox.recognition.recognizer import Recognizer
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
-from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.rounding import round_weights
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
 

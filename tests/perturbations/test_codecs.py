@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emovox.audio import load_audio
+from emovox.audio.load import load_audio
 from emovox.perturbations import codecs
 from emovox.perturbations.babble import make_voice
 from emovox.perturbations.codecs import AMR_NB, G711_MU_LAW, MP3, OPUS, Codec

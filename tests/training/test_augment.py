@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from emovox.perturbations.codecs import MP3, OPUS
+from emovox.recipes.settings import AugmentationSettings
 from emovox.training import augment
 from emovox.training.augment import crop_silence, disturb, equalize, make_noise, send
-from emovox.training.settings import AugmentationSettings
 
 RATE_HZ = 16_000
 SHARES = ("reverberation", "equalizer", "noise", "clipping", "codec")

@@ -6,8 +6,9 @@ import torch
 from safetensors.torch import save_file
 
 from emovox.errors import RunError
+from emovox.progress import Epoch
+from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.training.checkpoint import (
-    Epoch,
     Progress,
     TrainingState,
     load_checkpoint,
@@ -16,7 +17,6 @@ from emovox.training.checkpoint import (
 )
 from emovox.training.networks import SpectrogramCnn
 from emovox.training.optimizers import make_optimizer
-from emovox.training.recipe import Recipe, load_recipe
 
 RECIPE = load_recipe(
     "vanilla",

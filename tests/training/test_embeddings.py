@@ -18,14 +18,14 @@ import soundfile as sf
 import torch
 from numpy.typing import NDArray
 
-from emovox.audio import load_audio
+from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
 from emovox.errors import AudioError
 from emovox.labels import EMOTIONS
+from emovox.recipes.settings import AugmentationSettings
 from emovox.training import embeddings
 from emovox.training.augment import disturb
 from emovox.training.embeddings import EmbeddingCache, EmbeddingSet
-from emovox.training.settings import AugmentationSettings
 
 ALONE = AugmentationSettings()
 TWO_COPIES = AugmentationSettings(copies=2, reverberation=0, noise=1, codec=0)

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from emovox.recipes.settings import FrontendSettings
 from emovox.training.fourier import FftPower, MatmulPower
 from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.settings import FrontendSettings
 
 # 400 is Whisper's: 20 x 20, no power of two. Of an odd number of coarse steps: 90 = 9 x 10.
 SIZES = [64, 90, 128, 256, 400, 512, 1024, 2048, 4096]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from emovox.recipes.settings import FrontendSettings
 from emovox.training.frontend import SpectrogramFrontend, make_mel_filters, resize_matrix
-from emovox.training.settings import FrontendSettings
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from onnx import TensorProto, helper
 from tests.training.tiny_encoders import KINDS, WIDTH, make_model, make_voice, save_encoder
 
 from emovox.errors import EncoderError, ExportError
+from emovox.recipes.settings import HuggingFaceSettings
 from emovox.training import hf_encoder
 from emovox.training.hf_encoder import HuggingFaceEncoder, HuggingFaceFrontend, trace_encoder
 from emovox.training.hf_files import EncoderFiles, find_encoder_files
 from emovox.training.hf_states import PooledWhisperEncoder, load_encoder
-from emovox.training.settings import HuggingFaceSettings
 
 pytest.importorskip("transformers", reason="the extra hf is not installed")
 

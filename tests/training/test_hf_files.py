@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from emovox.errors import EncoderError
+from emovox.recipes.settings import HuggingFaceSettings
 from emovox.training.hf_files import download_encoder, find_encoder_files
-from emovox.training.settings import HuggingFaceSettings
 
 CONFIG = {"model_type": "hubert", "num_hidden_layers": 12, "hidden_size": 768}
 

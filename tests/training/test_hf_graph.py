@@ -10,16 +10,18 @@ import torch
 from tests.training.tiny_encoders import WIDTH, make_voice, save_encoder
 
 from emovox.corpora.protocols import Protocol, read_split
+from emovox.corpora.read import load_clips
 from emovox.errors import ExportError, RunError
-from emovox.evaluation.predictions import read_predictions
-from emovox.experiment import Run, load_clips, run_experiment
-from emovox.model_file import open_model
-from emovox.recognizer import Recognizer
+from emovox.experiments.finished import Run
+from emovox.experiments.train_and_test import run_experiment
+from emovox.recipes.recipe import Recipe, build_recipe
+from emovox.recipes.settings import HuggingFaceSettings
+from emovox.recognition.model_file import open_model
+from emovox.recognition.recognizer import Recognizer
+from emovox.runs.predictions import read_predictions
 from emovox.training.features import FeatureCache, name_encoder
 from emovox.training.hf_encoder import HuggingFaceEncoder, HuggingFaceFrontend
 from emovox.training.networks import make_network
-from emovox.training.recipe import Recipe, build_recipe
-from emovox.training.settings import HuggingFaceSettings
 from emovox.training.trainer import TrainedNetwork
 from emovox.training.weights import load_network, save_weights
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emovox.export.keras import import_keras
+from emovox.recipes.recipe import load_recipe
+from emovox.recipes.settings import RegularizationSettings
 from emovox.training.networks import (
     EmbeddingHead,
     GeneratorDropout,
@@ -19,8 +21,6 @@ from emovox.training.networks import (
     make_frontend,
     make_network,
 )
-from emovox.training.recipe import load_recipe
-from emovox.training.settings import RegularizationSettings
 
 
 def make_generator(seed: int = 0) -> torch.Generator:

@@ -6,8 +6,8 @@ from torch import nn
 
 from emovox.export.keras import import_keras
 from emovox.export.keras import make_optimizer as make_keras_optimizer
+from emovox.recipes.settings import TrainingSettings
 from emovox.training.optimizers import KERAS_EPSILON, make_optimizer
-from emovox.training.settings import TrainingSettings
 
 SETTINGS = [
     TrainingSettings(optimizer="sgd", learning_rate=0.01),

@@ -18,8 +18,8 @@ from tests.training.tiny_trainings import (
 )
 
 from emovox.errors import RecipeError
+from emovox.progress import Epoch
 from emovox.training import trainer
-from emovox.training.checkpoint import Epoch
 from emovox.training.features import ImageSet
 from emovox.training.trainer import train_network
 

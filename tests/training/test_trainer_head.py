@@ -18,10 +18,10 @@ from tests.training.tiny_trainings import (
 )
 
 from emovox.errors import RunError
+from emovox.recipes.recipe import load_recipe
 from emovox.training import trainer
 from emovox.training.embeddings import EmbeddingSet
 from emovox.training.networks import EmbeddingHead
-from emovox.training.recipe import load_recipe
 from emovox.training.trainer import train_network
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -22,8 +22,9 @@ from tests.training.tiny_trainings import (
 )
 
 from emovox.errors import RunError
+from emovox.progress import Epoch
 from emovox.training import trainer
-from emovox.training.checkpoint import Epoch, TrainingState
+from emovox.training.checkpoint import TrainingState
 from emovox.training.features import ImageSet
 from emovox.training.trainer import train_network
 

@@ -16,10 +16,11 @@ from tests.training.tiny_trainings import (
 )
 
 from emovox.export.keras import import_keras
-from emovox.training.checkpoint import Epoch, Progress, TrainingState
+from emovox.progress import Epoch
+from emovox.recipes.settings import TrainingSettings
+from emovox.training.checkpoint import Progress, TrainingState
 from emovox.training.networks import SpectrogramCnn
 from emovox.training.optimizers import make_optimizer
-from emovox.training.settings import TrainingSettings
 from emovox.training.trainer import end_epoch
 
 pytestmark = pytest.mark.usefixtures("one_thread")

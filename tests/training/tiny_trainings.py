@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from emovox.progress import Epoch
+from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.training import trainer
-from emovox.training.checkpoint import Epoch
 from emovox.training.embeddings import EmbeddingSet
 from emovox.training.features import ImageSet
-from emovox.training.recipe import Recipe, load_recipe
 from emovox.training.trainer import TrainedNetwork, train_network
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from emovox.corpora.protocols import Protocol
-from emovox.experiment import load_protocol
-from emovox.training.recipe import Recipe, build_recipe
+from emovox.experiments.folds import load_protocol
+from emovox.recipes.recipe import Recipe, build_recipe
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import pytest
 
 from emovox.corpora.protocols import Protocol
 from emovox.errors import ProtocolError
+from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
-from emovox.training.recipe import Recipe, change_settings
 from emovox.tuning.objective import Metric, Objective, take_inner_folds
 
 

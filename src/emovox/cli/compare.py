@@ -11,7 +11,7 @@ def compare(
     first: RunArgument, second: RunArgument, output: ScoreFormatOption = ScoreFormat.TABLE
 ) -> None:
     """Compare two runs on the same test clips, paired, with intervals, and say what follows."""
-    from emovox.runs import compare_runs
+    from emovox.experiments.finished import compare_runs
 
     comparison, label = compare_runs(first, second)
     if output is ScoreFormat.JSON:

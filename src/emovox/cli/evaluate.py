@@ -12,7 +12,7 @@ def evaluate(
 ) -> None:
     """Predict a run's test clips again with its model files, and write scores and report anew."""
     from emovox.cli.progress import ProgressBars
-    from emovox.runs import evaluate_run
+    from emovox.experiments.finished import evaluate_run
 
     with ProgressBars(run.name) as watcher:
         evaluation = evaluate_run(run, data, watcher)

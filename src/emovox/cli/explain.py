@@ -10,7 +10,7 @@ import typer
 from emovox.cli.options import ScoreFormat, ScoreFormatOption
 
 if TYPE_CHECKING:
-    from emovox.evaluation.explain import Explanation, Region
+    from emovox.explain.regions import Explanation, Region
 
 STDIN = "-"
 
@@ -42,9 +42,9 @@ def explain(
     Each region sinks to the recording's own background in turn, and the model is asked again: by
     how much does the probability fall?
     """
-    from emovox.evaluation.explain import explain_waveform, load_speech
-    from emovox.evaluation.explanation_page import check_suffix, write_explanation
-    from emovox.recognizer import Recognizer
+    from emovox.explain.page import check_suffix, write_explanation
+    from emovox.explain.regions import explain_waveform, load_speech
+    from emovox.recognition.recognizer import Recognizer
 
     if out is not None:
         check_suffix(out)

@@ -30,7 +30,7 @@ def export(
     data: DataOption = None,
 ) -> None:
     """Write a trained model anew from its weights, once it agrees with PyTorch on real clips."""
-    from emovox.runs import export_run
+    from emovox.experiments.export import export_run
 
     for path in export_run(run, output.value, fold=fold, out=out, data=data):
         typer.echo(path)

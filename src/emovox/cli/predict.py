@@ -13,10 +13,10 @@ import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format
-from emovox.results import FileFailure, Prediction
+from emovox.recognition.results import FileFailure, Prediction
 
 if TYPE_CHECKING:
-    from emovox.recognizer import Recognizer
+    from emovox.recognition.recognizer import Recognizer
 
 STDIN = "-"
 Results = Iterable[Prediction | FileFailure]
@@ -63,7 +63,7 @@ def predict(
     A file that cannot be used is reported on stderr, and as an object with "error" in JSON; the
     others go on, and the exit status is then 1.
     """
-    from emovox.recognizer import Recognizer
+    from emovox.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(
         model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s

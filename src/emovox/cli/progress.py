@@ -8,9 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from emovox.cli.interrupts import raise_lost_interrupt
-from emovox.corpora.protocols import Fold
-from emovox.experiment import Watcher
-from emovox.training.checkpoint import Epoch
+from emovox.progress import Epoch, Watcher
 
 
 class ProgressBars(Watcher):
@@ -49,9 +47,9 @@ class ProgressBars(Watcher):
     ) -> None:
         self.progress.stop()
 
-    def start_fold(self, fold: Fold, n_folds: int) -> None:
+    def start_fold(self, name: str, n_folds: int) -> None:
         """Name the fold, unless it is the only one."""
-        self.title = f"{self.name}, fold {fold.name} of {n_folds}" if n_folds > 1 else self.name
+        self.title = f"{self.name}, fold {name} of {n_folds}" if n_folds > 1 else self.name
 
     def start_clips(self, action: str, n_clips: int) -> None:
         """Begin a bar over clips."""

@@ -8,10 +8,10 @@ from emovox.cli.options import DataOption, RunArgument
 def report(run: RunArgument, data: DataOption = None) -> None:
     """Build report.html of a run again, with players for its worst mistakes where the data is."""
     from emovox.corpora.cross import list_corpora
+    from emovox.corpora.read import load_clips
     from emovox.errors import CorpusError
-    from emovox.evaluation.report import write_report
-    from emovox.experiment import load_clips
-    from emovox.runs import open_finished_run
+    from emovox.report.page import write_report
+    from emovox.runs.folder import open_finished_run
 
     settings = open_finished_run(run).recipe.data
     clips = None

@@ -9,7 +9,7 @@ import typer
 from emovox.cli.options import DataOption, SplitsOption, ThreadsOption
 
 if TYPE_CHECKING:
-    from emovox.reproduce import ProtocolResult
+    from emovox.experiments.reproduce import ProtocolResult
 
 WIDTH = 21
 """Of the column of names."""
@@ -33,8 +33,13 @@ def reproduce(
     """
     from emovox.cli.data import ensure_ravdess
     from emovox.cli.progress import ProgressBars
-    from emovox.experiment import set_threads
-    from emovox.reproduce import PROTOCOLS, SPEAKER_INDEPENDENT, explain_result, reproduce_reference
+    from emovox.experiments.reproduce import (
+        PROTOCOLS,
+        SPEAKER_INDEPENDENT,
+        explain_result,
+        reproduce_reference,
+    )
+    from emovox.experiments.train_and_test import set_threads
 
     data = ensure_ravdess(data)
     start = time.monotonic()
@@ -54,7 +59,7 @@ def reproduce(
 
 def print_result(result: "ProtocolResult") -> None:
     """Print a protocol's table, the published numbers beside ours for the reference split."""
-    from emovox.reproduce import PUBLISHED, RECIPES
+    from emovox.experiments.reproduce import PUBLISHED, RECIPES
 
     evaluations = [run.evaluation for run in result.runs if run.evaluation is not None]
     typer.echo(f"\n{evaluations[0].describe_basis()}")

@@ -10,8 +10,8 @@ import typer
 from emovox.cli.options import DataOption, TableFormat
 
 if TYPE_CHECKING:
-    from emovox.evaluation.stress import StressRow
-    from emovox.stress import StressReport
+    from emovox.evaluation.stress_scores import StressRow
+    from emovox.stress.stress_test import StressReport
 
 TITLES = {
     "small": "small changes",
@@ -78,11 +78,11 @@ def stress(
     model file hears the clips of --corpus, which it may have been trained on: the output says so.
     """
     from emovox.cli.progress import ProgressBars
-    from emovox.evaluation.stress import format_stress
     from emovox.files import write_text
-    from emovox.hearing import StressSettings
     from emovox.perturbations.catalogue import find_tests
-    from emovox.stress import keep_result, stress_model, stress_runs
+    from emovox.runs.stress import format_stress
+    from emovox.stress.perturbed_clips import StressSettings
+    from emovox.stress.stress_test import keep_result, stress_model, stress_runs
 
     chosen = find_tests(tests.split(",") if tests else ())
     settings = StressSettings(chosen, n_clips=clips, jobs=jobs, seed=seed)
@@ -115,8 +115,8 @@ def stress(
 
 def print_report(report: "StressReport", output: TableFormat) -> None:
     """Print the result as a table, JSON or CSV."""
-    from emovox.evaluation.stress import format_stress
     from emovox.evaluation.summary import count
+    from emovox.runs.stress import format_stress
 
     if output is TableFormat.CSV:
         typer.echo(format_stress(report.rows), nl=False)

@@ -47,11 +47,12 @@ def sweep(
     stopped when it is started again.
     """
     from emovox.cli.progress import ProgressBars
-    from emovox.experiment import load_protocol, run_experiment, set_threads
+    from emovox.experiments.finished import compare_runs
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.sweep import make_default_sweep, make_grid_sweep
+    from emovox.experiments.train_and_test import run_experiment, set_threads
     from emovox.files import name_folder
-    from emovox.runs import compare_runs
     from emovox.training.features import FeatureCache
-    from emovox.training.sweep import make_default_sweep, make_grid_sweep
 
     shared = [*(changes or []), f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)

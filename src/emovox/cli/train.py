@@ -53,9 +53,10 @@ def train(
     same command with --resume goes on and ends with the same bytes.
     """
     from emovox.cli.progress import ProgressBars
-    from emovox.experiment import load_protocol, run_experiment, set_threads
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.train_and_test import run_experiment, set_threads
     from emovox.files import name_folder
-    from emovox.training.recipe import load_recipe
+    from emovox.recipes.recipe import load_recipe
 
     changes = [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
     if corpora:

@@ -16,7 +16,7 @@ from emovox.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from emovox.tuning.results import Tuning
+    from emovox.tuning.trials import Tuning
 
 
 def tune(
@@ -86,13 +86,14 @@ def tune(
     winner's score is the best of many and flatters it: test it once, by emovox train.
     """
     from emovox.cli.tune_progress import TuneProgress
-    from emovox.experiment import load_protocol, set_threads
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.train_and_test import set_threads
     from emovox.files import name_folder, write_text
-    from emovox.training.recipe import load_recipe
+    from emovox.recipes.recipe import load_recipe
     from emovox.tuning.objective import Metric
-    from emovox.tuning.report import write_page
+    from emovox.tuning.page import write_page
     from emovox.tuning.storage import name_sqlite
-    from emovox.tuning.tuning import StudySettings, tune_recipe
+    from emovox.tuning.study import StudySettings, tune_recipe
 
     if metric not in list(Metric):
         raise typer.BadParameter(f"{metric!r}; expected {' or '.join(Metric)}")
@@ -133,7 +134,7 @@ def tune(
 
 def print_tuning(tuning: "Tuning") -> None:
     """Print the trials, best first, and what mattered."""
-    from emovox.tuning.report import describe_winner, format_value, shorten_keys
+    from emovox.tuning.page import describe_winner, format_value, shorten_keys
 
     typer.echo(tuning.describe_basis())
     keys = list(tuning.recipe.tune.space)

@@ -4,8 +4,8 @@ import math
 import sys
 
 from emovox.cli.progress import ProgressBars
-from emovox.tuning.results import Trial
-from emovox.tuning.tuning import TuneWatcher
+from emovox.tuning.study import TuneWatcher
+from emovox.tuning.trials import Trial
 
 
 class TuneProgress(ProgressBars, TuneWatcher):

@@ -11,7 +11,7 @@
     protocols, cross ──────> folds of clips: train, validation, test
     combine ───────────────> further corpora that only train
 
-Names and folders are read here, never samples; only ``verify`` decodes, through ``emovox.audio``.
+Names and folders are read here, never samples; only ``verify`` decodes.
 """
 
 from emovox.corpora.clips import Clip

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emovox.corpora.audio_files import walk_audio
+from emovox.audio.folders import walk_audio
 from emovox.corpora.clips import CorpusListing
 from emovox.corpora.listed import ListedRow, collect_rows, recognize_label
 from emovox.labels import map_label

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emovox.corpora.audio_files import rank_copy, walk_audio
+from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.labels import map_label, name_label
 

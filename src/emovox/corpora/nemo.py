@@ -4,7 +4,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from emovox.corpora.audio_files import rank_copy, walk_audio
+from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.errors import CorpusError
 from emovox.labels import map_label

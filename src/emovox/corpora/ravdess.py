@@ -7,7 +7,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from emovox.corpora.audio_files import rank_copy, walk_audio
+from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.errors import CorpusError
 from emovox.labels import RAVDESS_EMOTIONS

@@ -1,10 +1,12 @@
 """Any corpus to its clips: by name, or by the path of a list or folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from emovox.corpora.audformat import read_audformat
 from emovox.corpora.class_folders import read_class_folders
-from emovox.corpora.clips import CorpusListing
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.combine import join_listings
 from emovox.corpora.emobox import read_emobox
 from emovox.corpora.manifest import read_manifest
 from emovox.corpora.registry import CORPORA, find_corpus, is_path
@@ -67,3 +69,21 @@ def read_path(path: Path, data: Path | None = None) -> CorpusListing:
         f"{path} is no corpus: found a {kind or 'nameless'} file; expected a folder, a .csv or "
         ".tsv manifest, or an EmoBox .jsonl list"
     )
+
+
+def load_clips(data: Path | None = None, corpora: Sequence[str] = ("ravdess",)) -> list[Clip]:
+    """Read all clips of some corpora, each recording once.
+
+    Args:
+        data: Where the corpora lie; ``None``: the usual places.
+        corpora: Their names, or paths of lists and folders.
+
+    Raises:
+        CorpusError: One is not here.
+    """
+    return [clip for listing in load_listings(data, corpora) for clip in listing.clips]
+
+
+def load_listings(data: Path | None, corpora: Sequence[str]) -> list[CorpusListing]:
+    """List the clips of each corpus, without those that an earlier one lists too."""
+    return join_listings([read_corpus(name, data) for name in corpora])

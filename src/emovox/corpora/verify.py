@@ -212,7 +212,7 @@ def _count_group(
 
 def _measure_clip(path: Path) -> float | str:
     """Return a clip's length in seconds, or what is wrong with it."""
-    from emovox.audio import load_audio
+    from emovox.audio.load import load_audio
 
     try:
         waveform = load_audio(path, _RATE_HZ)

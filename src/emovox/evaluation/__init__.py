@@ -1,1 +1,1 @@
-"""Evaluation: predictions -> metrics and intervals -> comparison -> report."""
+"""Predictions to scores, intervals and verdicts: arrays in, numbers out, no files."""

@@ -1,20 +1,13 @@
-"""Score a run: its model files on its test clips, through the runtime that users call."""
+"""All scores of a protocol's test predictions, and how they are printed."""
 
-import json
-import os
-import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from emovox.corpora.clips import Clip
 from emovox.corpora.cross import describe_labels
-from emovox.corpora.protocols import Fold, Protocol
-from emovox.errors import ModelFileError
+from emovox.corpora.protocols import Protocol
+from emovox.evaluation.abstention import Abstention, measure_abstention
 from emovox.evaluation.calibration import (
     TARGET_ACCURACY,
     Calibration,
@@ -23,20 +16,11 @@ from emovox.evaluation.calibration import (
 from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
-from emovox.evaluation.predictions import Predictions, restrict_labels
-from emovox.evaluation.run_files import FoldHistory
-from emovox.evaluation.selective import Abstention, measure_abstention
+from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
-from emovox.files import write_text
-from emovox.labels import EMOTIONS
-from emovox.model_file import ProtocolScore
-from emovox.recognizer import Recognizer
-from emovox.training.recipe import Recipe
+from emovox.recognition.model_file import ProtocolScore
 
-METRICS_FORMAT = 1
 BOOTSTRAP_SEED = 0
-
-_PACKAGES = ("emovox", "numpy", "torch", "onnx", "onnxruntime", "scikit-learn", "soundfile", "soxr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,69 +112,6 @@ class Evaluation:
         )
 
 
-def predict_fold(
-    model_path: Path, fold: Fold, on_clip: Callable[[], None] = lambda: None
-) -> Predictions:
-    """Predict a fold's test clips with its model file.
-
-    Args:
-        model_path: The fold's ``model.onnx``.
-        fold: Its test clips are predicted.
-        on_clip: Called after each, for a progress bar.
-
-    Returns:
-        The predictions, in the order of the test clips.
-
-    Raises:
-        ModelFileError: The file is damaged, or names other emotions.
-        AudioError: A test clip cannot be used.
-    """
-    predictions = predict_clips(model_path, fold.test, fold.name, on_clip)
-    return restrict_labels(predictions, fold.labels)
-
-
-def predict_clips(
-    model_path: Path,
-    clips: Sequence[Clip],
-    fold: str,
-    on_clip: Callable[[], None] = lambda: None,
-) -> Predictions:
-    """Predict clips with a model file; every clip gets scores, abstained or not.
-
-    Args:
-        model_path: A ``model.onnx``.
-        clips: At least one.
-        fold: Name of the fold, for the predictions.
-        on_clip: Called after each, for a progress bar.
-
-    Returns:
-        The predictions, in the order of the clips.
-
-    Raises:
-        ModelFileError: The file is damaged, or names other emotions.
-        AudioError: A clip cannot be used.
-    """
-    # Every clip counts, so nothing is left out as no speech or uncertain.
-    recognizer = Recognizer.load(model_path, vad=False, min_confidence=0)
-    if recognizer.info.labels != EMOTIONS:
-        raise ModelFileError(
-            f"{model_path}: found labels {recognizer.info.labels}; expected {EMOTIONS}"
-        )
-    probabilities = []
-    for clip in clips:
-        probabilities.append(list(recognizer.predict(clip.path).scores.values()))
-        on_clip()
-    return Predictions(
-        clips=np.array([c.name for c in clips]),
-        folds=np.array([fold] * len(clips)),
-        speakers=np.array([c.speaker for c in clips]),
-        genders=np.array([c.gender or "" for c in clips]),
-        true=np.array([EMOTIONS.index(c.emotion) for c in clips]),
-        probabilities=np.array(probabilities),
-        labels=EMOTIONS,
-    )
-
-
 def evaluate_predictions(
     protocol: Protocol,
     predictions: Predictions,
@@ -221,77 +142,3 @@ def evaluate_predictions(
     abstention = measure_abstention(predictions, thresholds)
     fairness = compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED))
     return Evaluation(protocol, summary, metrics, interval, abstention, fairness)
-
-
-def write_metrics(
-    path: Path,
-    evaluation: Evaluation,
-    recipe: Recipe,
-    histories: Sequence[FoldHistory],
-    calibrations: Mapping[str, Calibration],
-) -> None:
-    """Write ``metrics.json``.
-
-    Args:
-        path: The file to write; its folder names the run.
-        evaluation: The run's scores.
-        recipe: What the run was trained by.
-        histories: How the training of each fold went.
-        calibrations: Each fold's, by its name.
-    """
-    summary, protocol = evaluation.summary, evaluation.protocol
-    keys = ("accuracy", "uar", "macro_f1")
-    content: dict[str, Any] = {
-        "format": METRICS_FORMAT,
-        "run": path.parent.name,
-        "recipe": recipe.name,
-        "protocol": {
-            "name": protocol.name,
-            "version": protocol.version,
-            "speaker_independent": protocol.speaker_independent,
-            "description": protocol.description,
-        },
-        "n_clips": summary.n_clips,
-        "n_speakers": summary.n_speakers,
-        "n_folds": summary.n_folds,
-        "n_seeds": 1,
-        "summary": {
-            key: {"mean": s.value, "low": s.interval.low, "high": s.interval.high}
-            for key, s in zip(keys, summary.scores, strict=True)
-        },
-        "interval": f"95%, 2,000 bootstrap draws over {summary.resample_by}",
-        "metrics": evaluation.metrics.to_dict(),
-        "calibration_interval": evaluation.calibration_interval.to_dict(),
-        "abstention": evaluation.abstention.to_dict(),
-        "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
-        "folds": [
-            {
-                "fold": fold.name,
-                **{k: s.folds[i] for k, s in zip(keys, summary.scores, strict=True)},
-                "n_clips": len(fold.test),
-                "best_epoch": find_best_epoch(recipe, histories[i]),
-                "epochs": len(histories[i].epochs),
-                "calibration": calibrations[fold.name].to_dict(),
-            }
-            for i, fold in enumerate(protocol.folds)
-        ],
-        "versions": describe_machine(),
-        "seconds": round(sum(history.seconds for history in histories), 1),
-    }
-    write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
-    """Return the epoch whose weights were kept: the last, or early stopping's best."""
-    if not recipe.training.early_stopping_patience:
-        return len(history.epochs)
-    return int(np.nanargmin(history.curves["validation_loss"])) + 1
-
-
-def describe_machine() -> dict[str, str]:
-    """Return the versions and the machine that a figure was measured with."""
-    return {
-        "python": platform.python_version(),
-        **{package: version(package) for package in _PACKAGES},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-    }

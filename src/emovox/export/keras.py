@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from emovox.errors import ExportError
 from emovox.files import replace_file
-from emovox.training.networks import SpectrogramCnn
-from emovox.training.recipe import Recipe
-from emovox.training.settings import (
+from emovox.recipes.recipe import Recipe
+from emovox.recipes.settings import (
     FrontendSettings,
     NetworkSettings,
     RegularizationSettings,
     TrainingSettings,
 )
+from emovox.training.networks import SpectrogramCnn
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a probability between the PyTorch network and a file made from it."""

@@ -5,7 +5,6 @@ into the traced graph, so that twenty trained folds cost one trace.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import onnx
 import onnx.compose
 import onnx.helper
 import onnx.version_converter
-import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
@@ -23,20 +21,18 @@ from torch import Tensor, nn
 from emovox.errors import ExportError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
-from emovox.model_file import (
+from emovox.recipes.recipe import AnyFrontend, AnyNetwork, Recipe
+from emovox.recipes.settings import FrontendSettings
+from emovox.recognition.model_file import (
     INPUT_NAME,
-    METADATA_PREFIX,
     OUTPUT_NAME,
     ModelInfo,
-    ProtocolScore,
-    open_model,
 )
+from emovox.recognition.session import open_session
 from emovox.training.features import make_encoder
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.networks import EmbeddingHead, WaveformClassifier, make_network
-from emovox.training.recipe import AnyFrontend, AnyNetwork, Recipe
 from emovox.training.rounding import MIN_ROUNDED, split_weight
-from emovox.training.settings import FrontendSettings
 from emovox.training.speech_encoder import ENCODER_OUTPUT
 from emovox.training.tracing import trace_module
 
@@ -77,7 +73,7 @@ def export_onnx(
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
     content = proto.SerializeToString()
-    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = open_session(content)
     differences = []
     for waveform in waveforms:
         batch = waveform[np.newaxis]  # (1, samples)
@@ -181,20 +177,3 @@ def store_steps(
     ]
     for node in reversed(nodes):
         graph.node.insert(0, node)
-
-
-def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
-    """Put a recipe's scores into a model file that was written before they were known.
-
-    Raises:
-        ModelFileError: The file is no model file.
-    """
-    info = replace(open_model(path).info, scores=tuple(scores))
-    proto = onnx.ModelProto.FromString(path.read_bytes())
-    kept = [p for p in proto.metadata_props if not p.key.startswith(METADATA_PREFIX)]
-    del proto.metadata_props[:]
-    proto.metadata_props.extend(kept)
-    for key, value in info.to_metadata().items():
-        proto.metadata_props.add(key=key, value=value)
-    with replace_file(path) as part:
-        part.write_bytes(proto.SerializeToString())

@@ -10,7 +10,7 @@
     definition what a stress test is
     catalogue every test of ``emovox stress`` by name, with its definition, threshold and peers
 
-Samples are float32 of shape ``(samples,)`` with full scale at 1, as in :mod:`emovox.audio`.
+Samples are float32 of shape ``(samples,)`` with full scale at 1, as in :mod:`emovox.audio.load`.
 Whatever is random comes from a passed generator. The definitions with "ser-tests" are those of
 https://github.com/audEERING/ser-tests, whose numbers of samples are at 16 kHz.
 """

@@ -12,7 +12,7 @@ from emovox.perturbations.levels import Samples, clip_share, mix_noise
 from emovox.perturbations.noises import make_coloured_noise
 from emovox.perturbations.rooms import add_reverberation, make_impulse_response
 from emovox.perturbations.timing import change_speed
-from emovox.training.settings import AugmentationSettings
+from emovox.recipes.settings import AugmentationSettings
 
 RT60_S = (0.1, 0.8)
 DIRECT_TO_REVERBERANT_DB = (-2.0, 12.0)

@@ -12,30 +12,8 @@ from torch import Tensor
 
 from emovox.errors import RunError
 from emovox.files import replace_file
+from emovox.progress import Epoch
 from emovox.training.networks import LayeredNetwork
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One row of ``history.csv``.
-
-    Attributes:
-        epoch: From 1.
-        train_loss: Mean over the epoch's batches as they were trained, penalties included.
-        train_accuracy: Share of them right, in [0, 1].
-        validation_loss: After the epoch, penalties included (as in Keras); NaN without clips.
-        validation_accuracy: After the epoch, in [0, 1]; NaN without clips.
-        learning_rate: Used during the epoch.
-        seconds: Wall time of the epoch.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    learning_rate: float
-    seconds: float
 
 
 @dataclass(slots=True)

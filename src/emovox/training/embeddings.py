@@ -14,13 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from emovox.audio import load_audio
+from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
 from emovox.corpora.locate import find_cache
 from emovox.errors import AudioError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
-from emovox.training.settings import AugmentationSettings
+from emovox.recipes.settings import AugmentationSettings
 from emovox.training.speech_encoder import Encoder
 
 FORMAT_VERSION = 1

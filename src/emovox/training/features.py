@@ -11,19 +11,19 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from emovox.audio import load_audio
+from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
 from emovox.labels import EMOTIONS
-from emovox.training.embeddings import EmbeddingCache
-from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.hf_encoder import HuggingFaceEncoder
-from emovox.training.recipe import Recipe
-from emovox.training.settings import (
+from emovox.recipes.recipe import Recipe
+from emovox.recipes.settings import (
     AugmentationSettings,
     EncoderSettings,
     FrontendSettings,
     HuggingFaceSettings,
 )
+from emovox.training.embeddings import EmbeddingCache
+from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.hf_encoder import HuggingFaceEncoder
 from emovox.training.speech_encoder import Encoder, SpeechEncoder
 
 

@@ -11,8 +11,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from emovox.recipes.settings import FrontendSettings
 from emovox.training.fourier import FftPower, MatmulPower
-from emovox.training.settings import FrontendSettings
 
 
 class SpectrogramFrontend(nn.Module):

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from emovox.errors import ExportError
+from emovox.recipes.settings import HuggingFaceSettings
+from emovox.recognition.session import open_session
 from emovox.training.hf_files import EncoderFiles, find_encoder_files
 from emovox.training.hf_states import PooledEncoder, load_encoder
-from emovox.training.settings import HuggingFaceSettings
 from emovox.training.speech_encoder import ENCODER_INPUT
 from emovox.training.tracing import trace_module
 
@@ -126,7 +127,7 @@ def trace_encoder(files: EncoderFiles) -> bytes:
 def check_graph(content: bytes, encoder: PooledEncoder, files: EncoderFiles) -> None:
     """Refuse a graph that gives other embeddings than PyTorch does, at another length."""
     waveform = 0.1 * torch.randn(1, 7_919, generator=torch.Generator().manual_seed(1))
-    session = make_session(content)
+    session = open_session(content)
     (found,) = session.run([GRAPH_OUTPUT], {ENCODER_INPUT: waveform.numpy()})
     with torch.inference_mode():
         expected = encoder(waveform).numpy()
@@ -141,12 +142,4 @@ def check_graph(content: bytes, encoder: PooledEncoder, files: EncoderFiles) -> 
 @lru_cache(maxsize=1)
 def open_encoder(files: EncoderFiles) -> ort.InferenceSession:
     """Open an encoder's graph once."""
-    return make_session(trace_encoder(files))
-
-
-def make_session(content: bytes) -> ort.InferenceSession:
-    """Open a graph, with one thread for each clip."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return open_session(trace_encoder(files))

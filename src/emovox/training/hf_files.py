@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emovox.errors import EncoderError
-from emovox.training.settings import HuggingFaceSettings
+from emovox.recipes.settings import HuggingFaceSettings
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")
 SAMPLE_RATE_HZ = 16_000

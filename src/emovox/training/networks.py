@@ -8,16 +8,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from emovox.training.frontend import SpectrogramFrontend
-from emovox.training.hf_encoder import HuggingFaceFrontend
-from emovox.training.recipe import Recipe
-from emovox.training.settings import (
+from emovox.recipes.recipe import Recipe
+from emovox.recipes.settings import (
     FrontendSettings,
     HeadSettings,
     HuggingFaceSettings,
     NetworkSettings,
     RegularizationSettings,
 )
+from emovox.training.frontend import SpectrogramFrontend
+from emovox.training.hf_encoder import HuggingFaceFrontend
 from emovox.training.speech_encoder import EncoderFrontend
 
 

@@ -7,7 +7,7 @@ from typing import Any, overload
 import torch
 from torch import nn
 
-from emovox.training.settings import TrainingSettings
+from emovox.recipes.settings import TrainingSettings
 
 KERAS_EPSILON = 1e-7
 

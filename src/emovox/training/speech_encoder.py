@@ -16,6 +16,8 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from emovox.recognition.session import open_session
+
 ENCODER_INPUT = "waveform"
 ENCODER_OUTPUT = "embedding"
 
@@ -106,12 +108,7 @@ def hash_speech_encoder() -> str:
 @lru_cache(maxsize=1)
 def open_speech_encoder() -> ort.InferenceSession:
     """Open the bundled encoder once, with one thread for each clip."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return ort.InferenceSession(
-        str(find_speech_encoder()), options, providers=["CPUExecutionProvider"]
-    )
+    return open_session(find_speech_encoder().read_bytes())
 
 
 class EncoderFrontend(nn.Module):

@@ -4,17 +4,20 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from emovox.errors import RecipeError
-from emovox.files import write_text
 from emovox.labels import EMOTIONS
+from emovox.progress import Epoch
+from emovox.recipes.recipe import Recipe, change_settings
+from emovox.recipes.settings import TrainingSettings
+from emovox.runs.folder import CHECKPOINT_FOLDER, HISTORY_NAME
+from emovox.runs.history import write_history
 from emovox.training.checkpoint import (
-    Epoch,
     Progress,
     TrainingState,
     load_checkpoint,
@@ -23,9 +26,7 @@ from emovox.training.checkpoint import (
 from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
-from emovox.training.recipe import Recipe, change_settings
 from emovox.training.rounding import round_weights
-from emovox.training.settings import TrainingSettings
 
 # Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
 PLATEAU_MIN_DELTA = 1e-4
@@ -102,12 +103,12 @@ def train_network(
     optimizer = make_optimizer(settings, network.parameters())
     state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
     if folder is not None:
-        checkpoint = folder / "checkpoint" / "last.safetensors"
+        checkpoint = folder / CHECKPOINT_FOLDER / "last.safetensors"
         fingerprint = fingerprint_training(recipe, training, validation)
     if folder is not None and resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
         # A crash between the two files leaves it a row short, and the last epoch's row for good.
-        write_history(folder / "history.csv", fold, state.progress.history)
+        write_history(folder / HISTORY_NAME, fold, state.progress.history)
         for epoch in state.progress.history:
             on_epoch(epoch)
 
@@ -121,7 +122,7 @@ def train_network(
         now_s = time.perf_counter()
         if folder is not None and (finished or save_s <= SAVE_SHARE * (now_s - saved_s)):
             save_checkpoint(checkpoint, state, fingerprint)
-            write_history(folder / "history.csv", fold, state.progress.history)
+            write_history(folder / HISTORY_NAME, fold, state.progress.history)
             saved_s = time.perf_counter()
             save_s = saved_s - now_s
         on_epoch(epoch)
@@ -230,11 +231,3 @@ def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet)
         data.update_digest(digest)
     digest.update(f"{torch.__version__} {torch.get_num_threads()}".encode())
     return digest.hexdigest()
-
-
-def write_history(path: Path, fold: str, history: list[Epoch]) -> None:
-    """Write ``history.csv``: one row per finished epoch."""
-    names = [f.name for f in fields(Epoch)]
-    lines = [",".join(["fold", *names])]
-    lines += [",".join([fold, *(f"{getattr(e, name):.10g}" for name in names)]) for e in history]
-    write_text(path, "\n".join(lines) + "\n")

@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from emovox.errors import RunError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
+from emovox.recipes.recipe import Recipe
+from emovox.runs.folder import WEIGHTS_NAME
 from emovox.training.features import name_encoder
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
-from emovox.training.recipe import Recipe
 from emovox.training.trainer import TrainedNetwork
 
 
@@ -50,7 +51,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
     Raises:
         RunError: The weights are missing, do not fit the recipe, or belong to another encoder.
     """
-    path = folder / "weights.safetensors"
+    path = folder / WEIGHTS_NAME
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

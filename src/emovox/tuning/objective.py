@@ -14,8 +14,8 @@ from emovox.corpora.protocols import Protocol
 from emovox.errors import ProtocolError
 from emovox.evaluation.metrics import compute_metrics
 from emovox.labels import EMOTIONS
+from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
-from emovox.training.recipe import Recipe, change_settings
 from emovox.training.trainer import train_network
 
 

@@ -14,9 +14,9 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from emovox.evaluation.plots import BLUE, HEIGHT_IN, ORANGE, STYLE, make_axes, to_svg
+from emovox.pages.style import BLUE, HEIGHT_IN, ORANGE, STYLE, make_axes, to_svg
 from emovox.tuning.objective import Metric
-from emovox.tuning.results import Tuning
+from emovox.tuning.trials import Tuning
 
 
 def plot_history(tuning: Tuning) -> str:

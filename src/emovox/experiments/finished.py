@@ -1,0 +1,150 @@
+"""Finished runs: collect their folds, score them again, compare two."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emovox.corpora.protocols import Protocol
+from emovox.errors import ProtocolError, RunError
+from emovox.evaluation.compare import Comparison, compare_predictions
+from emovox.evaluation.evaluate import BOOTSTRAP_SEED, Evaluation, evaluate_predictions
+from emovox.evaluation.predictions import Predictions, concatenate_predictions
+from emovox.evaluation.summary import choose_resampling
+from emovox.experiments.predict_clips import predict_fold
+from emovox.export.metadata import write_scores
+from emovox.files import write_text
+from emovox.progress import Watcher
+from emovox.recipes.recipe import Recipe
+from emovox.runs.folder import (
+    CALIBRATION_NAME,
+    HISTORY_NAME,
+    METRICS_NAME,
+    MODEL_NAME,
+    PREDICTIONS_NAME,
+    find_fold_folder,
+    open_finished_run,
+)
+from emovox.runs.history import read_history
+from emovox.runs.metrics import write_metrics
+from emovox.runs.predictions import read_predictions, write_predictions
+from emovox.runs.protocol import load_run_protocol, measure_test_to_train
+from emovox.runs.scores import read_calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: Where everything lies.
+        recipe: What it was trained by.
+        predictions: Of all test clips.
+        evaluation: Their scores; ``None`` where nothing was tested.
+    """
+
+    folder: Path
+    recipe: Recipe
+    predictions: Predictions | None
+    evaluation: Evaluation | None
+
+
+def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models: bool) -> Run:
+    """Collect the folds: history, predictions, scores, and the report."""
+    if not any(fold.test for fold in protocol.folds):
+        return Run(folder, recipe, None, None)
+    folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
+    parts = [read_predictions(f / PREDICTIONS_NAME) for f in folders]
+    predictions = concatenate_predictions(parts)
+    calibrations = {
+        fold.name: read_calibration(fold_folder / CALIBRATION_NAME)
+        for fold, fold_folder in zip(protocol.folds, folders, strict=True)
+    }
+    evaluation = evaluate_predictions(protocol, predictions, calibrations)
+    write_predictions(folder / PREDICTIONS_NAME, predictions)
+    header, *_ = (folders[0] / HISTORY_NAME).read_text(encoding="utf-8").splitlines()
+    rows = [
+        row
+        for fold_folder in folders
+        for row in (fold_folder / HISTORY_NAME).read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    write_text(folder / HISTORY_NAME, "\n".join([header, *rows]) + "\n")
+    histories = read_history(folder / HISTORY_NAME)
+    write_metrics(folder / METRICS_NAME, evaluation, recipe, histories, calibrations)
+    if keep_models:
+        # Importing matplotlib takes a second: only when there is something to draw.
+        from emovox.report.page import write_report
+
+        for fold_folder in folders:
+            write_scores(fold_folder / MODEL_NAME, evaluation.to_scores())
+        write_report(folder, {c.name: c for fold in protocol.folds for c in fold.test})
+    return Run(folder, recipe, predictions, evaluation)
+
+
+def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None) -> Evaluation:
+    """Predict a run's test clips again with its model files, and score and report anew.
+
+    Args:
+        folder: The run folder.
+        data: Where the corpus lies; ``None``: the usual places.
+        watcher: Hears of the progress.
+
+    Returns:
+        The scores.
+
+    Raises:
+        RunError: The run is not finished.
+        ModelFileError: A model file is missing or damaged.
+    """
+    watcher = watcher or Watcher()
+    run = open_finished_run(folder)
+    protocol = load_run_protocol(run, data)
+    for fold in protocol.folds:
+        watcher.start_fold(fold.name, len(protocol.folds))
+        watcher.start_clips("test clips", len(fold.test))
+        fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
+        predictions = predict_fold(fold_folder / MODEL_NAME, fold, watcher.end_clip)
+        write_predictions(fold_folder / PREDICTIONS_NAME, predictions)
+    finished = finish_run(run.recipe, protocol, folder, keep_models=True)
+    if finished.evaluation is None:
+        raise RunError(f"{folder}: the run has no test clips; train it under another protocol")
+    return finished.evaluation
+
+
+def compare_runs(first: Path, second: Path) -> tuple[Comparison, str]:
+    """Compare two runs on the same test clips.
+
+    Args:
+        first: A run folder.
+        second: Another, of the same protocol and version.
+
+    Returns:
+        The comparison, and the protocol's label.
+
+    Raises:
+        RunError: A run is not finished.
+        ProtocolError: Their protocols or test clips differ.
+    """
+    a, b = open_finished_run(first), open_finished_run(second)
+    if a.label != b.label:
+        raise ProtocolError(
+            f"{first} was tested by {a.label}, {second} by {b.label}; scores are only compared "
+            "within one protocol: train one of them again with --protocol"
+        )
+    predictions_a, predictions_b = (
+        read_predictions(run.folder / PREDICTIONS_NAME) for run in (a, b)
+    )
+    independent = a.scores.protocol.speaker_independent
+    resample_by = choose_resampling(predictions_a, speaker_independent=independent)
+    names = (a.recipe.name, b.recipe.name)
+    if names[0] == names[1]:
+        names = (str(first), str(second))
+    comparison = compare_predictions(
+        predictions_a,
+        predictions_b,
+        resample_by,
+        np.random.default_rng(BOOTSTRAP_SEED),
+        names=names,
+        test_to_train=measure_test_to_train(a) if resample_by == "splits" else None,
+    )
+    return comparison, a.label

@@ -1,0 +1,1 @@
+"""Which regions of a recording drove a prediction: occlusion -> regions -> plot -> page."""

@@ -1,0 +1,59 @@
+"""An explanation as a file: the figure alone, or a page with a player and the regions in words."""
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from emovox.audio.load import Waveform, resample
+from emovox.errors import EmovoxError
+from emovox.explain.plot import make_standalone, plot_explanation
+from emovox.explain.regions import Explanation
+from emovox.files import write_text
+from emovox.pages.environment import make_page_environment
+from emovox.pages.media import PAGE_RATE_HZ, encode_audio, to_data_uri
+
+SUFFIXES = (".svg", ".html")
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file that is neither ``.svg`` nor ``.html``, before any work is done.
+
+    Raises:
+        EmovoxError: It has another ending.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise EmovoxError(
+            f"{path}: cannot draw into {path.suffix or 'a file without ending'!r}; "
+            "expected .svg or .html"
+        )
+
+
+def write_explanation(path: Path, explanation: Explanation, waveform: Waveform, name: str) -> None:
+    """Write an explanation as an SVG file, or as a page that opens offline.
+
+    Args:
+        path: Ends in ``.svg`` or ``.html``; written whole or not at all.
+        explanation: Of this recording.
+        waveform: The recording, which a page holds a copy of.
+        name: The recording's name, for the page's title.
+
+    Raises:
+        EmovoxError: The path has another ending.
+
+    Example:
+        >>> write_explanation(Path("why.svg"), explanation, waveform, "clip.wav")  # doctest: +SKIP
+    """
+    check_suffix(path)
+    svg = plot_explanation(explanation, waveform)
+    if path.suffix.lower() == ".svg":
+        write_text(path, make_standalone(svg) + "\n")
+        return
+    heard = Waveform(resample(waveform.samples, waveform.rate_hz, PAGE_RATE_HZ), PAGE_RATE_HZ)
+    environment = make_page_environment("emovox.explain")
+    page = environment.get_template("explanation.html.j2").render(
+        name=name,
+        explanation=explanation,
+        figure=Markup(svg),  # noqa: S704
+        audio_uri=to_data_uri("audio/mpeg", encode_audio(heard)),
+    )
+    write_text(path, page)

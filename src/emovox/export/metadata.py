@@ -1,0 +1,27 @@
+"""What a model file says about itself, written anew without its network being touched."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from emovox.files import replace_file
+from emovox.recognition.model_file import METADATA_PREFIX, ProtocolScore, open_model
+
+
+def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
+    """Put a recipe's scores into a model file that was written before they were known.
+
+    Raises:
+        ModelFileError: The file is no model file.
+    """
+    info = replace(open_model(path).info, scores=tuple(scores))
+    proto = onnx.ModelProto.FromString(path.read_bytes())
+    kept = [p for p in proto.metadata_props if not p.key.startswith(METADATA_PREFIX)]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    for key, value in info.to_metadata().items():
+        proto.metadata_props.add(key=key, value=value)
+    with replace_file(path) as part:
+        part.write_bytes(proto.SerializeToString())

@@ -1,0 +1,1 @@
+"""What every figure and HTML page shares: their style, their players, their templates."""

@@ -1,0 +1,120 @@
+"""Where a search may look: ranges and choices for a recipe's settings."""
+
+import difflib
+import json
+import math
+from typing import Annotated, Any
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from emovox.recipes.settings import Settings
+
+Number = Annotated[int, Strict()] | Annotated[float, Strict()]
+SIGNIFICANT_DIGITS = 4
+"""What is drawn from a range is rounded to these: a recipe is read by people."""
+
+
+class Axis(Settings):
+    """One setting's range, from ``low`` to ``high``, or its ``choices``.
+
+    A range whose both ends are integers gives integers.
+    """
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    step: Number | None = None
+    choices: tuple[Any, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_names(cls, value: Any) -> Any:
+        """Refuse an unknown name with the nearest known one."""
+        if not isinstance(value, dict):
+            raise ValueError("expected { low = ..., high = ... } or { choices = [...] }")
+        for name in value:
+            if name not in cls.model_fields:
+                near = difflib.get_close_matches(name, cls.model_fields, n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]!r}?" if near else "expected low and high, or choices"
+                raise ValueError(f"unknown {name!r}; {hint}")
+        return value
+
+    @field_validator("choices")
+    @classmethod
+    def check_choices(cls, choices: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """Refuse less than two choices, or one that is there twice."""
+        if choices is not None and len({json.dumps(c, default=str) for c in choices}) < max(
+            2, len(choices)
+        ):
+            raise ValueError("expected two different choices or more")
+        return choices
+
+    @model_validator(mode="after")
+    def check_range(self) -> "Axis":
+        """Refuse a range that is none."""
+        if self.choices is not None:
+            if self.log or not (self.low is self.high is self.step is None):
+                raise ValueError("has choices and a range; leave out one of them")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("expected both low and high, or choices")
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs a low above 0, and no step")
+        if self.step is not None:
+            steps = (self.high - self.low) / self.step if self.step > 0 else 0.5
+            if steps < 1 or not math.isclose(steps, round(steps)):
+                raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
+            if self.is_integer() != isinstance(self.step, int):
+                raise ValueError("low, high and step are integers all three, or none is")
+        return self
+
+    @model_serializer(mode="wrap")
+    def drop_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write what a person would have written."""
+        values: dict[str, Any] = dump(self)
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
+
+    def is_integer(self) -> bool:
+        """Return whether the range gives integers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def list_extremes(self) -> tuple[Any, ...]:
+        """Return both ends of the range, or all choices."""
+        return self.choices if self.choices is not None else (self.low, self.high)
+
+    def holds(self, value: Any) -> bool:
+        """Return whether a search could come to ``value``."""
+        if self.choices is not None:
+            return json.dumps(value) in [json.dumps(choice) for choice in self.choices]
+        if self.low is None or self.high is None or isinstance(value, str | bool | list | dict):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    def round(self, value: float) -> float:
+        """Round a drawn number to :data:`SIGNIFICANT_DIGITS`, within the range."""
+        if self.is_integer() or self.low is None or self.high is None:
+            return value
+        rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+        return float(min(max(rounded, self.low), self.high))
+
+
+class TuneSettings(Settings):
+    """Where ``emovox tune`` looks for better settings."""
+
+    space: dict[str, Axis] = Field({}, description="a range or choices for each setting, by key")

@@ -1,0 +1,1 @@
+"""``report.html``: a finished run as one page that opens offline."""

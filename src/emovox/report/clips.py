@@ -1,0 +1,141 @@
+"""The report's clips: each with a player, its scores, and a map of what the answer rests on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from emovox.audio.load import load_audio
+from emovox.corpora.clips import Clip
+from emovox.errors import AudioError, ModelFileError
+from emovox.evaluation.breakdown import ClipAnswer
+from emovox.explain.plot import plot_explanation
+from emovox.explain.regions import explain_waveform
+from emovox.pages.media import ClipMedia, make_clip_media
+from emovox.recognition.recognizer import Recognizer
+from emovox.recognition.windows import MAX_WINDOW_S
+from emovox.runs.folder import MODEL_NAME
+
+MAP_TIMES = 10
+MAP_BANDS = 6
+"""A coarser grid than the command's: a page of 14 maps shall take seconds."""
+
+_BARS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMap:
+    """What an answer rests on; ``strongest`` names the cell that matters most."""
+
+    figure: Markup
+    strongest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCard:
+    """An answer with its recording; ``problem`` says why the recording is not there."""
+
+    answer: ClipAnswer
+    bars: tuple[tuple[str, float], ...]
+    clip: Clip | None
+    media: ClipMedia | None
+    map: ClipMap | None
+    problem: str
+
+
+class FoldModels:
+    """The models of a run's folds, opened when they are first asked.
+
+    Args:
+        run_folder: Holds ``model.onnx``, or a folder with one for each fold.
+        n_folds: How many folds it has.
+    """
+
+    def __init__(self, run_folder: Path, n_folds: int) -> None:
+        self.run_folder = run_folder
+        self.n_folds = n_folds
+        self.opened: dict[str, Recognizer | None] = {}
+
+    def find(self, fold: str) -> Recognizer | None:
+        """Return a fold's model, or ``None`` where it is not there or of another format."""
+        if fold not in self.opened:
+            folder = self.run_folder / f"fold-{fold}" if self.n_folds > 1 else self.run_folder
+            try:
+                self.opened[fold] = Recognizer.load(folder / MODEL_NAME, vad=False)
+            except ModelFileError:
+                # A report tells of the scores: it can be had without the models.
+                self.opened[fold] = None
+        return self.opened[fold]
+
+
+def collect_cards(
+    answers: Sequence[ClipAnswer],
+    labels: Sequence[str],
+    clips: Mapping[str, Clip] | None,
+    models: FoldModels,
+    n_maps: int,
+) -> tuple[ClipCard, ...]:
+    """Return a card for each answer, with its recording where it can be had.
+
+    Args:
+        answers: What is shown.
+        labels: Names of the scores.
+        clips: Where the recordings lie, by name, or ``None``.
+        models: Asked for the maps.
+        n_maps: Only so many cards get a map.
+
+    Returns:
+        The cards, in the order of the answers.
+
+    Example:
+        >>> collect_cards(find_confident_mistakes(p), p.labels, None, models, 8)  # doctest: +SKIP
+    """
+    cards = []
+    for number, answer in enumerate(answers):
+        clip = None if clips is None else clips.get(answer.clip)
+        media, drawn, problem = None, None, ""
+        if clip is not None:
+            try:
+                media = make_clip_media(clip.path)
+                drawn = draw_map(answer, clip, models) if number < n_maps else None
+            except AudioError:
+                # The message names a folder of this machine, which a shared page should not.
+                problem = "The recording cannot be read."
+        elif clips is not None:
+            problem = "The recording was not found."
+        scores = zip(labels, answer.scores.tolist(), strict=True)
+        ranked = sorted(scores, key=lambda bar: -bar[1])
+        bars = [bar for i, bar in enumerate(ranked) if i < _BARS or bar[0] == answer.true]
+        cards.append(ClipCard(answer, tuple(bars), clip, media, drawn, problem))
+    return tuple(cards)
+
+
+def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | None:
+    """Draw what an answer rests on.
+
+    Args:
+        answer: What the model said.
+        clip: The recording.
+        models: The answer's fold's is asked.
+
+    Returns:
+        The map, or ``None`` where the model is not there or does not hear all of it at once.
+
+    Raises:
+        AudioError: The recording cannot be read.
+    """
+    recognizer = models.find(answer.fold)
+    if recognizer is None:
+        return None
+    waveform = load_audio(clip.path, recognizer.info.sample_rate_hz)
+    if waveform.duration_s > MAX_WINDOW_S:
+        return None
+    explanation = explain_waveform(
+        recognizer, waveform, emotion=answer.predicted, n_times=MAP_TIMES, n_bands=MAP_BANDS
+    )
+    strongest = explanation.find_regions(1)
+    return ClipMap(
+        Markup(plot_explanation(explanation, waveform, compact=True)),  # noqa: S704
+        str(strongest[0]) if strongest else "",
+    )

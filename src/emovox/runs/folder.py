@@ -1,0 +1,153 @@
+"""The run folder: where its files lie, how it is begun, and what a finished one holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emovox.corpora.protocols import Fold, Protocol, format_split
+from emovox.errors import RunError
+from emovox.files import write_text
+from emovox.recipes.recipe import Recipe, change_settings, load_recipe
+from emovox.runs.scores import RunScores, read_scores
+
+RECIPE_NAME = "recipe.toml"
+SPLIT_NAME = "split.csv"
+HISTORY_NAME = "history.csv"
+CALIBRATION_NAME = "calibration.json"
+PREDICTIONS_NAME = "predictions.csv"
+METRICS_NAME = "metrics.json"
+STRESS_NAME = "stress.csv"
+REPORT_NAME = "report.html"
+WEIGHTS_NAME = "weights.safetensors"
+MODEL_NAME = "model.onnx"
+CHECKPOINT_FOLDER = "checkpoint"
+REFIT_FOLDER = "refit"
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run folder that holds all it should.
+
+    Attributes:
+        folder: Where it lies.
+        recipe: What it was trained by.
+        scores: What its ``metrics.json`` says.
+    """
+
+    folder: Path
+    recipe: Recipe
+    scores: RunScores
+
+    @property
+    def label(self) -> str:
+        """Protocol and version, with the words that every score must carry."""
+        protocol = self.scores.protocol
+        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
+        return f"{protocol.name} v{protocol.version}, {kind}"
+
+
+def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:
+    """Return where a fold's files lie: a folder each, or the run's own if there is only one."""
+    return folder / f"fold-{fold.name}" if n_folds > 1 else folder
+
+
+def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) -> None:
+    """Make the run folder, or check that what is there is the same run.
+
+    Raises:
+        RunError: A run is there and ``resume`` is not set, or it is another one.
+    """
+    recipe_path, split_path = folder / RECIPE_NAME, folder / SPLIT_NAME
+    if recipe_path.exists():
+        if not resume:
+            raise RunError(
+                f"{folder} holds a run already; go on with it by --resume, or name another folder "
+                "by --out"
+            )
+        # Where a search may look changes no run.
+        if change_settings(load_recipe(recipe_path), {}) != change_settings(recipe, {}):
+            raise RunError(
+                f"{recipe_path} differs from the recipe asked for; resume with the same recipe "
+                "and --set values, or name another folder by --out"
+            )
+    split = format_split(protocol)
+    if split_path.exists() and split_path.read_text(encoding="utf-8") != split:
+        raise RunError(
+            f"{split_path} differs from the split asked for: other clips or another protocol; "
+            "name another folder by --out"
+        )
+    write_text(split_path, split)
+    write_text(recipe_path, recipe.to_toml())
+
+
+def open_finished_run(folder: Path) -> FinishedRun:
+    """Open a run folder.
+
+    Raises:
+        RunError: It is no run folder, or its run is not finished.
+    """
+    return FinishedRun(folder, open_recipe(folder), read_scores(folder / METRICS_NAME))
+
+
+def open_recipe(folder: Path) -> Recipe:
+    """Read the recipe of a run folder.
+
+    Raises:
+        RunError: It is no run folder.
+    """
+    if not (folder / RECIPE_NAME).is_file():
+        raise RunError(f"{folder} is no run folder (no recipe.toml in it); expected runs/NAME")
+    return load_recipe(folder / RECIPE_NAME)
+
+
+def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
+    """Open runs of one recipe and protocol, each from another seed.
+
+    Args:
+        folders: Run folders, at least one.
+
+    Returns:
+        The runs, in this order.
+
+    Raises:
+        RunError: One is no finished run, or they differ in more than the seed, or not in that.
+
+    Example:
+        >>> [run.recipe.seed for run in open_seeds([first, second])]  # doctest: +SKIP
+        [0, 1]
+    """
+    runs = [open_finished_run(folder) for folder in folders]
+    expected = "expected runs of one recipe and protocol that differ in their seed alone"
+    first = runs[0]
+    for run in runs[1:]:
+        differs = [
+            what
+            for what, same in (
+                ("recipe", trains_alike(run.recipe, first.recipe)),
+                ("protocol", run.label == first.label),
+                ("split", read_split_text(run) == read_split_text(first)),
+            )
+            if not same
+        ]
+        if differs:
+            raise RunError(
+                f"{run.folder} has another {' and '.join(differs)} than {first.folder}; {expected}:"
+                " take each by itself"
+            )
+    seeds = [run.recipe.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise RunError(
+            f"found the seeds {', '.join(map(str, seeds))} in {', '.join(map(str, folders))}; "
+            f"{expected}: name each run once, or train another with --set seed=N"
+        )
+    return runs
+
+
+def trains_alike(first: Recipe, second: Recipe) -> bool:
+    """Return whether two recipes are the same but for the seed."""
+    return change_settings(first, {"seed": second.seed}) == change_settings(second, {})
+
+
+def read_split_text(run: FinishedRun) -> str:
+    """Return a run's ``split.csv``."""
+    return (run.folder / SPLIT_NAME).read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+"""The folds of a run, rebuilt from its ``split.csv``."""
+
+from pathlib import Path
+
+from emovox.corpora.cross import list_corpora, restore_labels
+from emovox.corpora.protocols import Fold, Protocol, check_folds, read_folds
+from emovox.corpora.read import load_clips
+from emovox.recipes.recipe import Recipe
+from emovox.runs.folder import SPLIT_NAME, FinishedRun, read_split_text
+
+
+def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
+    """Rebuild the folds that a run was trained on, from its ``split.csv``.
+
+    Raises:
+        CorpusError: The corpus is not here.
+        ProtocolError: It lacks a clip of the split.
+    """
+    entry = run.scores.protocol
+    protocol = Protocol(
+        name=entry.name,
+        version=entry.version,
+        description=entry.description,
+        speaker_independent=entry.speaker_independent,
+        folds=read_run_folds(run.folder, run.recipe, data),
+    )
+    check_folds(protocol)
+    return restore_labels(protocol)
+
+
+def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
+    """Read a run's folds from its ``split.csv``, out of the corpora that its recipe names."""
+    corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
+    return read_folds(folder / SPLIT_NAME, load_clips(data, corpora))
+
+
+def measure_test_to_train(run: FinishedRun) -> float:
+    """Return test clips per training clip, by which overlapping splits are corrected."""
+    text = read_split_text(run)
+    return text.count(",test\n") / text.count(",train\n")

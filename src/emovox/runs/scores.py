@@ -1,0 +1,150 @@
+"""``metrics.json`` and ``calibration.json`` of a run, checked as they are read."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emovox.errors import RunError
+from emovox.evaluation.calibration import Calibration
+
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+class _Entry(BaseModel):
+    """Part of metrics.json; keys that are not needed here are left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ProtocolEntry(_Entry):
+    """The protocol that the scores rest on."""
+
+    name: str
+    version: int
+    speaker_independent: bool
+    description: str = ""
+
+
+class ScoreEntry(_Entry):
+    """A score in [0, 1] and its interval, where there is one."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+class SummaryEntry(_Entry):
+    """The three scores that stand for the run."""
+
+    accuracy: ScoreEntry
+    uar: ScoreEntry
+    macro_f1: ScoreEntry
+
+
+class CalibrationEntry(_Entry):
+    """What a fold's model knows of its own trust."""
+
+    temperature: float
+    min_confidence: float
+    n_clips: int
+    n_speakers: int
+
+
+class IntervalEntry(_Entry):
+    """An interval of a figure."""
+
+    low: float
+    high: float
+
+
+class FoldEntry(_Entry):
+    """The scores of one fold."""
+
+    fold: str
+    accuracy: float
+    uar: float
+    macro_f1: float
+    n_clips: int
+    best_epoch: int | None = None
+    epochs: int | None = None
+    calibration: CalibrationEntry | None = None
+
+
+class PooledEntry(_Entry):
+    """What ties metrics.json to the predictions beside it."""
+
+    confusion: list[list[int]]
+
+
+class RunScores(_Entry):
+    """The part of metrics.json that a report shows."""
+
+    run: str
+    recipe: str
+    protocol: ProtocolEntry
+    n_folds: int
+    n_seeds: int
+    summary: SummaryEntry
+    interval: str = ""
+    metrics: PooledEntry
+    folds: tuple[FoldEntry, ...] = ()
+    versions: dict[str, Any] = {}
+    seconds: float | None = None
+    calibration_interval: IntervalEntry | None = None
+
+
+def read_scores(path: Path) -> RunScores:
+    """Read a run's metrics.json.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        What a report shows of it.
+
+    Raises:
+        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+
+    Example:
+        >>> read_scores(Path("runs/vanilla/metrics.json")).protocol.name  # doctest: +SKIP
+        'reference'
+    """
+    expected = (
+        "a finished run's metrics.json: check the path, or finish the run with "
+        "'emovox train --resume'"
+    )
+    return read_entry(path, RunScores, expected=expected, remedy="evaluate the run again")
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a fold's calibration.json.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        The fold's temperature and threshold.
+
+    Raises:
+        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+
+    Example:
+        >>> read_calibration(Path("runs/vanilla/calibration.json")).temperature  # doctest: +SKIP
+        5.1
+    """
+    expected = "the calibration of a run: train it again"
+    entry = read_entry(path, CalibrationEntry, expected=expected, remedy="train the run again")
+    return Calibration(**entry.model_dump())
+
+
+def read_entry(path: Path, model: type[Entry], *, expected: str, remedy: str) -> Entry:
+    """Read a JSON file of a run, or say what is wrong with it and what to do."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); expected {expected}") from None
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in detail["loc"]) or "the file"
+        raise RunError(f"{path}: {key}: {detail['msg']}; {remedy}") from None

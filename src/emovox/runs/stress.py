@@ -1,0 +1,75 @@
+"""``stress.csv``: what a stress test of a run found."""
+
+import csv
+import io
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from emovox.errors import RunError
+from emovox.evaluation.stress_scores import StressRow
+
+
+def format_stress(rows: tuple[StressRow, ...]) -> str:
+    """Return the rows as CSV with a header; reading it gives the same rows back.
+
+    Example:
+        >>> format_stress(rows).splitlines()[0][:11]  # doctest: +SKIP
+        'test,group,'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [field.name for field in fields(StressRow)]
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(["" if v is None else v for v in (getattr(row, n) for n in names)])
+    return text.getvalue()
+
+
+def read_stress(path: Path) -> tuple[StressRow, ...]:
+    """Read a run's stress.csv.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        Its rows, in the file's order.
+
+    Raises:
+        RunError: It cannot be read, or is no such table; the message names file and line.
+
+    Example:
+        >>> read_stress(Path("runs/vanilla/stress.csv"))[0].test  # doctest: +SKIP
+        'additive tone'
+    """
+    lines = None
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file, strict=True)
+            if lines.fieldnames != [field.name for field in fields(StressRow)]:
+                raise ValueError(f"found the columns {lines.fieldnames}")
+            rows = tuple(_parse_row(line) for line in lines)
+            if not rows:
+                raise ValueError("found no row after the header")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        where = f", line {lines.line_num}" if lines is not None else ""
+        raise RunError(
+            f"{path}{where}: {error}; expected the stress.csv of a run: run 'emovox stress' again"
+        ) from None
+    return rows
+
+
+def _parse_row(line: dict[str, str]) -> StressRow:
+    """Turn a line's texts into what the row's fields hold."""
+    values: dict[str, Any] = {}
+    for name, kind in get_type_hints(StressRow).items():
+        text, kinds = line[name], get_args(kind) or (kind,)
+        if text == "" and type(None) in kinds:
+            values[name] = None
+        elif bool in kinds:
+            if text not in ("True", "False"):
+                raise ValueError(f"found {name} {text!r}, expected True or False")
+            values[name] = text == "True"
+        else:
+            values[name] = kinds[0](text)
+    return StressRow(**values)

@@ -1,0 +1,85 @@
+"""``tune.html``: a study for people, in one file that opens offline."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from emovox.files import write_text
+from emovox.pages.environment import make_page_environment
+from emovox.tuning.plots import plot_history, plot_importance, plot_setting
+from emovox.tuning.trials import Tuning
+
+
+def write_page(path: Path, tuning: Tuning) -> None:
+    """Write a study's page, whole or not at all.
+
+    Args:
+        path: The HTML file.
+        tuning: What it shows.
+
+    Example:
+        >>> write_page(Path("tune.html"), tuning)  # doctest: +SKIP
+    """
+    environment = make_page_environment("emovox.tuning")
+    environment.filters["shown"] = format_value
+    environment.filters["score"] = lambda score: (
+        "" if math.isnan(score) else tuning.metric.show(score)
+    )
+    keys = list(tuning.recipe.tune.space)
+    winner = tuning.make_winner()
+    page = environment.get_template("tune.html.j2").render(
+        tuning=tuning,
+        keys=keys,
+        short=shorten_keys(keys),
+        lines=describe_winner(tuning),
+        # matplotlib escapes the names in its figures.
+        history=Markup(plot_history(tuning)),  # noqa: S704
+        importance=Markup(plot_importance(tuning.importance)),  # noqa: S704
+        settings=[(key, Markup(plot_setting(tuning, key))) for key in keys],  # noqa: S704
+        recipe_toml="" if winner is None else winner.to_toml().strip(),
+    )
+    write_text(path, page)
+
+
+def describe_winner(tuning: Tuning) -> tuple[str, ...]:
+    """Say in words what the search found, and what that is worth."""
+    winner, start = tuning.winner, tuning.start
+    n_given_up = sum(not trial.whole for trial in tuning.trials)
+    lines = [f"{len(tuning.trials)} trials, {n_given_up} of them given up."]
+    if winner is None:
+        return (*lines, "No trial is whole: there is no winner.")
+    show, label = tuning.metric.show, tuning.metric.label
+    lines.append(f"Trial {winner.number} is best: {label} {show(winner.score)}.")
+    if start is not None and start is not winner:
+        better = sum(
+            (a > b) if tuning.metric.rises else (a < b)
+            for a, b in zip(winner.scores, start.scores, strict=True)
+        )
+        lines.append(
+            f"The recipe as it is: {show(start.score)}; the winner is better in {better} of "
+            f"{len(start.scores)} trainings."
+        )
+    elif start is not None:
+        lines.append("That is the recipe as it is: nothing better was found.")
+    lines.append(
+        f"The winner's score is the best of {len(tuning.trials)} on the same clips, which flatters "
+        "it; what it is worth on new speakers, only test clips can say."
+    )
+    return tuple(lines)
+
+
+def shorten_keys(keys: Sequence[str]) -> list[str]:
+    """Return the last part of each key, or the whole where two would be alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)]
+
+
+def format_value(value: Any) -> str:
+    """Return a setting's value for people."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,233 @@
+"""What a study shows: its trials, best first, what mattered, and the winner as a recipe."""
+
+import json
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from emovox.corpora.protocols import Protocol
+from emovox.recipes.recipe import Recipe, change_settings
+from emovox.recipes.search_space import Axis
+from emovox.tuning.objective import Metric, Objective
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+SCORES, PROBLEM = "scores", "problem"
+_MIN_TRIALS = 8
+"""Below so many whole trials, importance would be read from noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Settings that were tried.
+
+    Attributes:
+        number: From 0, in the order of their start.
+        whole: All trainings were done; otherwise the trial was given up.
+        score: Mean of ``scores``; of a trial given up, of those that it has; NaN where none.
+        scores: One for each training.
+        settings: What was tried, by dotted name.
+        as_is: These are the recipe's own settings.
+        seconds: Wall time.
+        problem: Why it could not be trained, if so.
+    """
+
+    number: int
+    whole: bool
+    score: float
+    scores: tuple[float, ...]
+    settings: Mapping[str, Any]
+    as_is: bool
+    seconds: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """A study's finished trials and what they show.
+
+    Attributes:
+        study: Its name.
+        recipe: What was tuned, with its space.
+        protocol: Name and version.
+        folds: Names of the folds whose validation clips were scored.
+        n_seeds: Trainings of each fold.
+        n_clips: Different validation clips.
+        n_speakers: Their speakers.
+        whole_speakers: No validation speaker trains in the same fold.
+        metric: What was measured.
+        trials: Best first, those given up last.
+        importance: Share of the score's variance that each setting explains, largest first;
+            empty where there are too few whole trials to say.
+    """
+
+    study: str
+    recipe: Recipe
+    protocol: str
+    folds: tuple[str, ...]
+    n_seeds: int
+    n_clips: int
+    n_speakers: int
+    whole_speakers: bool
+    metric: Metric
+    trials: tuple[Trial, ...]
+    importance: Mapping[str, float]
+
+    @property
+    def winner(self) -> Trial | None:
+        """The best whole trial, if there is one."""
+        return self.trials[0] if self.trials and self.trials[0].whole else None
+
+    @property
+    def start(self) -> Trial | None:
+        """The trial of the recipe as it is, if it was tried whole."""
+        return next((t for t in self.trials if t.as_is and t.whole), None)
+
+    def make_winner(self) -> Recipe | None:
+        """Return the winner as a recipe, its name that of the recipe with ``-tuned``."""
+        if self.winner is None:
+            return None
+        name = f"{self.recipe.name.removesuffix('-tuned')[:74]}-tuned"
+        description = (
+            f"{self.recipe.name}, tuned: trial {self.winner.number} of {len(self.trials)} under "
+            f"{self.protocol}, validation {self.metric.label} "
+            f"{self.metric.show(self.winner.score)}."
+        )
+        changes = {**self.winner.settings, "name": name, "description": description}
+        return change_settings(self.recipe, changes).model_copy(update={"tune": self.recipe.tune})
+
+    def describe_basis(self) -> str:
+        """Return what the scores rest on, in one line."""
+        several = f" x {self.n_seeds} seeds" if self.n_seeds > 1 else ""
+        speakers = "whole speakers" if self.whole_speakers else "speakers that also train"
+        return (
+            f"validation {self.metric.label}, mean of {len(self.folds)} folds of {self.protocol}"
+            f"{several}; {self.n_clips} validation clips of {self.n_speakers} speakers "
+            f"({speakers})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready types; a score that is none is null."""
+        winner = self.winner
+        return {
+            "study": self.study,
+            "recipe": self.recipe.name,
+            "protocol": self.protocol,
+            "folds": list(self.folds),
+            "n_seeds": self.n_seeds,
+            "n_validation_clips": self.n_clips,
+            "n_validation_speakers": self.n_speakers,
+            "whole_speakers": self.whole_speakers,
+            "metric": self.metric.value,
+            "winner": None if winner is None else winner.number,
+            "importance": dict(self.importance),
+            "trials": [
+                {**asdict(t), "score": None if math.isnan(t.score) else t.score}
+                for t in self.trials
+            ],
+        }
+
+
+def gather_tuning(
+    study: optuna.Study, recipe: Recipe, protocol: Protocol, objective: Objective
+) -> Tuning:
+    """Gather what a study shows.
+
+    Args:
+        study: With its trials.
+        recipe: What was tuned.
+        protocol: What it was tuned under.
+        objective: What was measured.
+
+    Returns:
+        The finished trials, best first, and what mattered.
+    """
+    folds = objective.folds
+    validation = {clip.name: clip for fold in folds for clip in fold.validation}
+    return Tuning(
+        study=study.study_name,
+        recipe=recipe,
+        protocol=f"{protocol.name} v{protocol.version}",
+        folds=tuple(fold.name for fold in folds),
+        n_seeds=objective.n_seeds,
+        n_clips=len(validation),
+        n_speakers=len({clip.speaker for clip in validation.values()}),
+        whole_speakers=all(
+            {c.speaker for c in fold.train}.isdisjoint(c.speaker for c in fold.validation)
+            for fold in folds
+        ),
+        metric=objective.metric,
+        trials=gather_trials(study, recipe, objective.metric),
+        importance=measure_importance(study, recipe.seed),
+    )
+
+
+def gather_trials(study: optuna.Study, recipe: Recipe, metric: Metric) -> tuple[Trial, ...]:
+    """Return the finished trials, best first, those given up last."""
+    frozen = study.get_trials(deepcopy=False, states=FINISHED)
+    sign = -1 if metric.rises else 1
+
+    def rank(trial: Trial) -> tuple[bool, float, int]:
+        score = math.inf if math.isnan(trial.score) else sign * trial.score
+        return not trial.whole, score, trial.number
+
+    return tuple(sorted((read_trial(trial, recipe) for trial in frozen), key=rank))
+
+
+def read_trial(frozen: FrozenTrial, recipe: Recipe) -> Trial:
+    """Read one trial out of the storage."""
+    scores = tuple(float(score) for score in frozen.user_attrs.get(SCORES, ()))
+    settings = {
+        key: read_value(axis, frozen.params[key])
+        for key, axis in recipe.tune.space.items()
+        if key in frozen.params
+    }
+    own = find_settings(recipe)
+    return Trial(
+        number=frozen.number,
+        whole=frozen.state == TrialState.COMPLETE,
+        score=sum(scores) / len(scores) if scores else math.nan,
+        scores=scores,
+        settings=settings,
+        as_is=settings == {key: own[key] for key in settings},
+        seconds=frozen.duration.total_seconds() if frozen.duration else math.nan,
+        problem=str(frozen.user_attrs.get(PROBLEM, "")),
+    )
+
+
+def read_value(axis: Axis, drawn: Any) -> Any:
+    """Return a setting's value as a recipe has it, of what Optuna drew."""
+    return axis.round(drawn) if axis.choices is None else json.loads(drawn)
+
+
+def find_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe's own value of each setting in its space."""
+    values = recipe.model_dump(mode="json", exclude={"tune"})
+    found: dict[str, Any] = {}
+    for key in recipe.tune.space:
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
+    """Measure how much of the score's variance each setting explains, largest first.
+
+    By fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing
+    Hyperparameter Importance), over whole trials; the shares sum to 1.
+    """
+    whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(whole) < _MIN_TRIALS or len({trial.value for trial in whole}) == 1:
+        return {}
+    with warnings.catch_warnings():
+        # Forests over few trials divide by variances of zero.
+        warnings.simplefilter("ignore")
+        shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
+    return {key: float(share) for key, share in shares.items() if math.isfinite(share)}

@@ -1,0 +1,174 @@
+"""Scores of disturbed recordings, worked out by hand, and the file that keeps them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emovox.errors import RunError
+from emovox.evaluation.stress_scores import (
+    NO_SPEECH,
+    HeardClips,
+    judge_test,
+    make_outcome_score,
+    score_stress,
+)
+from emovox.perturbations.catalogue import find_tests
+from emovox.runs.stress import format_stress, read_stress
+
+TESTS = find_tests(["clip", "low-quality phone", "babble 20 dB", "speed 0.9"])
+
+
+def make_heard(disturbed: list[int]) -> HeardClips:
+    """Return eight clips of two speakers and two classes, of which plain six are right."""
+    return HeardClips(
+        speakers=np.array(list("aaaabbbb")),
+        true=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        plain=np.array([0, 0, 1, 0, 0, 1, 1, 1]),
+        disturbed={test.name: np.array(disturbed) for test in TESTS},
+    )
+
+
+def test_scores_are_those_worked_out_by_hand() -> None:
+    # Changed are the third, the fourth and the last clip; the fourth becomes right by that.
+    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    row = score_stress([heard], TESTS, of_clips=100, seed=7)[0]
+    assert row.test == "clip"
+    assert row.unchanged == 5 / 8
+    assert row.plain_uar == 6 / 8
+    assert row.uar == pytest.approx((3 / 4 + 2 / 4) / 2)
+    assert row.uar_change == pytest.approx(-1 / 8)
+    assert (row.clips, row.of_clips, row.speakers, row.seed) == (8, 100, 2, 7)
+    assert row.unchanged_low <= row.unchanged <= row.unchanged_high
+    assert row.uar_change_low <= row.uar_change <= row.uar_change_high
+
+
+def test_what_changes_nothing_has_no_width() -> None:
+    heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
+    for row in score_stress([heard], TESTS, of_clips=8, seed=0):
+        assert (row.unchanged, row.unchanged_low, row.unchanged_high) == (1, 1, 1)
+        assert (row.uar_change, row.uar_change_low, row.uar_change_high) == (0, 0, 0)
+        assert row.passed in (True, None)
+
+
+def make_seeds() -> list[HeardClips]:
+    """Return three trainings that heard the same clips and said other things."""
+    first = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    second = replace(make_heard([0, 1, 1, 1, 0, 0, 1, 1]), plain=first.true)
+    third = replace(make_heard([1, 0, 1, 0, 1, 1, 1, 1]), plain=1 - first.plain)
+    return [first, second, third]
+
+
+def test_trainings_give_the_mean_of_their_scores() -> None:
+    seeds = make_seeds()
+    alone = [score_stress([heard], TESTS, of_clips=8, seed=0)[0] for heard in seeds]
+    row = score_stress(seeds, TESTS, of_clips=8, seed=0)[0]
+    assert row.trainings == 3
+    for name in ("unchanged", "uar", "uar_change", "plain_uar"):
+        of_seeds = [getattr(one, name) for one in alone]
+        assert len(set(of_seeds)) > 1
+        assert getattr(row, name) == pytest.approx(np.mean(of_seeds))
+    assert row.uar_change_low < row.uar_change < row.uar_change_high
+
+
+def test_the_mean_is_held_against_the_thresholds() -> None:
+    heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
+    worse = make_heard([0, 0, 1, 0, 0, 1, 1, 0])
+    # 7 of 8 unchanged fail the 0.95 of "clip"; the mean of 23 of 24 holds it.
+    assert score_stress([worse], TESTS, of_clips=8, seed=0)[0].passed is False
+    row = score_stress([heard, worse, heard], TESTS, of_clips=8, seed=0)[0]
+    assert row.unchanged == pytest.approx(23 / 24)
+    assert row.passed is True
+
+
+def test_the_same_answers_thrice_are_no_surer_than_once() -> None:
+    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    (once, *_), (thrice, *_) = (
+        score_stress([heard] * n, TESTS, of_clips=8, seed=0) for n in (1, 3)
+    )
+    for name in ("unchanged_low", "unchanged_high", "uar_change_low", "uar_change_high"):
+        assert getattr(thrice, name) == pytest.approx(getattr(once, name))
+
+
+def test_trainings_that_heard_other_clips_are_refused() -> None:
+    first, second, _ = make_seeds()
+    other = replace(second, speakers=second.speakers[::-1])
+    with pytest.raises(ValueError, match="seeds that heard different clips"):
+        score_stress([first, other], TESTS, of_clips=8, seed=0)
+
+
+def test_no_speech_is_another_answer_and_a_wrong_one() -> None:
+    heard = make_heard([NO_SPEECH] * 8)
+    row = score_stress([heard], TESTS, of_clips=8, seed=0)[0]
+    assert (row.unchanged, row.uar) == (0, 0)
+    assert row.passed is False
+
+
+def test_recall_is_over_the_classes_that_are_there() -> None:
+    score = make_outcome_score(np.array([[0, 0, 0], [2, 2, 0]]))
+    both, first = score(np.array([[3, 1], [4, 0]])).T
+    np.testing.assert_allclose(both, [0.75, 1, 0.5, -0.5])
+    np.testing.assert_allclose(first, [1, 1, 1, 0])
+
+
+def test_one_speaker_has_intervals_over_clips() -> None:
+    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    alone = HeardClips(np.array(["a"] * 8), heard.true, heard.plain, heard.disturbed)
+    row = score_stress([alone], TESTS, of_clips=8, seed=0)[0]
+    assert row.unchanged_low < row.unchanged < row.unchanged_high
+
+
+def test_an_interval_does_not_depend_on_the_other_tests() -> None:
+    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    alone = score_stress([heard], TESTS[1:2], of_clips=8, seed=0)
+    assert alone[0] == score_stress([heard], TESTS, of_clips=8, seed=0)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "unchanged", "change", "passed"),
+    [
+        ("clip", 0.95, -0.5, True),
+        ("clip", 0.949, 0.5, False),
+        ("babble 20 dB", 0.85, -0.04, True),
+        ("babble 20 dB", 0.84, 0.0, False),
+        ("babble 20 dB", 0.9, -0.041, False),
+        ("low-quality phone", 0.0, -0.05, True),
+        ("low-quality phone", 1.0, -0.06, False),
+        ("speed 0.9", 0.0, -1.0, None),
+    ],
+)
+def test_thresholds(name: str, unchanged: float, change: float, passed: bool | None) -> None:
+    (test,) = find_tests([name])
+    assert judge_test(test, unchanged, change) is passed
+
+
+def test_the_file_gives_the_same_rows_back(tmp_path: Path) -> None:
+    rows = score_stress([make_heard([0, 0, 0, 1, 0, 1, 1, 0])], TESTS, of_clips=100, seed=7)
+    assert {row.passed for row in rows} == {None, False}
+    rows = (replace(rows[0], passed=True), *rows[1:])
+    path = tmp_path / "stress.csv"
+    path.write_text(format_stress(rows))
+    assert read_stress(path) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("a,b\n1,2\n", r"line 1: found the columns \['a', 'b'\]"),
+        ("", "found the columns None"),
+        ("HEADER\n", "found no row after the header"),
+        ("HEADER\nclip,small,x,much", "line 2: .*expected the stress.csv of a run"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_line(tmp_path: Path, text: str, match: str) -> None:
+    path = tmp_path / "stress.csv"
+    header = format_stress(()).strip()
+    path.write_text(text.replace("HEADER", header))
+    with pytest.raises(RunError, match=match):
+        read_stress(path)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="run 'emovox stress' again"):
+        read_stress(tmp_path / "stress.csv")

@@ -1,0 +1,197 @@
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from emovox.corpora.protocols import make_protocol, read_split
+from emovox.corpora.read import load_clips
+from emovox.errors import ModelFileError, ProtocolError, RunError
+from emovox.experiments.export import export_run
+from emovox.experiments.finished import compare_runs, evaluate_run
+from emovox.experiments.train_and_test import run_experiment
+from emovox.recipes.recipe import Recipe
+from emovox.recognition.model_file import open_model
+from emovox.recognition.recognizer import Recognizer
+from emovox.runs.folder import open_finished_run
+from emovox.runs.predictions import read_predictions
+from emovox.runs.protocol import load_run_protocol, measure_test_to_train
+from emovox.training.features import FeatureCache, ImageSet
+from emovox.training.weights import load_network
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def runs(
+    tiny_recipe: Recipe,
+    tiny_corpus: Path,
+    tiny_split: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Make three runs: tiny and other under the custom split, loso under another protocol."""
+    folder = tmp_path_factory.mktemp("runs")
+    clips, features = load_clips(tiny_corpus), FeatureCache()
+    split = read_split(tiny_split, clips)
+    run_experiment(tiny_recipe, split, folder / "tiny", features=features)
+    weak = tiny_recipe.training.model_copy(update={"epochs": 1, "learning_rate": 1e-6})
+    other = tiny_recipe.model_copy(update={"name": "other", "training": weak})
+    run_experiment(other, split, folder / "other", features=features)
+    loso = make_protocol("loso", clips, n_splits=2)
+    run_experiment(other, loso, folder / "loso", features=features)
+    return folder
+
+
+@pytest.fixture
+def tiny_run(runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(runs / "tiny", tmp_path / "tiny"))
+
+
+def hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_evaluating_again_gives_the_same_predictions(tiny_run: Path, tiny_corpus: Path) -> None:
+    names = ["predictions.csv", "fold-01/predictions.csv", "fold-02/predictions.csv"]
+    before = {name: hash_file(tiny_run / name) for name in names}
+    scores = json.loads((tiny_run / "metrics.json").read_text())
+    for name in [*names, "report.html"]:
+        (tiny_run / name).unlink()
+    evaluation = evaluate_run(tiny_run, tiny_corpus)
+    assert {name: hash_file(tiny_run / name) for name in names} == before
+    assert json.loads((tiny_run / "metrics.json").read_text()) == scores
+    assert (tiny_run / "report.html").is_file()
+    assert evaluation.metrics.accuracy == scores["metrics"]["accuracy"]
+    assert evaluation.protocol.name == "custom-tiny"
+
+
+def test_evaluation_uses_the_model_files(tiny_run: Path, runs: Path, tiny_corpus: Path) -> None:
+    before = read_predictions(tiny_run / "predictions.csv")
+    shutil.copy(runs / "other" / "fold-02" / "model.onnx", tiny_run / "fold-02" / "model.onnx")
+    evaluate_run(tiny_run, tiny_corpus)
+    after = read_predictions(tiny_run / "predictions.csv")
+    first = before.folds == "01"
+    assert np.array_equal(after.probabilities[first], before.probabilities[first])
+    other = read_predictions(runs / "other" / "predictions.csv")
+    assert np.array_equal(after.probabilities[~first], other.probabilities[~first])
+
+
+def test_what_is_no_finished_run_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
+    with pytest.raises(RunError, match=r"no run folder \(no recipe\.toml in it\)"):
+        evaluate_run(tiny_corpus, tiny_corpus)
+    (tiny_run / "fold-01" / "model.onnx").unlink()
+    with pytest.raises(ModelFileError, match=r"model\.onnx: cannot be read"):
+        evaluate_run(tiny_run, tiny_corpus)
+    (tiny_run / "metrics.json").unlink()
+    with pytest.raises(RunError, match=r"metrics\.json: cannot be read.*emovox train --resume"):
+        open_finished_run(tiny_run)
+
+
+def test_protocol_comes_back_from_the_folder(runs: Path, tiny_corpus: Path) -> None:
+    run = open_finished_run(runs / "loso")
+    assert run.label == "loso v1, speaker-independent"
+    protocol = load_run_protocol(run, tiny_corpus)
+    assert protocol == make_protocol("loso", load_clips(tiny_corpus), n_splits=2)
+    assert measure_test_to_train(run) == 16 / 48
+
+
+def test_a_corpus_without_the_runs_clips_is_refused(
+    tiny_run: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_corpus, tmp_path / "data"))
+    shutil.rmtree(data / "ravdess" / "speech" / "Actor_06")
+    with pytest.raises(ProtocolError, match=r"split\.csv, line \d+: no clip '.*-06' in the corpus"):
+        evaluate_run(tiny_run, data)
+
+
+def test_a_split_changed_to_share_speakers_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
+    split = tiny_run / "split.csv"
+    split.write_text(split.read_text().replace("-05,01,test", "-05,01,train", 1))
+    with pytest.raises(ProtocolError, match="speakers 5 are in training and in the test"):
+        evaluate_run(tiny_run, tiny_corpus)
+
+
+def test_comparison_says_which_is_better(runs: Path) -> None:
+    comparison, label = compare_runs(runs / "tiny", runs / "other")
+    assert label == "custom-tiny v1, speaker-independent"
+    assert comparison.names == ("tiny", "other")
+    accuracies = [
+        json.loads((runs / name / "metrics.json").read_text())["metrics"]["accuracy"]
+        for name in ("tiny", "other")
+    ]
+    assert accuracies[0] > accuracies[1] + 0.1
+    assert comparison.better == "tiny"
+    assert comparison.wa.value == pytest.approx(accuracies[0] - accuracies[1])
+    swapped, _ = compare_runs(runs / "other", runs / "tiny")
+    assert (swapped.names, swapped.better) == (("other", "tiny"), "tiny")
+    assert swapped.wa.value == pytest.approx(-comparison.wa.value)
+
+
+def test_a_run_is_as_good_as_itself(runs: Path, tiny_run: Path) -> None:
+    comparison, _ = compare_runs(runs / "tiny", tiny_run)
+    assert comparison.names == (str(runs / "tiny"), str(tiny_run))
+    assert comparison.better is None
+    assert [difference.value for difference in comparison.differences] == [0, 0, 0]
+
+
+def test_runs_of_different_protocols_are_not_compared(runs: Path, tiny_run: Path) -> None:
+    with pytest.raises(ProtocolError, match="loso v1, .* only compared within one protocol"):
+        compare_runs(runs / "tiny", runs / "loso")
+    metrics = tiny_run / "metrics.json"
+    metrics.write_text(metrics.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(ProtocolError, match=r"custom-tiny v1.*custom-tiny v2"):
+        compare_runs(runs / "tiny", tiny_run)
+
+
+@pytest.mark.parametrize("fold", [None, "01", "02"])
+def test_onnx_is_written_again_from_the_weights(
+    runs: Path, tiny_corpus: Path, tmp_path: Path, fold: str | None
+) -> None:
+    source = runs / "tiny" / f"fold-{fold or '01'}"
+    (path,) = export_run(runs / "tiny", "onnx", fold=fold, out=tmp_path / "out", data=tiny_corpus)
+    assert path == tmp_path / "out" / "model.onnx"
+    assert open_model(path).info == open_model(source / "model.onnx").info
+    clip = next(tiny_corpus.rglob("*.wav"))
+    first, second = (
+        Recognizer.load(p, vad=False).predict(clip) for p in (path, source / "model.onnx")
+    )
+    assert first == second
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_files_give_the_same_probabilities(
+    runs: Path, tiny_recipe: Recipe, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    paths = export_run(runs / "tiny", "keras", fold="02", out=tmp_path, data=tiny_corpus)
+    assert [path.name for path in paths] == ["tiny_model.keras", "tiny_model.h5"]
+    from emovox.export.keras import import_keras
+
+    model = load_network(runs / "tiny" / "fold-02", tiny_recipe)
+    clips = load_clips(tiny_corpus)[:8]
+    images = FeatureCache().load(clips, tiny_recipe)
+    assert isinstance(images, ImageSet)
+    images = images.standardize(model.mean, model.std)
+    with torch.inference_mode():
+        expected = (model.network(images.images) / model.temperature).softmax(1).numpy()
+    for path in paths:
+        keras_model = import_keras().models.load_model(path)
+        found = keras_model.predict(images.images.permute(0, 2, 3, 1).numpy(), verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_export_of_what_is_not_there_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
+    with pytest.raises(RunError, match="has no fold '03'; known: 01, 02"):
+        export_run(tiny_run, "onnx", fold="03", data=tiny_corpus)
+    (tiny_run / "fold-01" / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match=r"weights\.safetensors: cannot rebuild the network"):
+        export_run(tiny_run, "keras", data=tiny_corpus)

@@ -1,0 +1,279 @@
+"""Loading a model file: whole or not at all."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from emovox.errors import ModelFileError
+from emovox.recognition import model_file
+from emovox.recognition.model_file import (
+    METADATA_PREFIX,
+    ModelInfo,
+    find_default_model,
+    hash_clip_names,
+    open_model,
+    read_info,
+)
+
+KEYS = (
+    "name",
+    "labels",
+    "sample_rate_hz",
+    "temperature",
+    "min_confidence",
+    "training_corpora",
+    "training_clips",
+    "training_clips_sha256",
+    "scores",
+    "recipe",
+    "licence",
+    "format_version",
+)
+
+
+@pytest.fixture
+def metadata(loudness_model: Path) -> dict[str, str]:
+    return open_model(loudness_model).info.to_metadata()
+
+
+def rewrite(source: Path, target: Path, **changes: Any) -> Path:
+    """Copy a model file with other metadata; ``None`` leaves an entry out."""
+    proto = onnx.load(source)
+    entries = {p.key: p.value for p in proto.metadata_props}
+    for key, value in changes.items():
+        entries[METADATA_PREFIX + key] = value
+    del proto.metadata_props[:]
+    helper.set_model_props(proto, {k: v for k, v in entries.items() if v is not None})
+    onnx.save(proto, target)
+    return target
+
+
+def test_a_model_file_tells_what_was_written(loudness_model: Path) -> None:
+    info = open_model(loudness_model).info
+    assert info.labels == ("quiet", "loud")
+    assert info.sample_rate_hz == 8_000
+    assert info.training_corpora == ("none",)
+    assert info.training_clips_sha256 == hashlib.sha256(b"a\nb").hexdigest()
+    (score,) = info.scores
+    assert str(score) == (
+        "UA 50.0 (95% interval 25.0 to 75.0), reference v1, speaker-dependent, 1 seed, "
+        "36 clips of 4 speakers"
+    )
+    assert read_info(loudness_model, info.to_metadata()) == info
+
+
+def test_every_entry_of_the_metadata_is_json(metadata: dict[str, str]) -> None:
+    assert sorted(metadata) == sorted(METADATA_PREFIX + key for key in KEYS)
+    for value in metadata.values():
+        json.loads(value)
+
+
+def test_the_hash_of_clip_names_does_not_depend_on_their_order() -> None:
+    assert hash_clip_names(["b", "a"]) == hash_clip_names(["a", "b"])
+    assert hash_clip_names(["a", "b"]) != hash_clip_names(["a", "c"])
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_entry_is_refused(metadata: dict[str, str], key: str) -> None:
+    del metadata[METADATA_PREFIX + key]
+    with pytest.raises(ModelFileError, match=rf"model\.onnx: .*{key}"):
+        read_info(Path("model.onnx"), metadata)
+
+
+def test_an_unknown_entry_is_refused(metadata: dict[str, str]) -> None:
+    metadata[METADATA_PREFIX + "mood"] = "1"
+    with pytest.raises(ModelFileError, match="unknown mood"):
+        read_info(Path("model.onnx"), metadata)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_entry_that_is_no_json_is_refused(metadata: dict[str, str], key: str) -> None:
+    metadata[METADATA_PREFIX + key] = "{"
+    with pytest.raises(ModelFileError, match="malformed metadata"):
+        read_info(Path("model.onnx"), metadata)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", 3),
+        ("labels", "ab"),
+        ("labels", ["one"]),
+        ("labels", ["same", "same"]),
+        ("labels", [1, 2]),
+        ("labels", {"a": 1, "b": 2}),
+        ("labels", None),
+        ("sample_rate_hz", 8_000.0),
+        ("sample_rate_hz", 0),
+        ("sample_rate_hz", 10**9),
+        ("sample_rate_hz", "8000"),
+        ("temperature", 0),
+        ("temperature", -1.0),
+        ("temperature", math.nan),
+        ("temperature", math.inf),
+        ("temperature", True),
+        ("min_confidence", -0.1),
+        ("min_confidence", 1.1),
+        ("min_confidence", math.nan),
+        ("min_confidence", None),
+        ("training_corpora", "ravdess"),
+        ("training_corpora", [1]),
+        ("training_clips", -1),
+        ("training_clips", 1.5),
+        ("training_clips", True),
+        ("training_clips_sha256", "abc"),
+        ("training_clips_sha256", 5),
+        ("recipe", None),
+        ("licence", ["MIT"]),
+        ("scores", 5),
+        ("scores", [5]),
+        ("scores", [{"name": "UA"}]),
+    ],
+)
+def test_a_malformed_entry_is_refused(metadata: dict[str, str], key: str, value: Any) -> None:
+    metadata[METADATA_PREFIX + key] = json.dumps(value)
+    with pytest.raises(ModelFileError, match=r"model\.onnx: malformed metadata"):
+        read_info(Path("model.onnx"), metadata)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("value", math.nan),
+        ("value", 50.0),
+        ("low", -0.1),
+        ("high", "1"),
+        ("protocol", None),
+        ("speaker_independent", 1),
+        ("n_seeds", -1),
+        ("n_clips", True),
+        ("n_speakers", 4.0),
+    ],
+)
+def test_a_malformed_score_is_refused(metadata: dict[str, str], key: str, value: Any) -> None:
+    (score,) = json.loads(metadata[METADATA_PREFIX + "scores"])
+    metadata[METADATA_PREFIX + "scores"] = json.dumps([{**score, key: value}])
+    with pytest.raises(ModelFileError, match=f"a score's {key} is"):
+        read_info(Path("model.onnx"), metadata)
+
+
+def test_metadata_nested_beyond_reason_is_refused(metadata: dict[str, str]) -> None:
+    metadata[METADATA_PREFIX + "scores"] = "[" * 100_000
+    with pytest.raises(ModelFileError, match="malformed metadata"):
+        read_info(Path("model.onnx"), metadata)
+
+
+def test_another_format_version_says_what_to_do(loudness_model: Path, tmp_path: Path) -> None:
+    # A later format may have other entries: the version is looked at first.
+    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="3", name=None, mood="1")
+    with pytest.raises(ModelFileError, match="format 3; this emovox reads 2: install the emovox"):
+        open_model(path)
+
+
+def test_an_onnx_file_of_another_program_is_refused(loudness_model: Path, tmp_path: Path) -> None:
+    path = rewrite(loudness_model, tmp_path / "m.onnx", **dict.fromkeys(KEYS))
+    with pytest.raises(ModelFileError, match="without emovox metadata"):
+        open_model(path)
+
+
+def test_metadata_that_contradicts_the_network_is_refused(
+    loudness_model: Path, tmp_path: Path
+) -> None:
+    path = rewrite(loudness_model, tmp_path / "m.onnx", labels='["a", "b", "c"]')
+    with pytest.raises(ModelFileError, match="gives 2 classes, its metadata names 3"):
+        open_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shape"),
+    [
+        ("audio", TensorProto.FLOAT, ["batch", "samples"]),
+        ("waveform", TensorProto.DOUBLE, ["batch", "samples"]),
+        ("waveform", TensorProto.FLOAT, ["batch", 1, "samples"]),
+    ],
+)
+def test_another_input_is_refused(
+    metadata: dict[str, str], tmp_path: Path, name: str, kind: int, shape: list[Any]
+) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], ["probabilities"])],
+        "identity",
+        [helper.make_tensor_value_info(name, kind, shape)],
+        [helper.make_tensor_value_info("probabilities", kind, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ModelFileError, match=r"found input .* expected waveform \(batch, samples"):
+        open_model(tmp_path / "m.onnx")
+
+
+def test_a_second_output_is_refused(loudness_model: Path, tmp_path: Path) -> None:
+    proto = onnx.load(loudness_model)
+    extra = helper.make_tensor_value_info("loud", TensorProto.FLOAT, ["batch", 1])
+    proto.graph.output.append(extra)
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises(ModelFileError, match="and output .*'loud'"):
+        open_model(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"\x08" * 1_000])
+def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"m\.onnx: not a usable ONNX model"):
+        open_model(path)
+
+
+def test_a_file_cut_short_is_refused(loudness_model: Path, tmp_path: Path) -> None:
+    content = loudness_model.read_bytes()
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelFileError, match=r"m\.onnx"):
+        open_model(path)
+
+
+def test_a_folder_or_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="Is a directory.*expected a model.onnx"):
+        open_model(tmp_path)
+    with pytest.raises(ModelFileError, match="No such file"):
+        open_model(tmp_path / "none.onnx")
+
+
+def test_a_file_over_the_limit_is_refused(
+    loudness_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = loudness_model.stat().st_size
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", size)
+    assert isinstance(open_model(loudness_model).info, ModelInfo)
+    monkeypatch.setattr(model_file, "MAX_MODEL_BYTES", size - 1)
+    with pytest.raises(ModelFileError, match=f"{size:,} bytes; expected .* at most {size - 1:,}"):
+        open_model(loudness_model)
+
+
+def test_what_has_no_end_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="/dev/zero: a device or a pipe; expected"):
+        open_model("/dev/zero")
+
+
+def test_weights_outside_the_file_are_not_read(loudness_model: Path, tmp_path: Path) -> None:
+    proto = onnx.load(loudness_model)
+    (tmp_path / "secret").write_bytes(b"\0\0\x80\x3f")
+    tensor = proto.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="secret")
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelFileError, match="not a usable ONNX model"):
+        open_model(path)
+
+
+def test_the_default_model_lies_in_the_package() -> None:
+    assert find_default_model().parts[-3:] == ("emovox", "assets", "default.onnx")

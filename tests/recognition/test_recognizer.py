@@ -1,0 +1,304 @@
+"""The recogniser on every kind of source, with a model whose answer is known."""
+
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile as sf
+
+from emovox.audio.folders import list_audio_files
+from emovox.audio.load import Waveform
+from emovox.errors import AudioError, EmovoxError, ModelFileError
+from emovox.recognition.model_file import ModelFile, open_model
+from emovox.recognition.recognizer import SILENCE_PEAK, Recognizer
+from emovox.recognition.results import FileFailure, Prediction
+from emovox.recognition.windows import cut_windows
+
+MEAN_OF_RECTIFIED_SINE = 2 / np.pi
+
+
+@pytest.fixture
+def recognizer(loudness_model: Path) -> Recognizer:
+    return Recognizer.load(loudness_model, vad=False)
+
+
+def make_tone(amplitude: float, rate_hz: int = 8_000) -> npt.NDArray[np.float32]:
+    time_s = np.arange(rate_hz) / rate_hz
+    # 201 Hz: every sample has another phase, so that the mean is that of the whole sine.
+    return (amplitude * np.sin(2 * np.pi * 201 * time_s)).astype(np.float32)
+
+
+def write_tone(path: Path, amplitude: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, make_tone(amplitude), 8_000, subtype="FLOAT")
+    return path
+
+
+def expect_loudness(prediction: Prediction, amplitude: float, tolerance: float = 1e-4) -> None:
+    loud = amplitude * MEAN_OF_RECTIFIED_SINE
+    assert list(prediction.scores) == ["quiet", "loud"]
+    assert prediction.scores["loud"] == pytest.approx(loud, abs=tolerance)
+    assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-12)
+    assert prediction.emotion == ("loud" if loud > 0.5 else "quiet")
+    assert prediction.confidence == max(prediction.scores.values())
+    assert (prediction.start_s, prediction.end_s) == (0.0, 1.0)
+    assert prediction.abstained is None
+
+
+@pytest.mark.parametrize("amplitude", [0.2, 0.9])
+def test_path_text_bytes_and_file_object_give_the_same(
+    recognizer: Recognizer, tmp_path: Path, amplitude: float
+) -> None:
+    path = write_tone(tmp_path / "tone.wav", amplitude)
+    by_path = recognizer.predict(path)
+    expect_loudness(by_path, amplitude)
+    assert by_path.file == str(path)
+    assert recognizer.predict(str(path)) == by_path
+    assert recognizer.predict(path.read_bytes()) == replace(by_path, file=None)
+    assert recognizer.predict(io.BytesIO(path.read_bytes())) == replace(by_path, file=None)
+
+
+def test_samples_are_predicted_as_their_file_is(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = write_tone(tmp_path / "tone.wav", 0.9)
+    expected = replace(recognizer.predict(path), file=None)
+    assert recognizer.predict_waveform(make_tone(0.9), 8_000) == expected
+    assert recognizer.predict_waveform(make_tone(0.9).tolist(), 8_000) == expected
+
+
+@pytest.mark.parametrize("rate_hz", [11_025, 16_000, 44_100, 48_000])
+def test_another_rate_is_resampled(recognizer: Recognizer, rate_hz: int) -> None:
+    prediction = recognizer.predict_waveform(make_tone(0.5, rate_hz), rate_hz)
+    expect_loudness(prediction, 0.5, tolerance=2e-3)
+
+
+def test_integers_are_scaled_and_channels_averaged(recognizer: Recognizer) -> None:
+    ints = (make_tone(0.5) * 32_768).astype(np.int16)
+    expect_loudness(recognizer.predict_waveform(ints, 8_000), 0.5)
+    stereo = np.stack([make_tone(0.8), make_tone(0.2)], axis=1)  # (samples, 2)
+    expect_loudness(recognizer.predict_waveform(stereo, 8_000), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "abstained"), [(1, "no speech"), (799, "no speech"), (800, None)]
+)
+def test_under_a_tenth_of_a_second_nobody_speaks(
+    recognizer: Recognizer, samples: int, abstained: str | None
+) -> None:
+    prediction = recognizer.predict_waveform([0.75] * samples, 8_000)
+    assert prediction.abstained == abstained
+    assert prediction.scores["loud"] == pytest.approx(0.5 if abstained else 0.75)
+    assert prediction.end_s == samples / 8_000
+
+
+@pytest.mark.parametrize(
+    ("samples", "problem"),
+    [
+        ([], "no samples"),
+        ([0.1, np.nan], "NaN"),
+        (np.zeros((2, 2, 2)), "shape"),
+        (np.array([20_000.0]), "full scale"),
+    ],
+)
+def test_bad_samples_are_refused(recognizer: Recognizer, samples: Any, problem: str) -> None:
+    with pytest.raises(AudioError, match=problem):
+        recognizer.predict_waveform(samples, 8_000)
+
+
+def test_a_bad_file_is_refused_by_name(recognizer: Recognizer, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    with pytest.raises(AudioError, match=r"bad\.wav"):
+        recognizer.predict(tmp_path / "bad.wav")
+
+
+@pytest.mark.parametrize("peak", [0.0, SILENCE_PEAK * 0.9])
+def test_nobody_speaks_in_silence(recognizer: Recognizer, peak: float) -> None:
+    prediction = recognizer.predict_waveform(np.full(800, peak, np.float32), 8_000)
+    assert (prediction.emotion, prediction.abstained) == (None, "no speech")
+    assert prediction.scores == {"quiet": 0.5, "loud": 0.5}
+    assert prediction.end_s == pytest.approx(0.1)
+
+
+def test_just_above_silence_the_model_answers(recognizer: Recognizer) -> None:
+    samples = np.full(800, SILENCE_PEAK * 1.1, np.float32)
+    assert recognizer.predict_waveform(samples, 8_000).emotion == "quiet"
+
+
+def test_below_the_confidence_asked_for_it_abstains(loudness_model: Path) -> None:
+    tone = make_tone(0.5)  # quiet with 1 - 0.318 = 0.682
+    strict = Recognizer.load(loudness_model, vad=False, min_confidence=0.69).predict_waveform(
+        tone, 8_000
+    )
+    assert (strict.emotion, strict.abstained) == (None, "uncertain")
+    assert strict.confidence == pytest.approx(1 - 0.5 * MEAN_OF_RECTIFIED_SINE, abs=1e-4)
+    lax = Recognizer.load(loudness_model, vad=False, min_confidence=0.67).predict_waveform(
+        tone, 8_000
+    )
+    assert (lax.emotion, lax.abstained) == ("quiet", None)
+
+
+def test_the_model_s_own_threshold_holds_unless_another_is_given(loudness_model: Path) -> None:
+    tone = make_tone(0.5)  # quiet with 0.682
+    model = open_model(loudness_model)
+    careful = ModelFile(model.session, replace(model.info, min_confidence=0.69))
+    assert Recognizer(careful).predict_waveform(tone, 8_000).abstained == "uncertain"
+    for threshold in (0, 0.67):
+        recognizer = Recognizer(careful, min_confidence=threshold)
+        assert recognizer.predict_waveform(tone, 8_000).emotion == "quiet"
+
+
+def test_a_tone_is_no_speech_unless_nobody_asks(loudness_model: Path) -> None:
+    heard = Recognizer.load(loudness_model).predict_waveform(make_tone(0.9), 8_000)
+    assert (heard.emotion, heard.abstained) == (None, "no speech")
+    assert heard.scores == {"quiet": 0.5, "loud": 0.5}
+    asked = Recognizer.load(loudness_model, vad=False).predict_waveform(make_tone(0.9), 8_000)
+    assert (asked.emotion, asked.abstained) == ("loud", None)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(
+    loudness_model: Path, threshold: float
+) -> None:
+    with pytest.raises(EmovoxError, match="expected 0 to 1"):
+        Recognizer.load(loudness_model, vad=False, min_confidence=threshold)
+
+
+def test_a_recording_over_the_limit_is_refused(loudness_model: Path, tmp_path: Path) -> None:
+    short = Recognizer.load(loudness_model, vad=False, max_duration_s=0.5)
+    with pytest.raises(AudioError, match=r"0\.5"):
+        short.predict_waveform(make_tone(0.5), 8_000)
+    with pytest.raises(AudioError, match=r"tone\.wav"):
+        short.predict(write_tone(tmp_path / "tone.wav", 0.5))
+
+
+@pytest.mark.parametrize("answer", [[np.nan, np.nan], [0.0, 0.0], [np.inf, 0.0]])
+def test_an_answer_that_is_no_probabilities_is_refused(
+    recognizer: Recognizer, answer: list[float]
+) -> None:
+    session = SimpleNamespace(run=lambda *_: [np.array([answer])])
+    damaged = Recognizer(ModelFile(cast(Any, session), recognizer.info))
+    with pytest.raises(ModelFileError, match="loudness: .* expected probabilities"):
+        damaged.predict_waveform(make_tone(0.5), 8_000)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with nine tones of rising amplitude, a broken one, and files to leave out."""
+    root = tmp_path / "folder"
+    for number in range(1, 10):
+        write_tone(root / f"{'b' if number % 2 else 'a'}" / f"{number} ü.WAV", number / 10)
+    (root / "a" / "broken.flac").write_bytes(b"fLaC")
+    (root / "notes.txt").write_text("no recording")
+    write_tone(root / ".cache" / "tone.wav", 0.5)
+    write_tone(root / "a" / ".hidden.wav", 0.5)
+    (root / "folder.wav").mkdir()
+    return root
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_folder_is_predicted_in_order_and_one_bad_file_does_not_stop_it(
+    recognizer: Recognizer, folder: Path, jobs: int
+) -> None:
+    results = list(recognizer.predict_folder(folder, jobs=jobs))
+    even = [f"a/{n} ü.WAV" for n in (2, 4, 6, 8)]
+    odd = [f"b/{n} ü.WAV" for n in (1, 3, 5, 7, 9)]
+    assert [r.file for r in results] == [str(folder / f) for f in [*even, "a/broken.flac", *odd]]
+    failure = results.pop(4)
+    assert isinstance(failure, FileFailure)
+    assert "broken.flac" in failure.error
+    assert "\n" not in failure.error
+    for result, number in zip(results, (2, 4, 6, 8, 1, 3, 5, 7, 9), strict=True):
+        assert isinstance(result, Prediction)
+        expect_loudness(result, number / 10)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_files_keep_their_order_and_are_taken_as_needed(
+    recognizer: Recognizer, tmp_path: Path, jobs: int
+) -> None:
+    path = write_tone(tmp_path / "tone.wav", 0.5)
+    taken = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield path if taken % 2 else tmp_path / "missing.wav"
+
+    results = recognizer.predict_files(endless(), jobs=jobs)
+    kinds = [type(next(results)) for _ in range(6)]
+    results.close()  # type: ignore[attr-defined]
+    assert kinds == [Prediction, FileFailure] * 3
+    assert taken <= 6 + 4 * jobs
+    assert threading.active_count() < 10
+
+
+def test_no_files_give_no_results(recognizer: Recognizer) -> None:
+    assert list(recognizer.predict_files([])) == []
+    assert list(recognizer.predict_files([], jobs=2)) == []
+
+
+def test_fewer_than_one_job_is_refused(recognizer: Recognizer) -> None:
+    with pytest.raises(EmovoxError, match="jobs is 0"):
+        list(recognizer.predict_files([], jobs=0))
+
+
+def test_an_empty_or_missing_folder_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
+    write_tone(tmp_path / ".hidden.wav", 0.5)
+    with pytest.raises(AudioError, match=r"no audio file in it; expected some of .*\.flac"):
+        recognizer.predict_folder(tmp_path)
+    with pytest.raises(AudioError, match="no such folder"):
+        recognizer.predict_folder(tmp_path / "none")
+
+
+def test_a_hidden_folder_that_is_named_is_searched(tmp_path: Path) -> None:
+    path = write_tone(tmp_path / ".recordings" / "tone.wav", 0.5)
+    assert list_audio_files(tmp_path / ".recordings") == [path]
+
+
+def test_threads_may_share_a_recognizer(recognizer: Recognizer) -> None:
+    amplitudes = [n / 50 for n in range(1, 50)]
+    with ThreadPoolExecutor(8) as pool:
+        waveforms = map(make_tone, amplitudes)
+        results = list(pool.map(lambda w: recognizer.predict_waveform(w, 8_000), waveforms))
+    for result, amplitude in zip(results, amplitudes, strict=True):
+        expect_loudness(result, amplitude)
+
+
+def test_without_a_path_the_model_of_the_package_is_loaded(
+    loudness_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emovox.recognition.recognizer.find_default_model", lambda: loudness_model)
+    assert Recognizer.load().info.name == "loudness"
+
+
+def test_a_long_recording_is_answered_by_the_mean_of_its_windows(recognizer: Recognizer) -> None:
+    quiet, loud = np.tile(make_tone(0.2), 16), np.tile(make_tone(0.9), 32)
+    samples = np.concatenate([quiet, loud])
+    windows = cut_windows(Waveform(samples, 8_000))
+    assert [round(window.duration_s, 3) for window in windows] == [12.0] * 4
+    found = recognizer.predict_waveform(samples, 8_000)
+    means = [float(np.abs(window.samples).mean()) for window in windows]
+    assert found.scores["loud"] == pytest.approx(np.mean(means), abs=1e-4)
+    assert (found.start_s, found.end_s) == (0.0, 48.0)
+
+
+def test_silent_windows_of_a_long_recording_do_not_count(recognizer: Recognizer) -> None:
+    samples = np.concatenate([np.tile(make_tone(0.9), 10), np.zeros(10 * 8_000, np.float32)])
+    found = recognizer.predict_waveform(samples, 8_000)
+    assert found.scores["loud"] == pytest.approx(0.9 * MEAN_OF_RECTIFIED_SINE, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n_samples", "n_windows"), [(1, 1), (120_000, 1), (120_001, 2)])
+def test_windows_hold_every_sample_once(n_samples: int, n_windows: int) -> None:
+    samples = np.arange(n_samples, dtype=np.float32) / np.float32(n_samples)
+    windows = cut_windows(Waveform(samples, 8_000))
+    assert len(windows) == n_windows
+    assert np.array_equal(np.concatenate([window.samples for window in windows]), samples)
