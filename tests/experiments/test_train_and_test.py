@@ -235,9 +235,9 @@ class Recorder(Watcher):
         self.fold = ""
         self.trained: list[tuple[str, int]] = []
 
-    def start_fold(self, fold: Any, n_folds: int) -> None:
+    def start_fold(self, name: str, n_folds: int) -> None:
         assert n_folds == 2
-        self.fold = fold.name
+        self.fold = name
 
     def end_epoch(self, epoch: Epoch) -> None:
         self.trained.append((self.fold, epoch.epoch))
