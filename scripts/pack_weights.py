@@ -25,8 +25,13 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 Doubles = npt.NDArray[np.float64]
 
 GROUP_INPUTS = 64
-N_STEPS = 127
-"""Steps of int8 to either side of 0."""
+N_STEPS = 63
+"""Steps of int8 to either side of 0.
+
+x86 processors without VNNI (AMD before Zen 4, Intel before Cascade Lake) add two products of an
+8-bit activation, at most 255, and a weight in 16 bits, which saturate at 32,767: with at most 63
+steps a pair's sum fits, and every processor and runtime gives the same answer without an option.
+"""
 
 DAMPING = 0.01
 """Added to the diagonal of the moments, relative to its mean, as in GPTQ."""
