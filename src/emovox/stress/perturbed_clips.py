@@ -116,7 +116,7 @@ def predict_perturbed(
         labels: Emotions that may be predicted, each clip's own among them.
         voices: Recordings that babble is mixed from.
         settings: Tests and draws.
-        watcher: Is told of the progress.
+        watcher: Receives the progress.
 
     Returns:
         The predictions of each model for every clip.

@@ -111,7 +111,7 @@ def stress_runs(
         folders: Finished run folders of one recipe and protocol, each of another seed.
         data: Where the corpora lie; ``None``: the usual places.
         settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
-        watcher: Is told of the progress.
+        watcher: Receives the progress.
 
     Returns:
         The scores of every test, of each run and of their mean.
@@ -187,7 +187,7 @@ def stress_model(
         corpus: A known corpus, a list or a folder.
         data: Where the corpora lie; ``None``: the usual places.
         settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
-        watcher: Is told of the progress.
+        watcher: Receives the progress.
 
     Returns:
         The scores of every test, over the clips whose emotion is among the model's.
