@@ -28,7 +28,7 @@ accuracy: $(INSTALLED)  ## The shipped recipe under every protocol, three seeds 
 
 model: accuracy  ## Train what ships, on everything
 	$(BIN)/python scripts/make_model.py runs/accuracy
-	$(BIN)/emovox stress runs/accuracy/encoder-emobox-6-seed? --jobs 2 --out benchmarks/stress.csv
+	$(BIN)/emovox stress runs/accuracy/encoder-emobox-6-seed? --draws 3 --jobs 2 --out benchmarks/stress.csv
 	$(BIN)/python scripts/make_model_card.py runs/accuracy
 
 test: $(INSTALLED) check  ## Lint, types and tests

@@ -1,6 +1,6 @@
 """The shipped recipe's scores under every protocol, over three seeds, beside the field's bars.
 
-Behind them stands how far it carries to another corpus, which has no bar.
+After them, without bars: sentences that training did not have, and another corpus.
 
     python benchmarks/accuracy.py [--recipe encoder] [--seeds 3] [--out runs/accuracy]
 
@@ -26,13 +26,17 @@ from emovox.cli.progress import ProgressBars
 from emovox.corpora.locate import find_ravdess
 from emovox.evaluation.calibration import bootstrap_calibration_error
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED
+from emovox.evaluation.group_calibration import measure_group_calibration
 from emovox.evaluation.metrics import compute_metrics
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.repeated_takes import find_repeated_takes
 from emovox.evaluation.summary import (
     ResampleBy,
     Summary,
+    align_seeds,
     choose_resampling,
     describe_score,
+    format_score,
     summarize_seeds,
 )
 from emovox.experiments.train_and_test import set_threads
@@ -72,8 +76,11 @@ BARS = (
     Bar("reference-repeated", "WA", 80.0, 88.0, 93.0),
     Bar("random-10", "WA", 85.0, 90.1, 93.0),
 )
+WORDS = ("seen-words", "unseen-words")
+"""The same models tested on the sentence of their training and on the other one."""
+
 CROSS = "cross:ravdess->nemo"
-"""How far the recipe carries: another language, other microphones. No bar was set for it."""
+"""Another language and other microphones."""
 
 
 def main(
@@ -87,7 +94,7 @@ def main(
     features = FeatureCache()
     rows: list[list[str]] = []
     bars = {bar.protocol: bar for bar in BARS}
-    for protocol in (*bars, CROSS):
+    for protocol in (*bars, *WORDS, CROSS):
         parts = []
         for seed in range(seeds):
             folder = out / name_folder(f"{recipe}-{protocol}-seed{seed}")
@@ -109,7 +116,7 @@ def train_seed(
             folder,
             features=features,
             resume=True,
-            # Only the stress tests need model files, and only those of new voices.
+            # Only the stress tests need model files, and only those of unseen speakers.
             keep_models=protocol == BARS[0].protocol,
             watcher=watcher,
         )
@@ -145,6 +152,7 @@ def print_protocol(
             numbers = (score.value, score.interval.low, score.interval.high)
             rows.append([*start, score.name, *map(repr, numbers)])
         rows.append([*start, "ECE", *measure_calibration(chosen, resample_by)])
+    error = [100 * float(number) for number in rows[-1][-3:]]
     typer.echo("")
     for score_name in ("WA", "UA", "F1"):
         line = describe_score(
@@ -159,9 +167,20 @@ def print_protocol(
     if bar is not None:
         typer.echo(compare_to_bar(bar, summary))
     typer.echo(
-        f"expected calibration error {100 * float(rows[-1][-3]):.2f} points "
-        f"({100 * float(rows[-1][-2]):.2f} to {100 * float(rows[-1][-1]):.2f})"
+        f"expected calibration error {error[0]:.2f} points ({error[1]:.2f} to {error[2]:.2f})"
     )
+    for line in measure_group_calibration(parts, np.random.default_rng(BOOTSTRAP_SEED)).describe():
+        typer.echo(line)
+    aligned = align_seeds(parts)
+    repeated = find_repeated_takes(protocol, aligned[0])
+    takes = {"WA-repeated": repeated, "WA-unrepeated": ~repeated} if repeated.any() else {}
+    for score_name, tests in takes.items():
+        part = summarize([seed.select(tests) for seed in aligned])
+        numbers = (part.wa.value, part.wa.interval.low, part.wa.interval.high)
+        n_clips, n_speakers = str(part.n_clips), str(part.n_speakers)
+        rows.append([*start[:-2], n_clips, n_speakers, score_name, *map(repr, numbers)])
+        kind = "another take in training" if score_name == "WA-repeated" else "no other take there"
+        typer.echo(f"WA {format_score(part.wa)} in {tests.sum():,} tests of clips with {kind}")
     return rows
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from emovox.recognition.model_file import find_default_model
+
 TRAINING = (
     "torch sklearn scipy matplotlib onnx onnxscript keras h5py jinja2 safetensors tomli_w"
 ).split()
@@ -104,3 +106,17 @@ def test_a_command_that_trains_says_which_extra_it_needs(
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert "which is not installed; pip install 'emovox[train]'" in line
+
+
+def test_a_model_file_is_stress_tested_without_pytorch(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for emotion in ("sad", "happy"):
+        (tmp_path / emotion).mkdir()
+        samples = 0.1 * generator.standard_normal(16_000)
+        sf.write(tmp_path / emotion / "a.wav", samples, 16_000)
+    code = "from emovox.cli.main import main; main()"
+    options = ("--corpus", tmp_path, "--tests", "gain,gain +6 dB", "--format", "csv")
+    arguments = ("stress", find_default_model(), *options)
+    result = run_blocked(["torch", "sklearn", "onnx"], code, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split(",")[0] for line in result.stdout.splitlines()[1:]] == ["gain", "gain +6 dB"]

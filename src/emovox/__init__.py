@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from emovox.experiments.train_and_test import run_experiment
     from emovox.explain.regions import Explanation, explain_recording
     from emovox.labels import EMOTIONS
+    from emovox.perturbations.catalogue import find_tests
     from emovox.progress import Watcher
     from emovox.recipes.recipe import Recipe, load_recipe
     from emovox.recognition.model_file import ModelInfo
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from emovox.recognition.results import FileFailure, Prediction
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
+    from emovox.stress.perturbed_clips import StressSettings
+    from emovox.stress.stress_test import StressReport, stress_model, stress_runs
     from emovox.training.features import FeatureCache, ImageCache
     from emovox.training.weights import load_network
 
@@ -85,6 +88,7 @@ _ROOMS = {
         "explain_recording",
     ),
     "emovox.labels": ("EMOTIONS",),
+    "emovox.perturbations.catalogue": ("find_tests",),
     "emovox.progress": ("Watcher",),
     "emovox.recipes.recipe": (
         "Recipe",
@@ -98,6 +102,12 @@ _ROOMS = {
     ),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
+    "emovox.stress.perturbed_clips": ("StressSettings",),
+    "emovox.stress.stress_test": (
+        "StressReport",
+        "stress_model",
+        "stress_runs",
+    ),
     "emovox.training.features": (
         "FeatureCache",
         "ImageCache",
@@ -124,6 +134,8 @@ __all__ = [
     "Recognizer",
     "Run",
     "SpeechDetector",
+    "StressReport",
+    "StressSettings",
     "Watcher",
     "Waveform",
     "compare_runs",
@@ -133,6 +145,7 @@ __all__ = [
     "export_run",
     "find_confident_mistakes",
     "find_confused_pairs",
+    "find_tests",
     "load_audio",
     "load_clips",
     "load_network",
@@ -143,6 +156,8 @@ __all__ = [
     "read_history",
     "run_experiment",
     "score_speakers",
+    "stress_model",
+    "stress_runs",
 ]
 
 

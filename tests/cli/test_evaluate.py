@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+GROUPS_TITLE = "confidence against accuracy, percent, 95% interval over speakers:"
+
 
 @pytest.fixture
 def run(tiny_runs: tuple[Path, Path], tmp_path: Path) -> Path:
@@ -33,6 +35,11 @@ def test_evaluate_gives_the_same_scores_again(
     assert (fairness["n_female"], fairness["n_male"]) == (2, 2)
     assert fairness["WA"]["female"] + fairness["WA"]["male"] == pytest.approx(2 * right / len(rows))
     assert json.loads(before)["fairness"] == fairness
+    groups = scores["calibration_by_group"]["groups"]
+    assert [(g["group"], g["tests"]) for g in groups] == [("all", 64), ("women", 32), ("men", 32)]
+    assert groups[0]["accuracy"] == pytest.approx(right / len(rows))
+    assert json.loads(before)["calibration_by_group"] == scores["calibration_by_group"]
+    assert scores["repeated_takes"] is None
     assert (run / "metrics.json").read_text() == before
     assert (run / "predictions.csv").is_file()
     assert (run / "report.html").is_file()
@@ -55,11 +62,18 @@ def test_evaluate_prints_every_class(
     (trust,) = [line for line in lines if line.startswith("log-loss ")]
     assert "expected calibration error 0." in trust
     assert trust.endswith("; 15 bins of equal width, most probable class)")
-    table = lines[lines.index("where only the surest clips are answered:") + 1 :]
-    assert table[0].split() == ["answered", "confidence", "clips", "accuracy"]
+    table = lines[lines.index("accuracy of the most confident predictions:") + 1 :]
+    assert table[0].split() == ["kept", "confidence", "clips", "accuracy"]
     assert [line.split()[2] for line in table[1:3]] == ["64", "58"]  # 90% of 64 are 57.6
     assert table[7].startswith("at each model's own threshold: ")
-    assert table[7].endswith("(asked for on its validation clips: 80%)")
+    assert table[7].endswith("(target on its validation clips: 80%)")
+    groups = lines[lines.index(GROUPS_TITLE) + 2 :]
+    assert [line.split()[:2] for line in groups[:3]] == [
+        ["all", "64"],
+        ["women", "32"],
+        ["men", "32"],
+    ]
+    assert groups[3].startswith("by speaker: standard deviation ")
     women = next(line for line in answer.stdout.splitlines() if line.startswith("WA of"))
     assert women.startswith("WA of 2 women ")
     assert women.endswith("too few speakers to tell whether that is more than chance")

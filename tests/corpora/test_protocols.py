@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ from emovox.corpora.protocols import (
 from emovox.corpora.ravdess import list_ravdess_names, parse_ravdess_name, read_ravdess
 from emovox.errors import ProtocolError
 
-SPEAKER_INDEPENDENT = ["emobox-6", "luna-5", "loso"]
+WORDS = ["seen-words", "unseen-words"]
+SPEAKER_INDEPENDENT = ["emobox-6", *WORDS, "luna-5", "loso"]
 
 
 def make_clip(name: str) -> Clip:
@@ -34,10 +36,12 @@ def make_clip(name: str) -> Clip:
         corpus="ravdess",
         emotion=parsed.emotion,
         speaker=str(parsed.actor),
+        sentence=parsed.sentence,
     )
 
 
 CLIPS = [make_clip(name) for name in list_ravdess_names()]
+NAMELESS = replace(CLIPS[0], name="nameless", sentence=None)
 FIRST_ACTORS = [clip for clip in CLIPS if int(clip.speaker) <= 4]
 
 FIRST_TRAIN = ["03-01-05-01-01-02-01", "03-01-02-01-01-01-03", "03-01-03-01-02-02-02"]
@@ -110,7 +114,7 @@ def test_every_clip_is_tested_once_and_has_one_role(name: str) -> None:
     protocol = make_protocol(name, CLIPS)
     tested = Counter(clip.name for fold in protocol.folds for clip in fold.test)
     assert tested == Counter({clip.name: 1 for clip in CLIPS})
-    for fold in protocol.folds:
+    for fold in protocol.folds if name not in WORDS else ():
         names = [*list_names(fold.train), *list_names(fold.validation), *list_names(fold.test)]
         assert sorted(names) == sorted(clip.name for clip in CLIPS)
 
@@ -123,8 +127,9 @@ def test_each_speaker_has_one_role_in_a_fold(name: str) -> None:
         roles = [list_speakers(part) for part in (fold.train, fold.validation, fold.test)]
         assert sum(len(role) for role in roles) == 24
         assert len(set.union(*roles)) == 24
-        # Whole speakers: 60 clips each, wherever they stand.
-        assert list(count_sizes(fold)) == [60 * len(role) for role in roles]
+        # Whole speakers: 60 clips each, or the 30 of one sentence, wherever they stand.
+        n_clips = 30 if name in WORDS else 60
+        assert list(count_sizes(fold)) == [n_clips * len(role) for role in roles]
         if name == "loso":
             assert {int(speaker) % 2 for speaker in roles[1]} == {0, 1}  # a man and a woman
 
@@ -151,6 +156,21 @@ def test_test_actors_are_those_of_the_papers() -> None:
     loso = make_protocol("loso", CLIPS)
     assert [list_speakers(fold.test) for fold in loso.folds] == [{str(i)} for i in range(1, 25)]
     assert list_speakers(loso.folds[23].validation) == {"1", "2"}
+
+
+def test_words_are_crossed_with_the_speakers_of_emobox() -> None:
+    emobox = make_protocol("emobox-6", CLIPS).folds
+    seen, unseen = (make_protocol(name, CLIPS).folds for name in WORDS)
+    assert [fold.name for fold in unseen] == [f"{i:02d}" for i in range(1, 13)]
+    for i, (same, other) in enumerate(zip(seen, unseen, strict=True)):
+        # The same model is tested on either sentence.
+        assert (same.train, same.validation) == (other.train, other.validation)
+        assert list_speakers(same.test) == list_speakers(other.test)
+        assert set(same.test) | set(other.test) == set(emobox[i // 2].test)
+        assert set(same.train) < set(emobox[i // 2].train)
+        (trained,), (tested,) = ({c.sentence for c in part} for part in (same.train, other.test))
+        assert {c.sentence for c in (*same.validation, *same.test)} == {trained}
+        assert trained != tested
 
 
 def test_everything_trains_and_nothing_is_tested() -> None:
@@ -185,6 +205,10 @@ def test_first_splits_are_kept_and_said() -> None:
         ("random-10", CLIPS[:9], None, "at least 10 clips; found 9"),
         ("emobox-6", CLIPS[:600], None, "needs speakers 11, 12, .*, 24; none of their clips"),
         ("luna-5", CLIPS[60:], None, "needs speakers 1; none"),
+        ("unseen-words", CLIPS[:600], None, "needs speakers 11, 12"),
+        ("seen-words", CLIPS[::4], None, "found 1 sentences: use emobox-6 or loso instead"),
+        ("seen-words", [replace(CLIPS[0], sentence=None)], None, "found 0 sentences"),
+        ("unseen-words", [*CLIPS, NAMELESS], None, "names one of two sentences for every clip"),
         ("loso", CLIPS[:120], None, "found 2 speaker groups; expected at least 3"),
         ("loso", [], None, "found 0 speaker groups"),
         ("loso", CLIPS, 0, "0 splits asked of loso; expected at least 1"),

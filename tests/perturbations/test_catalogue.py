@@ -36,7 +36,7 @@ def test_the_groups_hold_what_is_asked_of_a_model() -> None:
         "silence": 1,
         "speed": 2,
     }
-    order = [GROUPS.index(test.group) for test in TESTS]
+    order = [list(GROUPS).index(test.group) for test in TESTS]
     assert order == sorted(order)
     assert len({test.name for test in TESTS}) == len(TESTS)
 
@@ -55,18 +55,25 @@ def test_every_test_is_drawn_from_seed_and_clip_alone(test: StressTest, rate_hz:
     speech = make_speech(rate_hz // 4)
     before = speech.copy()
     voices = [make_speech(3_000), make_speech(5_000)]
-    disturbed = test.perturb(speech, rate_hz, "a", voices=voices)
-    assert disturbed.dtype == np.float32
-    assert np.isfinite(disturbed).all()
+    perturbed = test.perturb(speech, rate_hz, "a", voices=voices)
+    assert perturbed.dtype == np.float32
+    assert np.isfinite(perturbed).all()
     np.testing.assert_array_equal(speech, before)
-    np.testing.assert_array_equal(disturbed, test.perturb(speech, rate_hz, "a", voices=voices))
-    assert not np.array_equal(disturbed, speech)
+    np.testing.assert_array_equal(perturbed, test.perturb(speech, rate_hz, "a", voices=voices))
+    assert not np.array_equal(perturbed, speech)
 
 
 def test_another_clip_or_seed_draws_another_noise() -> None:
     speech, test = make_speech(), find_test("white noise 20 dB")
     drawn = [test.perturb(speech, RATE_HZ, clip, seed=seed) for clip in "ab" for seed in (0, 1)]
     assert len({samples.tobytes() for samples in drawn}) == 4
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
+def test_what_claims_no_randomness_gives_the_same_samples_for_every_seed(test: StressTest) -> None:
+    speech = make_speech(RATE_HZ // 4)
+    drawn = {test.perturb(speech, RATE_HZ, "a", seed=seed).tobytes() for seed in range(6)}
+    assert (len(drawn) > 1) == test.is_random
 
 
 @pytest.mark.parametrize("kind", ["babble", "environment", "white noise"])

@@ -1,4 +1,4 @@
-"""Which clips and voices a stress test takes, and that its draws depend on nothing else."""
+"""Which clips and voices a stress test takes, in which order, and what its settings refuse."""
 
 from collections import Counter
 from pathlib import Path
@@ -46,26 +46,30 @@ def test_all_clips_stay_in_their_order(n_clips: int | None) -> None:
     assert choose_clips(tested, n_clips) == tested
 
 
-def test_a_babble_is_made_of_voices_that_the_model_never_heard() -> None:
+def test_babble_is_mixed_from_unseen_speakers() -> None:
     test, train = make_clips("abc", 30), make_clips("xyz", 30)
     voices = choose_voices(Fold("01", tuple(train), (), tuple(test)))
     assert Counter(clip.speaker for clip in voices) == dict.fromkeys("abc", N_VOICES // 3)
 
 
-def test_where_few_are_tested_training_speakers_talk() -> None:
+def test_with_few_test_speakers_babble_is_mixed_from_training_speakers() -> None:
     test, train = make_clips("ab", 30), make_clips("xyz", 3)
     voices = choose_voices(Fold("01", tuple(train), (), tuple(test)))
     assert {clip.speaker for clip in voices} == set("xyz")
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_answers_come_in_the_order_of_the_clips(jobs: int) -> None:
+def test_results_come_in_the_order_of_the_clips(jobs: int) -> None:
     clips = make_clips("a", 17)
-    answers = list(map_in_order(lambda clip: [int(clip.name[-2:])], clips, jobs))
-    assert answers == [[i] for i in range(17)]
+    results = list(map_in_order(lambda clip: [int(clip.name[-2:])], clips, jobs))
+    assert results == [[i] for i in range(17)]
 
 
-@pytest.mark.parametrize(("jobs", "n_clips"), [(0, None), (1, -1)])
-def test_settings_refuse_what_cannot_be(jobs: int, n_clips: int | None) -> None:
-    with pytest.raises(EmovoxError, match="expected at least 1"):
-        StressSettings(find_tests(), n_clips=n_clips, jobs=jobs)
+@pytest.mark.parametrize(("name", "value"), [("jobs", 0), ("n_clips", 0), ("draws", -1)])
+def test_settings_refuse_what_cannot_be(name: str, value: int) -> None:
+    with pytest.raises(EmovoxError, match=f"is {value}; expected at least 1"):
+        StressSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_settings_run_every_test_unless_told_otherwise() -> None:
+    assert StressSettings().tests == find_tests()

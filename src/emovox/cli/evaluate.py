@@ -16,13 +16,16 @@ def evaluate(
 
     with ProgressBars(run.name) as watcher:
         evaluation = evaluate_run(run, data, watcher)
+    takes = evaluation.repeated_takes
     if output is ScoreFormat.JSON:
         content = {
             **evaluation.summary.to_dict(),
             "metrics": evaluation.metrics.to_dict(),
             "calibration_interval": evaluation.calibration_interval.to_dict(),
+            "calibration_by_group": evaluation.calibration_by_group.to_dict(),
             "abstention": evaluation.abstention.to_dict(),
             "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
+            "repeated_takes": takes.to_dict() if takes else None,
         }
         typer.echo(json.dumps(content, indent=2))
         return
@@ -30,7 +33,10 @@ def evaluate(
         typer.echo(line)
     metrics = evaluation.metrics
     typer.echo(evaluation.describe_calibration())
-    typer.echo("\nwhere only the surest clips are answered:")
+    typer.echo("\nconfidence against accuracy, percent, 95% interval over speakers:")
+    for line in evaluation.calibration_by_group.describe():
+        typer.echo(line)
+    typer.echo("\naccuracy of the most confident predictions:")
     for line in evaluation.describe_abstention():
         typer.echo(line)
     if evaluation.fairness is not None:

@@ -84,6 +84,8 @@ PROTOCOLS: dict[str, str] = {
     "reference-repeated": "actors 1-4, 20 random splits 168/36/36; speaker-dependent",
     "random-10": "10 shuffled folds; speaker-dependent",
     "emobox-6": "6 folds over the actors, as in EmoBox; speaker-independent",
+    "seen-words": "emobox-6 on one sentence at a time, 12 folds; speaker-independent",
+    "unseen-words": "seen-words, but tested on the other sentence, 12 folds; speaker-independent",
     "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
     "loso": "leave one speaker out, in any corpus with speakers; speaker-independent",
     "everything": "all clips train, none is tested: for a model to ship, not for a score",
@@ -122,7 +124,7 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
 
 def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     """Build the folds of a known protocol."""
-    independent = name in ("emobox-6", "luna-5", "loso")
+    independent = PROTOCOLS[name].endswith("speaker-independent")
     if name == "reference":
         folds = [split_reference(clips, "01", 42)]
     elif name == "reference-repeated":
@@ -138,6 +140,8 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
         # Of three speakers only one can, or none would be left to train.
         n_validation = 2 if len(speakers) > 3 else 1
         folds = split_speakers(clips, [(s,) for s in speakers], n_validation=n_validation)
+    elif name in ("seen-words", "unseen-words"):
+        folds = split_sentences(clips, name)
     else:
         actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
         folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
@@ -213,6 +217,31 @@ def split_speakers(
         test = {c.name for c in clips if c.speaker in group}
         validation = {c.name for c in clips if c.speaker in validating}
         folds.append(make_fold(clips, f"{i + 1:02d}", test=test, validation=validation))
+    return folds
+
+
+def split_sentences(clips: Sequence[Clip], name: str) -> list[Fold]:
+    """Train on one sentence at a time; test it, or the other one, on emobox-6's test speakers.
+
+    Both protocols train the same models, so that their scores differ by the words alone.
+    """
+    sentences = sorted({c.sentence for c in clips if c.sentence})
+    if len(sentences) != 2 or not all(c.sentence for c in clips):
+        raise ProtocolError(
+            f"{name} needs a corpus that names one of two sentences for every clip, as RAVDESS "
+            f"does; found {len(sentences)} sentences: use emobox-6 or loso instead"
+        )
+
+    def keep(part: tuple[Clip, ...], sentence: str) -> tuple[Clip, ...]:
+        return tuple(c for c in part if c.sentence == sentence)
+
+    folds: list[Fold] = []
+    for fold in split_speakers(clips, [tuple(map(str, fold)) for fold in EMOBOX_TEST_ACTORS]):
+        for trained, other in (sentences, sentences[::-1]):
+            tested = trained if name == "seen-words" else other
+            number = f"{len(folds) + 1:02d}"
+            train, validation = keep(fold.train, trained), keep(fold.validation, trained)
+            folds.append(Fold(number, train, validation, keep(fold.test, tested)))
     return folds
 
 

@@ -1,4 +1,4 @@
-"""Abstention: how much more often a model is right where it answers only what it is surer of."""
+"""Abstention: accuracy of a model that predicts only the clips of highest confidence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,13 +16,13 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The clips that are answered at one threshold.
+    """The predictions that are kept at one threshold.
 
     Attributes:
         min_confidence: The threshold; ``None`` where each fold has its own.
         count: Clips with at least this confidence.
         coverage: Their share of all clips, in [0, 1].
-        accuracy: Share of them that are right, in [0, 1]; ``None`` where none is answered.
+        accuracy: Share of them that are right, in [0, 1]; ``None`` where there are none.
     """
 
     min_confidence: float | None
@@ -33,14 +33,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """What abstaining brings on a set of test clips.
+    """Accuracy and coverage with abstention on a set of test clips.
 
     Attributes:
-        by_coverage: One entry for each of :data:`COVERAGES`: the surest clips.
+        by_coverage: One entry for each of :data:`COVERAGES`: the clips of highest confidence.
         by_threshold: One entry for each of :data:`THRESHOLDS`.
         own: At the threshold that each model fitted on its validation clips; ``None`` where a
             model has none.
-        area: Mean share of wrong answers over all coverages (the area under the risk-coverage
+        area: Mean share of wrong predictions over all coverages (the area under the risk-coverage
             curve of Geifman and El-Yaniv 2017), in [0, 1]; lower is better.
     """
 
@@ -66,17 +66,17 @@ def measure_abstention(
     coverages: Sequence[float] = COVERAGES,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> Abstention:
-    """Score the clips that are left where the least sure ones are not answered.
+    """Score the predictions that are left when the least confident ones are dropped.
 
     Args:
         predictions: On test clips.
         own_thresholds: Each fold's ``min_confidence``, by name; ``None`` where there is none.
-        coverages: Shares of the clips to answer, each above 0 and at most 1.
+        coverages: Shares of the clips to keep, each above 0 and at most 1.
         thresholds: Confidences in [0, 1].
 
     Returns:
-        Coverage and accuracy. Clips as sure as the last one that a coverage asks for are answered
-        too, so that the order of the clips makes no difference.
+        Coverage and accuracy. Clips that tie with the last one kept are kept too, so that the order
+        of the clips makes no difference.
 
     Example:
         >>> measure_abstention(predictions).by_coverage[-1].accuracy  # doctest: +SKIP
@@ -85,7 +85,7 @@ def measure_abstention(
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
 
-    def answer(limits: FloatArray, threshold: float | None) -> Answered:
+    def keep(limits: FloatArray, threshold: float | None) -> Answered:
         chosen = confidence >= limits
         count = int(np.count_nonzero(chosen))
         accuracy = float(correct[chosen].mean()) if count else None
@@ -95,10 +95,10 @@ def measure_abstention(
     least = [float(falling[int(np.ceil(share * falling.size - 1e-9)) - 1]) for share in coverages]
     own = None
     if own_thresholds is not None:
-        own = answer(np.array([own_thresholds[fold] for fold in predictions.folds]), None)
+        own = keep(np.array([own_thresholds[fold] for fold in predictions.folds]), None)
     return Abstention(
-        by_coverage=tuple(answer(np.array(limit), limit) for limit in least),
-        by_threshold=tuple(answer(np.array(limit), limit) for limit in thresholds),
+        by_coverage=tuple(keep(np.array(limit), limit) for limit in least),
+        by_threshold=tuple(keep(np.array(limit), limit) for limit in thresholds),
         own=own,
         area=float(find_risk_curve(predictions)[1].mean()),
     )
@@ -107,13 +107,14 @@ def measure_abstention(
 def average_coverages(
     seeds: Sequence[Predictions], coverages: Sequence[float] = COVERAGES
 ) -> tuple[tuple[float, float], ...]:
-    """Score the surest clips of trainings that differ in their seed alone: the mean over seeds.
+    """Score the most confident predictions of trainings that differ in their seed alone.
 
-    Each seed answers what it is itself surest of, as in :func:`measure_abstention`.
+    Each seed keeps its own most confident predictions, as in :func:`measure_abstention`; the
+    figures are means over the seeds.
 
     Args:
         seeds: On the same test clips, one for each seed.
-        coverages: Shares of the clips to answer, each above 0 and at most 1.
+        coverages: Shares of the clips to keep, each above 0 and at most 1.
 
     Returns:
         Mean coverage and mean accuracy, in [0, 1], for each of ``coverages``.
@@ -128,21 +129,21 @@ def average_coverages(
     found = [
         measure_abstention(part, coverages=coverages).by_coverage for part in align_seeds(seeds)
     ]
-    # At least one clip is answered at any coverage, so that there is an accuracy.
+    # At least one clip is kept at any coverage, so that there is an accuracy.
     table = [[(entry.coverage, entry.accuracy) for entry in entries] for entries in found]
     means = np.mean(np.array(table, dtype=np.float64), axis=0)  # (coverages, 2)
     return tuple((float(coverage), float(accuracy)) for coverage, accuracy in means)
 
 
 def find_risk_curve(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
-    """Return the share of wrong answers at every coverage.
+    """Return the share of wrong predictions at every coverage.
 
     Args:
         predictions: On test clips.
 
     Returns:
-        Coverage and risk, each float64 ``(clips,)`` in [0, 1], by rising coverage. Equally sure
-        clips share the mean of their mistakes.
+        Coverage and risk, each float64 ``(clips,)`` in [0, 1], by rising coverage. Clips of
+        equal confidence share the mean of their errors.
 
     Example:
         >>> find_risk_curve(predictions)[1][-1]  # doctest: +SKIP

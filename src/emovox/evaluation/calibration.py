@@ -1,4 +1,4 @@
-"""Calibration: make a confidence of 60% right in 60 of 100 clips, and say what is too unsure."""
+"""Calibration: a confidence of 60% that is right in 60 of 100 clips, and a threshold for it."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -13,15 +13,19 @@ from emovox.evaluation.summary import ResampleBy
 MAX_TEMPERATURE = 100.0
 
 TARGET_ACCURACY = 0.8
-"""Of the clips that a model answers by default, so many shall be right."""
+"""Accuracy that the default threshold aims at, on recordings like the validation clips.
+
+It is no promise for other recordings: on other corpora, fewer than half of the predictions above
+the threshold may be right (``emovox evaluate MODEL --corpus``).
+"""
 
 MIN_ANSWERED = 20
-"""A share of fewer clips than these is no ground for a threshold."""
+"""Fewest clips above a threshold for it to be considered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a model needs to know how far to trust itself.
+    """Temperature and threshold that are fitted after training.
 
     Attributes:
         temperature: By which its logits are divided; 1: as trained.
@@ -64,21 +68,21 @@ def calibrate(predictions: Predictions) -> Calibration:
 
 
 def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY) -> float:
-    """Find the lowest threshold above which enough answers are right.
+    """Find the lowest confidence threshold that reaches a target accuracy.
 
     This is selective classification by a target of accuracy (Geifman and El-Yaniv 2017, *Selective
-    Classification for Deep Neural Networks*), without their guarantee: on other clips the share may
-    miss the target to either side. The lowest of a hundred thresholds that a few clips favour is a
-    lucky one, so the answers' mean confidence has to reach the target as well.
+    Classification for Deep Neural Networks*), without their guarantee: on other clips the accuracy
+    may be lower or higher. Picking the lowest of a hundred thresholds favors chance hits, so the
+    mean confidence above the threshold has to reach the target as well.
 
     Args:
         predictions: Calibrated, on clips that neither train nor test the model.
-        target: Share of right answers among those given, in [0, 1].
+        target: Accuracy wanted for the predictions above the threshold, in [0, 1].
 
     Returns:
-        The threshold in steps of 0.01: the lowest that leaves at least :data:`MIN_ANSWERED` clips
-        of which the target's share is right, and is expected to be. Where there is none, the target
-        itself: a calibrated confidence of 80% is right in 80 of 100.
+        The threshold, in steps of 0.01. At least :data:`MIN_ANSWERED` clips lie above it, and both
+        their accuracy and their mean confidence are at least ``target``. If no threshold does that,
+        ``target`` itself.
 
     Example:
         >>> fit_min_confidence(predictions)  # doctest: +SKIP
@@ -98,15 +102,14 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
 def fit_temperature(predictions: Predictions) -> float:
     """Find the temperature that makes predictions most probable.
 
-    One number that divides all logits and changes no answer (Guo et al. 2017, *On Calibration of
-    Modern Neural Networks*). What it is fitted on must be neither training nor test clips of the
-    model that will use it.
+    One number that divides all logits and changes no prediction (Guo et al. 2017, *On Calibration
+    of Modern Neural Networks*). It must be fitted on clips that neither train nor test the model.
 
     Args:
         predictions: Of a model as trained, on clips that it was not trained on.
 
     Returns:
-        The temperature, in [0.01, 100]; over 1 where the model is too sure of itself.
+        The temperature, in [0.01, 100]; above 1 where the model is overconfident.
 
     Example:
         >>> fit_temperature(predictions)  # doctest: +SKIP
@@ -145,8 +148,8 @@ def bootstrap_calibration_error(
 ) -> Interval:
     """Return the interval of the expected calibration error.
 
-    Chance differences of confidence and accuracy add up without their signs, so resampling makes
-    the error larger. The draws are therefore moved until their median is the measured error.
+    The error sums absolute differences, so the noise of resampling adds to it. The draws are
+    therefore shifted so that their median is the measured error.
 
     Args:
         predictions: On test clips.
@@ -163,12 +166,12 @@ def bootstrap_calibration_error(
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
     _, index = bin_confidences(confidence)
-    # What a draw needs to know of a clip: its bin, and whether it is right.
+    # A clip's outcome is its bin, and whether it is right.
     outcomes: IntArray = 2 * index + correct
     n_outcomes = 2 * CALIBRATION_BINS
     n_clips = np.bincount(outcomes, minlength=n_outcomes)
     sums = np.bincount(outcomes, weights=confidence, minlength=n_outcomes)
-    # By how much a clip of an outcome is surer than it is right.
+    # Mean confidence minus correctness of each outcome.
     excess = sums / np.maximum(n_clips, 1) - np.arange(n_outcomes) % 2
 
     def score(counts: IntArray) -> FloatArray:

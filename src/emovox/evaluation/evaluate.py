@@ -14,9 +14,11 @@ from emovox.evaluation.calibration import (
     bootstrap_calibration_error,
 )
 from emovox.evaluation.fairness import Fairness, compare_genders
+from emovox.evaluation.group_calibration import CalibrationByGroup, measure_group_calibration
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.repeated_takes import RepeatedTakes, score_repeated_takes
 from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
 from emovox.recognition.model_file import ProtocolScore
 
@@ -32,19 +34,24 @@ class Evaluation:
         summary: WA, UA and F1 with their intervals.
         metrics: All metrics of the pooled test predictions.
         calibration_interval: Of their expected calibration error.
+        calibration_by_group: Calibration of women, men and speakers.
         abstention: What abstaining brings on them.
         fairness: How women and men are served; ``None`` where one of them is not there.
+        repeated_takes: What test clips gain whose other take was trained on; ``None`` without any.
     """
 
     protocol: Protocol
     summary: Summary
     metrics: Metrics
     calibration_interval: Interval
+    calibration_by_group: CalibrationByGroup
     abstention: Abstention
     fairness: Fairness | None = None
+    repeated_takes: RepeatedTakes | None = None
 
     def describe(self) -> list[str]:
         """Return a printable line each for WA, UA and F1, with all that a score must carry."""
+        takes = [] if self.repeated_takes is None else [self.repeated_takes.describe()]
         return [
             describe_score(
                 self.summary,
@@ -55,7 +62,7 @@ class Evaluation:
                 n_seeds=1,
             )
             for name in ("WA", "UA", "F1")
-        ] + describe_labels(self.protocol)
+        ] + [*takes, *describe_labels(self.protocol)]
 
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
@@ -78,8 +85,8 @@ class Evaluation:
         )
 
     def describe_abstention(self) -> list[str]:
-        """Return printable lines: how often it is right where it answers only the surest clips."""
-        lines = [f"{'answered':>8} {'confidence':>11} {'clips':>6} {'accuracy':>9}"]
+        """Return printable lines: accuracy when only the most confident predictions are kept."""
+        lines = [f"{'kept':>8} {'confidence':>11} {'clips':>6} {'accuracy':>9}"]
         for entry in self.abstention.by_coverage:
             lines.append(
                 f"{entry.coverage:8.0%} {entry.min_confidence or 0:>11.3f} {entry.count:6,} "
@@ -87,10 +94,10 @@ class Evaluation:
             )
         own = self.abstention.own
         if own is not None:
-            right = "none answered" if own.accuracy is None else f"{own.accuracy:.1%} right"
+            right = "none kept" if own.accuracy is None else f"{own.accuracy:.1%} right"
             lines.append(
-                f"at each model's own threshold: {own.coverage:.1%} answered, {right} "
-                f"(asked for on its validation clips: {TARGET_ACCURACY:.0%})"
+                f"at each model's own threshold: {own.coverage:.1%} kept, {right} "
+                f"(target on its validation clips: {TARGET_ACCURACY:.0%})"
             )
         return lines
 
@@ -139,6 +146,15 @@ def evaluate_predictions(
         if calibrations is not None and fitted
         else None
     )
-    abstention = measure_abstention(predictions, thresholds)
-    fairness = compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED))
-    return Evaluation(protocol, summary, metrics, interval, abstention, fairness)
+    return Evaluation(
+        protocol,
+        summary,
+        metrics,
+        interval,
+        calibration_by_group=measure_group_calibration(
+            [predictions], np.random.default_rng(BOOTSTRAP_SEED)
+        ),
+        abstention=measure_abstention(predictions, thresholds),
+        fairness=compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED)),
+        repeated_takes=score_repeated_takes(protocol, predictions),
+    )

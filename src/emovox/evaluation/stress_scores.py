@@ -1,7 +1,8 @@
-"""How a model bears disturbed recordings: unchanged answers, change of UAR, thresholds."""
+"""Scores of perturbed recordings: unchanged predictions, change of UAR, thresholds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from itertools import chain
 from typing import Any
 
@@ -13,39 +14,57 @@ from emovox.evaluation.metrics import FloatArray, IntArray
 from emovox.perturbations.definition import StressTest
 
 NO_SPEECH = -1
-"""What stands for a class where a clip is digital silence: another answer, and a wrong one."""
+"""Stands for a class where a clip is digital silence: a changed and a wrong prediction."""
 
 _BOOTSTRAP_SEED = 0
 # What the trainings of one recipe have in common.
 _SHARED = ("speakers", "true")
 
 
+class Result(StrEnum):
+    """Whether a test's thresholds hold.
+
+    Attributes:
+        PASS: They hold even at the near ends of the 95% intervals.
+        UNSURE: They hold for the measured values, but lie within the intervals.
+        FAIL: A measured value misses its threshold.
+        NO_THRESHOLD: The test has none.
+    """
+
+    PASS = "pass"  # noqa: S105
+    UNSURE = "pass?"
+    FAIL = "FAIL"
+    NO_THRESHOLD = ""
+
+
 @dataclass(frozen=True, slots=True)
 class StressRow:
-    """What became of one test; shares and UAR in [0, 1], intervals of 95% over speakers.
+    """Scores of one test; shares and UAR in [0, 1], 95% intervals over speakers.
 
     Attributes:
         test: Its name.
         group: Its group.
-        definition: What was done to the recordings.
+        definition: The perturbation.
         unchanged: Share of predictions that stayed the same.
         unchanged_low: Lower end of its interval.
         unchanged_high: Upper end.
-        uar: UAR of the disturbed clips.
-        uar_change: It minus the UAR of the same clips undisturbed.
+        uar: UAR of the perturbed clips.
+        uar_change: ``uar`` minus ``plain_uar``.
         uar_change_low: Lower end of its interval.
         uar_change_high: Upper end.
-        min_unchanged: Least share asked for; ``None``: only told.
-        max_uar_loss: Most that the UAR may lose; ``None``: only told.
-        passed: Whether both hold; ``None`` where nothing is asked for.
+        min_unchanged: Least share of unchanged predictions to pass; ``None``: no threshold.
+        max_uar_loss: Largest loss of UAR to pass; ``None``: no threshold.
+        result: Whether the thresholds hold.
         public_models: What the best public models reach on other corpora; empty: not known.
-        snr_db: Speech over noise, in the tests of a curve.
-        clips: Clips heard.
-        of_clips: Clips there are.
-        speakers: Their speakers.
-        trainings: How many, each from another seed, the figures are the mean of.
-        plain_uar: UAR of the undisturbed clips.
-        seed: Of what is random in the disturbances.
+        snr_db: Signal-to-noise ratio, in tests with added noise.
+        clips: Number of clips tested.
+        of_clips: Number of clips in the corpus or the run's folds.
+        speakers: Number of speakers.
+        trainings: Number of trainings with different seeds that the figures are means over.
+        draws: Number of random perturbations of each clip that the figures are means over; 1
+            where nothing is drawn.
+        plain_uar: UAR of the same clips without perturbation.
+        seed: Seed of the first random perturbation; later ones count up.
     """
 
     test: str
@@ -60,13 +79,14 @@ class StressRow:
     uar_change_high: float
     min_unchanged: float | None
     max_uar_loss: float | None
-    passed: bool | None
+    result: Result
     public_models: str
     snr_db: float | None
     clips: int
     of_clips: int
     speakers: int
     trainings: int
+    draws: int
     plain_uar: float
     seed: int
 
@@ -77,19 +97,21 @@ class StressRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeardClips:
-    """What a model said about the same clips, undisturbed and disturbed.
+    """Predictions of one model for the same clips, plain and perturbed.
 
     Attributes:
-        speakers: Who speaks in each, str ``(clips,)``.
+        speakers: Speaker of each clip, str ``(clips,)``.
         true: Index of the true class, int ``(clips,)``.
-        plain: Index of the class heard undisturbed, or :data:`NO_SPEECH`, int ``(clips,)``.
-        disturbed: The same for each test, by its name.
+        plain: Index of the class predicted without perturbation, or :data:`NO_SPEECH`, int
+            ``(clips,)``.
+        perturbed: The same by name of the test, int ``(draws, clips)``: one row for each random
+            draw.
     """
 
     speakers: npt.NDArray[np.str_]
     true: IntArray
     plain: IntArray
-    disturbed: Mapping[str, IntArray]
+    perturbed: Mapping[str, IntArray]
 
 
 def score_stress(
@@ -97,21 +119,22 @@ def score_stress(
 ) -> tuple[StressRow, ...]:
     """Score every test, with 95% intervals from 2,000 bootstrap draws over speakers.
 
-    Of several trainings the scores are the means. Each draw takes the same clips for all of them,
-    as in :func:`emovox.evaluation.summary.summarize_seeds`.
+    Scores are means over the trainings and over the random draws of a perturbation. Each bootstrap
+    draw takes the same clips for all of them, as in
+    :func:`emovox.evaluation.summary.summarize_seeds`.
 
     Args:
-        seeds: What the models of each training said about the same clips.
+        seeds: Predictions of each training for the same clips.
         tests: The tests, in the order wanted.
-        of_clips: How many clips there would have been to hear.
-        seed: Of what is random in the disturbances, to be told.
+        of_clips: Number of clips in the corpus or the run's folds, for the record.
+        seed: Seed of the perturbations, for the record.
 
     Returns:
         A row for each test. The UAR is the mean recall over the classes that the clips hold; the
         interval of its change pairs each clip with itself.
 
     Raises:
-        ValueError: If the trainings did not hear the same clips.
+        ValueError: If the trainings were not tested on the same clips.
 
     Example:
         >>> score_stress([heard], find_tests(["small"]), of_clips=1_440, seed=0)  # doctest: +SKIP
@@ -119,19 +142,19 @@ def score_stress(
     first = seeds[0]
     for heard in seeds[1:]:
         if not all(np.array_equal(getattr(heard, n), getattr(first, n)) for n in _SHARED):
-            raise ValueError("found seeds that heard different clips; expected the same, in order")
+            raise ValueError("found seeds tested on different clips; expected the same, in order")
     n_speakers = int(np.unique(first.speakers).size)
     rows = []
     for test in tests:
-        said = [(heard.plain, heard.disturbed[test.name]) for heard in seeds]
-        table = np.stack([first.true, *chain.from_iterable(said)], axis=1)
+        pairs = [(heard.plain, draw) for heard in seeds for draw in heard.perturbed[test.name]]
+        table = np.stack([first.true, *chain.from_iterable(pairs)], axis=1)
         outcomes, index = np.unique(table, axis=0, return_inverse=True)
         index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
         score = make_outcome_score(outcomes)
         unchanged, plain_uar, uar, change = (
             float(v) for v in score(np.bincount(index)[None])[:, 0]
         )
-        # Of its own, so that a test's interval does not depend on which others are run.
+        # One for each test, so that its interval does not depend on which others are run.
         generator = np.random.default_rng(_BOOTSTRAP_SEED)
         if n_speakers > 1:
             intervals = bootstrap_over_speakers(index, first.speakers, score, generator)
@@ -151,13 +174,14 @@ def score_stress(
                 uar_change_high=intervals[3].high,
                 min_unchanged=test.min_unchanged,
                 max_uar_loss=test.max_uar_loss,
-                passed=judge_test(test, unchanged, change),
+                result=judge_test(test, (unchanged, intervals[0].low), (change, intervals[3].low)),
                 public_models=str(test.peers),
                 snr_db=test.snr_db,
                 clips=len(first.true),
                 of_clips=of_clips,
                 speakers=n_speakers,
                 trainings=len(seeds),
+                draws=len(first.perturbed[test.name]),
                 plain_uar=plain_uar,
                 seed=seed,
             )
@@ -166,54 +190,70 @@ def score_stress(
 
 
 def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
-    """Return the score of how often each outcome was seen.
+    """Return a function that scores how often each outcome was seen.
 
     Args:
-        outcomes: True class of each outcome, then plain and disturbed class for each training, int
-            ``(outcomes, 1 + 2 * trainings)``.
+        outcomes: True class of each outcome, then pairs of its plain and its perturbed class, one
+            for each training and random perturbation, int ``(outcomes, 1 + 2 * pairs)``.
 
     Returns:
         A function from counts ``(draws, outcomes)`` to float64 ``(4, draws)``: share unchanged,
-        UAR undisturbed, UAR disturbed, and its change, each the mean over the trainings.
+        plain UAR, perturbed UAR, and its change, each the mean over the pairs.
 
     Example:
         >>> score = make_outcome_score(np.array([[0, 0, 0], [1, 1, 0]]))
         >>> score(np.array([[3, 1]]))[:, 0].tolist()
         [0.75, 1.0, 0.5, -0.5]
     """
-    true, *said = outcomes.T
+    true, *predicted = outcomes.T
     of_class = (true[:, None] == np.unique(true)).astype(np.float64)  # (outcomes, classes)
 
     def score(counts: IntArray) -> FloatArray:
         support = counts @ of_class  # (draws, classes)
         there = support > 0
 
-        def measure_uar(said: IntArray) -> FloatArray:
-            right = (counts * (said == true)) @ of_class
+        def measure_uar(classes: IntArray) -> FloatArray:
+            right = (counts * (classes == true)) @ of_class
             recalls = np.divide(right, support, where=there, out=0 * support)
             mean: FloatArray = recalls.sum(axis=1) / there.sum(axis=1)
             return mean
 
-        of_trainings = []
-        for plain, disturbed in zip(said[::2], said[1::2], strict=True):
-            unchanged = counts @ (plain == disturbed) / counts.sum(axis=1)
-            uars = measure_uar(plain), measure_uar(disturbed)
-            of_trainings.append(np.stack([unchanged, *uars, uars[1] - uars[0]]))
-        mean: FloatArray = np.mean(of_trainings, axis=0)
+        of_pairs = []
+        for plain, perturbed in zip(predicted[::2], predicted[1::2], strict=True):
+            unchanged = counts @ (plain == perturbed) / counts.sum(axis=1)
+            uars = measure_uar(plain), measure_uar(perturbed)
+            of_pairs.append(np.stack([unchanged, *uars, uars[1] - uars[0]]))
+        mean: FloatArray = np.mean(of_pairs, axis=0)
         return mean
 
     return score
 
 
-def judge_test(test: StressTest, unchanged: float, uar_change: float) -> bool | None:
-    """Say whether a test is passed; ``None`` where nothing is asked for.
+def judge_test(
+    test: StressTest, unchanged: tuple[float, float], uar_change: tuple[float, float]
+) -> Result:
+    """Hold measured values, and the lower ends of their intervals, against a test's thresholds.
+
+    Args:
+        test: Has the thresholds.
+        unchanged: Share of unchanged predictions, and its lower end.
+        uar_change: Change of UAR, and its lower end.
+
+    Returns:
+        The result.
 
     Example:
         >>> from emovox.perturbations.catalogue import find_tests
-        >>> judge_test(find_tests(["low-quality phone"])[0], 0.5, -0.06)
-        False
+        >>> judge_test(find_tests(["clip"])[0], (0.96, 0.94), (0, 0)).value
+        'pass?'
     """
     if not test.has_threshold:
-        return None
-    steady = test.min_unchanged is None or unchanged >= test.min_unchanged
-    return steady and (test.max_uar_loss is None or -uar_change <= test.max_uar_loss)
+        return Result.NO_THRESHOLD
+    value_holds, end_holds = (
+        (test.min_unchanged is None or share >= test.min_unchanged)
+        and (test.max_uar_loss is None or -change <= test.max_uar_loss)
+        for share, change in zip(unchanged, uar_change, strict=True)
+    )
+    if not value_holds:
+        return Result.FAIL
+    return Result.PASS if end_holds else Result.UNSURE

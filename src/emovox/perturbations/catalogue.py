@@ -1,4 +1,4 @@
-"""Every test of ``emovox stress`` by name, with its definition, threshold and peers."""
+"""Every test of ``emovox stress`` by name, with definition, thresholds and public models."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,10 +20,10 @@ def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
     """Return tests by their groups or their own names.
 
     Args:
-        names: Groups and names of single tests; none: all there are.
+        names: Names of groups and of single tests; none: all tests.
 
     Returns:
-        The tests, in the catalogue's order, each once.
+        The tests in the order of :data:`TESTS`, each once.
 
     Raises:
         EmovoxError: There is no such group or test.
@@ -192,7 +192,7 @@ def _make_background_tests() -> list[StressTest]:
 
 
 def _make_channel_tests() -> list[StressTest]:
-    """Return what telephones, codecs and rooms do."""
+    """Return telephones, codecs and rooms."""
     phone = StressTest(
         "low-quality phone",
         "phone",
@@ -206,16 +206,13 @@ def _make_channel_tests() -> list[StressTest]:
         return lambda x, rate_hz, _, __: codecs.code_samples(x, rate_hz, codec, bit_rate)
 
     coded = [
-        StressTest(f"MP3 {rate // 1_000} kbit/s", "codec", "at 16 kHz", code(codecs.MP3, rate))
-        for rate in (32_000, 16_000)
-    ]
-    coded += [
-        StressTest(f"Opus {rate // 1_000} kbit/s", "codec", "at 16 kHz", code(codecs.OPUS, rate))
-        for rate in (12_000, 6_000)
-    ]
-    coded += [
-        StressTest(
-            "G.711", "codec", "mu-law at 8 kHz, a good landline", code(codecs.G711_MU_LAW, 0)
+        StressTest(name, "codec", definition, code(codec, rate), is_random=False)
+        for name, definition, codec, rate in (
+            ("MP3 32 kbit/s", "at 16 kHz", codecs.MP3, 32_000),
+            ("MP3 16 kbit/s", "at 16 kHz", codecs.MP3, 16_000),
+            ("Opus 12 kbit/s", "at 16 kHz", codecs.OPUS, 12_000),
+            ("Opus 6 kbit/s", "at 16 kHz", codecs.OPUS, 6_000),
+            ("G.711", "mu-law at 8 kHz, a good landline", codecs.G711_MU_LAW, 0),
         )
     ]
 
@@ -247,7 +244,13 @@ def _make_level_and_time_tests() -> list[StressTest]:
         return lambda x, rate_hz, *_: timing.change_speed(x, rate_hz, speed)
 
     gains = [
-        StressTest(f"gain {db:+d} dB", "level", "clipped at full scale, as in a file", amplify(db))
+        StressTest(
+            f"gain {db:+d} dB",
+            "level",
+            "clipped at full scale, as in a file",
+            amplify(db),
+            is_random=False,
+        )
         for db in (-12, -6, 6, 12)
     ]
     silence = StressTest(
@@ -255,9 +258,16 @@ def _make_level_and_time_tests() -> list[StressTest]:
         "silence",
         "1 s of zeros before and 1 s after",
         lambda x, rate_hz, *_: timing.append_zeros(timing.prepend_zeros(x, rate_hz), rate_hz),
+        is_random=False,
     )
     speeds = [
-        StressTest(f"speed {speed}", "speed", "resampled: pitch and tempo", play(speed))
+        StressTest(
+            f"speed {speed}",
+            "speed",
+            "resampled: pitch and tempo",
+            play(speed),
+            is_random=False,
+        )
         for speed in (0.9, 1.1)
     ]
     return [*gains, silence, *speeds]

@@ -1,4 +1,4 @@
-"""What a stress test is: what it does to a recording, what it asks of a model, what peers reach."""
+"""A stress test: how it perturbs a recording, its thresholds, and what public models reach."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -11,11 +11,21 @@ from emovox.perturbations.levels import Samples
 SER_TESTS_RATE_HZ = 16_000
 """Rate that the definitions' numbers of samples are for; also the least that their tones need."""
 
-GROUPS = ("small", "background", "curve", "phone", "codec", "room", "level", "silence", "speed")
-"""The groups of tests, in the order in which they are run and printed."""
+GROUPS = {
+    "small": "small changes",
+    "background": "background at 20 dB",
+    "curve": "louder background",
+    "phone": "telephone",
+    "codec": "codecs",
+    "room": "rooms",
+    "level": "large gains",
+    "silence": "silence",
+    "speed": "speed",
+}
+"""The groups of tests and their titles, in the order in which they are run and printed."""
 
 Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
-"""``(samples, rate_hz, generator, voices)`` to samples; only a babble needs the voices."""
+"""``(samples, rate_hz, generator, voices)`` to samples; only babble uses the voices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +50,20 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class StressTest:
-    """One way to disturb a recording.
+    """One way to perturb a recording.
 
     Attributes:
         name: Its name, unique.
         group: One of :data:`GROUPS`.
-        definition: What is done, in a line.
-        apply: Does it.
-        min_unchanged: Least share of predictions that must stay the same; ``None``: only told.
-        max_uar_loss: Most that the UAR may lose; ``None``: only told.
+        definition: The perturbation, in a line.
+        apply: The function that perturbs.
+        min_unchanged: Threshold: least share of unchanged predictions; ``None``: none.
+        max_uar_loss: Threshold: largest loss of UAR; ``None``: none.
         peers: What public models reach.
-        draws_as: What the random draw is named for: tests of one name draw the same noise.
-        snr_db: Level of the speech over the noise, in the tests of a curve.
+        draws_as: Name that seeds the random draw, where not the test's own: tests that share it
+            draw the same noise.
+        snr_db: Signal-to-noise ratio, where noise is added to plot a curve over it.
+        is_random: Whether anything is drawn at random.
     """
 
     name: str
@@ -63,10 +75,11 @@ class StressTest:
     peers: Peers = Peers()
     draws_as: str = ""
     snr_db: float | None = None
+    is_random: bool = True
 
     @property
     def has_threshold(self) -> bool:
-        """Whether it can fail, or only informs."""
+        """Whether the test can fail."""
         return self.min_unchanged is not None or self.max_uar_loss is not None
 
     def perturb(
@@ -78,14 +91,14 @@ class StressTest:
         seed: int = 0,
         voices: Sequence[Samples] = (),
     ) -> Samples:
-        """Disturb a recording; what is drawn depends on seed, test and clip, and nothing else.
+        """Perturb a recording; the random draw depends on seed, test and clip alone.
 
         Args:
             samples: Float32 ``(samples,)``.
             rate_hz: Their sampling rate, at least 16 kHz.
             clip: Name of the recording.
-            seed: Another seed, other draws.
-            voices: Who talks in a babble, at the same rate; none: synthesised ones.
+            seed: Seed of the random draw.
+            voices: Recordings that babble is mixed from, at the same rate; none: synthesised ones.
 
         Returns:
             Float32; of another length only where the test says so.

@@ -38,6 +38,7 @@ def write_metrics(
         calibrations: Each fold's, by its name.
     """
     summary, protocol = evaluation.summary, evaluation.protocol
+    takes = evaluation.repeated_takes
     keys = ("accuracy", "uar", "macro_f1")
     content: dict[str, Any] = {
         "format": METRICS_FORMAT,
@@ -60,8 +61,10 @@ def write_metrics(
         "interval": f"95%, 2,000 bootstrap draws over {summary.resample_by}",
         "metrics": evaluation.metrics.to_dict(),
         "calibration_interval": evaluation.calibration_interval.to_dict(),
+        "calibration_by_group": evaluation.calibration_by_group.to_dict(),
         "abstention": evaluation.abstention.to_dict(),
         "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
+        "repeated_takes": takes.to_dict() if takes else None,
         "folds": [
             {
                 "fold": fold.name,

@@ -1,4 +1,4 @@
-"""``stress.csv``: what a stress test of a run found."""
+"""``stress.csv``: the scores of a stress test."""
 
 import csv
 import io
@@ -60,16 +60,9 @@ def read_stress(path: Path) -> tuple[StressRow, ...]:
 
 
 def _parse_row(line: dict[str, str]) -> StressRow:
-    """Turn a line's texts into what the row's fields hold."""
+    """Turn a line's texts into the types of the row's fields."""
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(StressRow).items():
         text, kinds = line[name], get_args(kind) or (kind,)
-        if text == "" and type(None) in kinds:
-            values[name] = None
-        elif bool in kinds:
-            if text not in ("True", "False"):
-                raise ValueError(f"found {name} {text!r}, expected True or False")
-            values[name] = text == "True"
-        else:
-            values[name] = kinds[0](text)
+        values[name] = None if text == "" and type(None) in kinds else kinds[0](text)
     return StressRow(**values)

@@ -1,1 +1,1 @@
-"""Stress tests: clips perturbed in every way of the catalogue, and what models make of them."""
+"""Stress tests: clips perturbed in every way of the catalogue, and how predictions change."""

@@ -1,4 +1,4 @@
-"""Clips heard plain and disturbed: which ones, who babbles behind them, and what models say."""
+"""Predictions for clips, plain and perturbed: which clips, whose babble, which draws."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,44 +15,56 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.errors import EmovoxError
 from emovox.evaluation.stress_scores import NO_SPEECH, HeardClips
+from emovox.perturbations.catalogue import TESTS
 from emovox.perturbations.definition import SER_TESTS_RATE_HZ, StressTest
 from emovox.perturbations.levels import Samples
 from emovox.progress import Watcher
 from emovox.recognition.recognizer import Recognizer
 
 N_VOICES = 48
-"""Recordings that a fold's babble is made of: whatever --clips says, so that draws stay."""
+"""Recordings that a fold's babble is mixed from; it does not depend on ``--clips``."""
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class StressSettings:
-    """What to test, and how.
+    """Settings of a stress test.
 
     Attributes:
-        tests: The tests to run.
-        n_clips: Hear only so many clips, evenly over speakers; ``None``: all.
-        jobs: Clips at the same time.
-        seed: Of the random draws.
+        tests: The tests to run; see :func:`emovox.find_tests`.
+        n_clips: Use only this many clips, evenly over speakers; ``None``: all.
+        draws: Random perturbations of each clip that figures are means over. Tests without
+            randomness perturb once.
+        jobs: Clips processed at the same time.
+        seed: Seed of the first random perturbation; later ones count up.
+
+    Raises:
+        EmovoxError: If ``draws``, ``jobs`` or ``n_clips`` is below 1.
+
+    Example:
+        >>> StressSettings(n_clips=48).draws
+        1
     """
 
-    tests: tuple[StressTest, ...]
+    tests: tuple[StressTest, ...] = TESTS
     n_clips: int | None = None
+    draws: int = 1
     jobs: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, value in (("jobs", self.jobs), ("clips", self.n_clips or 1)):
-            if value < 1:
+        counts = {"draws": self.draws, "jobs": self.jobs, "clips": self.n_clips}
+        for name, value in counts.items():
+            if value is not None and value < 1:
                 raise EmovoxError(f"{name} is {value}; expected at least 1")
 
 
 def choose_clips(tested: Sequence[tuple[str, Clip]], n_clips: int | None) -> list[tuple[str, Clip]]:
-    """Choose clips evenly over speakers, and by chance, but always the same, within each.
+    """Choose clips evenly over speakers; within a speaker at random, but always the same.
 
     Args:
-        tested: Each fold's name with a clip of it.
+        tested: Each clip with the name of its fold before it.
         n_clips: How many; ``None``, or more than there are: all.
 
     Returns:
@@ -73,17 +85,17 @@ def choose_clips(tested: Sequence[tuple[str, Clip]], n_clips: int | None) -> lis
 
 
 def choose_voices(fold: Fold) -> list[Clip]:
-    """Choose who talks in the background: the fold's test speakers, whom its model never heard.
+    """Choose the recordings that babble is mixed from: of the fold's test speakers.
 
-    A clip's own speaker is left out when it is mixed. Where the fold tests fewer than three
-    speakers, its training speakers talk instead.
+    The fold's model was not trained on them; a clip's own speaker is left out when it is mixed.
+    With fewer than three test speakers, those of the training speakers are used instead.
     """
     enough = len({clip.speaker for clip in fold.test}) >= 3
     source = fold.test if enough else fold.train
     return [clip for _, clip in choose_clips([("", clip) for clip in source], N_VOICES)]
 
 
-def hear_clips(
+def predict_perturbed(
     models: Sequence[Path],
     clips: Sequence[Clip],
     labels: Sequence[str],
@@ -91,65 +103,75 @@ def hear_clips(
     settings: StressSettings,
     watcher: Watcher,
 ) -> list[HeardClips]:
-    """Let models hear clips, plain and disturbed.
+    """Predict clips, plain and perturbed, with several models.
 
-    Everything happens at the models' rate, or at 16 kHz where that is lower, because the
-    definitions need it; the plain clips go the same way. As in every score, the most probable
-    emotion counts: neither the speech detector nor the model's threshold lets a clip out. A clip is
-    disturbed once for all models, so that they hear the same.
+    Clips are perturbed at the models' rate, or at 16 kHz where that is lower, because the
+    definitions need it; the plain clips are resampled alike. The most probable emotion counts, as
+    in every score: there is no abstention for want of speech or confidence. A clip is perturbed
+    once for all models.
 
     Args:
         models: Model files of one sampling rate.
-        clips: What to hear.
-        labels: Emotions that may be answered, each clip's own among them.
-        voices: Who talks in a babble.
-        settings: What to test.
-        watcher: Hears of the progress.
+        clips: The clips.
+        labels: Emotions that may be predicted, each clip's own among them.
+        voices: Recordings that babble is mixed from.
+        settings: Tests and draws.
+        watcher: Receives the progress.
 
     Returns:
-        What each model said about every clip.
+        The predictions of each model for every clip.
     """
     recognizers = [Recognizer.load(model, vad=False, min_confidence=0) for model in models]
     rate_hz = max(recognizers[0].info.sample_rate_hz, SER_TESTS_RATE_HZ)
     babbling = any("babble" in test.name for test in settings.tests)
     pool = [(v.speaker, load_audio(v.path, rate_hz).samples) for v in voices if babbling]
+    draws = [
+        (test, settings.seed + i)
+        for test in settings.tests
+        for i in range(settings.draws if test.is_random else 1)
+    ]
 
-    def hear(samples: Samples, recognizer: Recognizer) -> int:
+    def predict(samples: Samples, recognizer: Recognizer) -> int:
         prediction = recognizer.predict_waveform(samples, rate_hz)
         if prediction.abstained == "no speech":
             return NO_SPEECH
         return int(np.argmax([prediction.scores[label] for label in labels]))
 
-    def hear_clip(clip: Clip) -> list[list[int]]:
+    def predict_clip(clip: Clip) -> list[list[int]]:
         samples = load_audio(clip.path, rate_hz).samples
         others = [voice for speaker, voice in pool if speaker != clip.speaker]
-        disturbed = (
-            test.perturb(samples, rate_hz, clip.name, seed=settings.seed, voices=others)
-            for test in settings.tests
+        perturbed = (
+            test.perturb(samples, rate_hz, clip.name, seed=seed, voices=others)
+            for test, seed in draws
         )
-        return [[hear(heard, r) for r in recognizers] for heard in chain([samples], disturbed)]
+        return [[predict(x, r) for r in recognizers] for x in chain([samples], perturbed)]
 
-    watcher.start_clips(f"clips, {len(settings.tests)} tests each", len(clips))
-    said = []
-    for answers in map_in_order(hear_clip, clips, settings.jobs):
-        said.append(answers)
+    watcher.start_clips(f"clips, {len(draws)} perturbations each", len(clips))
+    predicted = []
+    for of_clip in map_in_order(predict_clip, clips, settings.jobs):
+        predicted.append(of_clip)
         watcher.end_clip()
-    table = np.array(said)  # (clips, 1 + tests, models)
+    plain, *perturbed = np.array(predicted).transpose(1, 2, 0)  # 1 + draws of (models, clips)
     return [
         HeardClips(
             speakers=np.array([clip.speaker for clip in clips]),
             true=np.array([labels.index(clip.emotion) for clip in clips]),
-            plain=table[:, 0, model],
-            disturbed={test.name: table[:, i, model] for i, test in enumerate(settings.tests, 1)},
+            plain=plain[model],
+            perturbed={
+                test.name: np.stack(
+                    [p[model] for p, (of, _) in zip(perturbed, draws, strict=True) if of is test]
+                )
+                for test in settings.tests
+            },
         )
         for model in range(len(models))
     ]
 
 
 def map_in_order(
-    function: Callable[[Clip], Answer], clips: Iterable[Clip], jobs: int
-) -> Iterator[Answer]:
-    """Call a function for each clip, some at the same time, and give the answers in order."""
+    function: Callable[[Clip], Value], clips: Iterable[Clip], jobs: int
+) -> Iterator[Value]:
+    """Call a function for each clip, some at the same time, and give the results in order."""
     if jobs == 1:
         yield from map(function, clips)
         return
@@ -161,18 +183,18 @@ def map_in_order(
                 yield waiting.pop(0).result()
                 waiting += [pool.submit(function, clip) for clip in islice(remaining, 1)]
         finally:
-            # Whoever presses Ctrl-C waits for the running clips only.
+            # Ctrl-C waits for the running clips only.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def join_heard(parts: Sequence[HeardClips]) -> HeardClips:
-    """Join what the models of several folds heard."""
+    """Join the predictions of several folds' models."""
     return HeardClips(
         speakers=np.concatenate([part.speakers for part in parts]),
         true=np.concatenate([part.true for part in parts]),
         plain=np.concatenate([part.plain for part in parts]),
-        disturbed={
-            name: np.concatenate([part.disturbed[name] for part in parts])
-            for name in parts[0].disturbed
+        perturbed={
+            name: np.concatenate([part.perturbed[name] for part in parts], axis=1)
+            for name in parts[0].perturbed
         },
     )

@@ -1,16 +1,19 @@
-"""How well a model bears the real world: its clips disturbed in every way of the catalogue."""
+"""Stress tests of runs and model files: clips perturbed in every way of the catalogue."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
-from emovox.evaluation.stress_scores import HeardClips, StressRow, score_stress
+from emovox.evaluation.stress_scores import HeardClips, Result, StressRow, score_stress
 from emovox.evaluation.summary import count
 from emovox.files import write_text
+from emovox.perturbations.definition import GROUPS
 from emovox.progress import Watcher
 from emovox.recognition.model_file import open_model
 from emovox.runs.folder import MODEL_NAME, STRESS_NAME, find_fold_folder, open_seeds
@@ -20,62 +23,102 @@ from emovox.stress.perturbed_clips import (
     StressSettings,
     choose_clips,
     choose_voices,
-    hear_clips,
     join_heard,
+    predict_perturbed,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StressReport:
-    """What came of a stress test.
+    """Result of a stress test.
 
     Attributes:
-        name: Of the run, the recipe or the model.
-        basis: Which clips were heard and whether the model may know them, in a sentence.
+        name: Name of the run, the recipe or the model.
+        basis: A sentence: which clips were used, and whether the model was trained on them.
         rows: A row for each test.
-        clips: Every test clip there is, for a report with recordings.
+        clips: All test clips, for a report with recordings.
+        shares_generators: Whether the model was trained on copies made by the same generators.
     """
 
     name: str
     basis: str
     rows: tuple[StressRow, ...]
-    clips: tuple[Clip, ...] = ()
+    clips: tuple[Clip, ...]
+    shares_generators: bool
+
+    def describe(self) -> list[str]:
+        """Return printable lines: the basis, a table of at most 100 columns, and a summary."""
+        first = self.rows[0]
+        sampled = ", evenly over speakers" if first.clips < first.of_clips else ""
+        draws = max(row.draws for row in self.rows)
+        lines = [
+            f"{self.name}: {self.basis}",
+            f"{first.clips:,} of {first.of_clips:,} clips{sampled}, {first.speakers} speakers, "
+            f"{count(first.trainings, 'seed')}, {count(draws, 'draw')} of each random "
+            f"perturbation; plain UAR {100 * first.plain_uar:.1f}; 95% intervals over speakers",
+            "",
+            f"{'':<20} {'unchanged':<20}  {'UAR change, points':<22}  {'threshold':<18}  result",
+        ]
+        for group, rows in groupby(self.rows, key=lambda row: row.group):
+            lines += [GROUPS[group], *(format_row(row) for row in rows)]
+        results = [row.result for row in self.rows]
+        passed, unsure = (results.count(result) for result in (Result.PASS, Result.UNSURE))
+        n_judged = passed + unsure + results.count(Result.FAIL)
+        if n_judged:
+            text = f"{passed + unsure} of {n_judged} tests passed"
+            if unsure:
+                text += f", {unsure} of them with the threshold within the interval (pass?)"
+            lines += ["", text]
+        if self.shares_generators:
+            lines += [
+                "The model was trained on copies from the generators of these tests (noise, "
+                "babble, environment,",
+                "rooms, clipping, codecs, telephone, speed): other perturbations may do more harm.",
+            ]
+        lines.append("Public models' figures: --format csv or json, or docs/stress.md.")
+        return lines
 
 
 @dataclass(frozen=True, slots=True)
 class SeedReports:
-    """What came of trainings that differ in their seed alone.
+    """Results of trainings that differ in their seed alone.
 
     Attributes:
         runs: Each training's own result.
-        mean: That of their mean; the only run's where there is one.
+        mean: Their mean; the only run's where there is one.
+        left: Files ``stress.csv`` that were not replaced, as they rest on more clips, tests or
+            draws.
     """
 
     runs: tuple[StressReport, ...]
     mean: StressReport
+    left: tuple[Path, ...] = ()
 
 
 def stress_runs(
     folders: Sequence[Path],
-    data: Path | None,
-    settings: StressSettings,
+    data: Path | None = None,
+    settings: StressSettings | None = None,
     watcher: Watcher | None = None,
 ) -> SeedReports:
-    """Let each fold's models hear its test clips, plain and disturbed.
+    """Test each fold's models of one or more runs on its test clips, plain and perturbed.
 
-    The models of all seeds hear the same disturbed recordings, made once.
+    The models of all seeds are tested on the same perturbed recordings. Each run's result is
+    written to its folder as ``stress.csv``, and its report is built again, unless the file there
+    rests on more clips, tests or draws.
 
     Args:
         folders: Finished run folders of one recipe and protocol, each of another seed.
         data: Where the corpora lie; ``None``: the usual places.
-        settings: What to test.
-        watcher: Hears of the progress.
+        settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
+        watcher: Receives the progress.
 
     Returns:
         The scores of every test, of each run and of their mean.
 
     Raises:
-        RunError: A run is not finished or tests nothing, or the runs differ in more than the seed.
+        RunError: A run is not finished or has no test clips, or the runs differ in more than the
+            seed.
         ModelFileError: A fold's model file is missing or damaged.
         AudioError: A clip cannot be used.
 
@@ -83,7 +126,13 @@ def stress_runs(
         >>> settings = StressSettings(find_tests(["small"]), n_clips=48)  # doctest: +SKIP
         >>> stress_runs([Path("runs/vanilla-emobox-6")], None, settings).mean  # doctest: +SKIP
     """
-    watcher = watcher or Watcher()
+    settings, watcher = settings or StressSettings(), watcher or Watcher()
+    for folder in folders:
+        if folder.is_file():
+            raise RunError(
+                f"{folder} is a file; expected run folders: to test a model file, name the clips "
+                "to test it on, e.g. --corpus nemo"
+            )
     runs = open_seeds(folders)
     protocol = load_run_protocol(runs[0], data)
     tested = [(fold.name, clip) for fold in protocol.folds for clip in fold.test]
@@ -98,54 +147,67 @@ def stress_runs(
         watcher.start_fold(fold.name, len(protocol.folds))
         models = [find_fold_folder(f, fold, len(protocol.folds)) / MODEL_NAME for f in folders]
         voices = choose_voices(fold)
-        parts.append(hear_clips(models, clips, fold.labels, voices, settings, watcher))
+        parts.append(predict_perturbed(models, clips, fold.labels, voices, settings, watcher))
     seeds = [join_heard(of_seed) for of_seed in zip(*parts, strict=True)]
 
     def report(name: str, basis: str, heard: Sequence[HeardClips]) -> StressReport:
-        rows = score_stress(heard, settings.tests, of_clips=len(tested), seed=settings.seed)
-        return StressReport(name, basis, rows, tuple(clip for _, clip in tested))
+        return StressReport(
+            name,
+            basis,
+            score_stress(heard, settings.tests, of_clips=len(tested), seed=settings.seed),
+            clips=tuple(clip for _, clip in tested),
+            shares_generators=runs[0].recipe.augmentation.copies > 0,
+        )
 
-    basis = f"{runs[0].label}; each fold's model hears its own test clips"
+    basis = f"{runs[0].label}; each fold's model is tested on its own test clips"
     reports = tuple(report(run.folder.name, basis, [s]) for run, s in zip(runs, seeds, strict=True))
-    if len(runs) == 1:
-        return SeedReports(reports, reports[0])
-    basis = f"{runs[0].label}; mean over {count(len(runs), 'seed')}; each fold's models hear"
-    mean = report(runs[0].recipe.name, f"{basis} its own test clips", seeds)
-    return SeedReports(reports, mean)
+    mean = reports[0]
+    if len(runs) > 1:
+        basis = f"{runs[0].label}; mean over {count(len(runs), 'seed')}; each fold's models are"
+        mean = report(runs[0].recipe.name, f"{basis} tested on its own test clips", seeds)
+    kept = [keep_result(folder, own) for folder, own in zip(folders, reports, strict=True)]
+    left = [f / STRESS_NAME for f, is_kept in zip(folders, kept, strict=True) if not is_kept]
+    return SeedReports(reports, mean, tuple(left))
 
 
 def stress_model(
     path: Path,
     corpus: str,
-    data: Path | None,
-    settings: StressSettings,
+    data: Path | None = None,
+    settings: StressSettings | None = None,
     watcher: Watcher | None = None,
 ) -> StressReport:
-    """Let a model file hear a corpus, plain and disturbed.
+    """Test a model file on the clips of a corpus, plain and perturbed.
 
-    A model file tells how many clips of which corpora it was trained on, not which ones. So clips
-    of a corpus that it names may be among them, and the basis says so.
+    A model file names its training corpora, but not its training clips. If ``corpus`` is one of
+    them, the tested clips may be among the training clips, and the basis says so.
 
     Args:
         path: A ``model.onnx``.
         corpus: A known corpus, a list or a folder.
         data: Where the corpora lie; ``None``: the usual places.
-        settings: What to test.
-        watcher: Hears of the progress.
+        settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
+        watcher: Receives the progress.
 
     Returns:
-        The scores of every test, over the clips whose emotion the model knows.
+        The scores of every test, over the clips whose emotion is among the model's.
 
     Raises:
         ModelFileError: The file is missing or damaged.
         CorpusError: The corpus is not here.
         AudioError: A clip cannot be used.
+        EmovoxError: ``path`` is a folder, or no clip has one of the model's emotions.
 
     Example:
-        >>> settings = StressSettings(find_tests(), n_clips=48)  # doctest: +SKIP
+        >>> settings = StressSettings(n_clips=48)  # doctest: +SKIP
         >>> stress_model(Path("model.onnx"), "nemo", None, settings)  # doctest: +SKIP
     """
-    watcher = watcher or Watcher()
+    settings, watcher = settings or StressSettings(), watcher or Watcher()
+    if path.is_dir():
+        raise EmovoxError(
+            f"{path} is a folder; expected a model file: a run is tested on its own test clips, "
+            "without --corpus"
+        )
     info = open_model(path).info
     clips = [c for c in load_clips(data, [corpus]) if c.emotion in info.labels]
     if not clips:
@@ -157,33 +219,29 @@ def stress_model(
     chosen = set(choose_clips(tested, settings.n_clips))
     picked = [clip for clip in clips if ("", clip) in chosen]
     voices = choose_voices(Fold("", (), (), tuple(clips)))
-    heard = hear_clips([path], picked, info.labels, voices, settings, watcher)
-    known = sorted({c.corpus for c in clips} & set(info.training_corpora))
+    heard = predict_perturbed([path], picked, info.labels, voices, settings, watcher)
     basis = f"clips of {corpus}, none of which the model was trained on"
-    if known:
+    if {c.corpus for c in clips} & set(info.training_corpora):
         basis = (
             f"clips of {corpus}, and the model was trained on {info.training_clips:,} clips of "
-            f"{', '.join(info.training_corpora)}: these may be among them, and the figures then "
-            "flatter it; a run folder's rest on unheard clips"
+            f"{', '.join(info.training_corpora)}: these may be among them, so the figures may be "
+            "too good; test a run folder for figures on unseen clips"
         )
     rows = score_stress(heard, settings.tests, of_clips=len(clips), seed=settings.seed)
-    return StressReport(name=info.name, basis=basis, rows=rows, clips=tuple(clips))
+    return StressReport(info.name, basis, rows, tuple(clips), trains_on_copies(info.recipe))
+
+
+def trains_on_copies(recipe_toml: str) -> bool:
+    """Return whether a model file's recipe makes perturbed copies of its training clips."""
+    try:
+        return bool(tomllib.loads(recipe_toml).get("augmentation", {}).get("copies", 0))
+    except tomllib.TOMLDecodeError:
+        # Model files of other programs may describe their training in other words.
+        return False
 
 
 def keep_result(folder: Path, report: StressReport) -> bool:
-    """Write a run's ``stress.csv`` and its report anew, unless what is there rests on more.
-
-    Args:
-        folder: The run folder.
-        report: Its result.
-
-    Returns:
-        Whether it was written: a quick look does not replace a whole test.
-
-    Example:
-        >>> keep_result(Path("runs/vanilla-emobox-6"), report)  # doctest: +SKIP
-        True
-    """
+    """Write a run's ``stress.csv`` and report, unless the file there rests on more."""
     path = folder / STRESS_NAME
     if rests_on_more(path, report.rows):
         return False
@@ -196,10 +254,28 @@ def keep_result(folder: Path, report: StressReport) -> bool:
 
 
 def rests_on_more(path: Path, rows: Sequence[StressRow]) -> bool:
-    """Return whether a file holds a result of more clips or tests than these."""
+    """Return whether a file holds a result of more clips, tests or draws than these."""
     try:
         found = read_stress(path)
     except RunError:
         # Missing, damaged, or of another version: "run 'emovox stress' again" is what we do.
         return False
-    return found[0].clips > rows[0].clips or len(found) > len(rows)
+    draws = [max(row.draws for row in table) for table in (found, rows)]
+    return found[0].clips > rows[0].clips or len(found) > len(rows) or draws[0] > draws[1]
+
+
+def format_row(row: StressRow) -> str:
+    """Return a test's line in the table."""
+    unchanged = f"{row.unchanged:.3f} ({row.unchanged_low:.2f} to {row.unchanged_high:.2f})"
+    change = (
+        f"{100 * row.uar_change:+.1f} ({100 * row.uar_change_low:+.1f} to "
+        f"{100 * row.uar_change_high:+.1f})"
+    )
+    thresholds = []
+    if row.min_unchanged is not None:
+        thresholds.append(f">= {row.min_unchanged:.2f}")
+    if row.max_uar_loss is not None:
+        thresholds.append(f"loss <= {100 * row.max_uar_loss:.0f}")
+    return (
+        f"  {row.test:<18} {unchanged:<20}  {change:<22}  {', '.join(thresholds):<18}  {row.result}"
+    ).rstrip()

@@ -1,0 +1,98 @@
+"""Test clips whose other take was trained on: how many there are, and how much they flatter."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emovox.corpora.clips import Clip
+from emovox.corpora.protocols import Protocol
+from emovox.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedTakes:
+    """Accuracy with and without another take of the clip among training and validation clips.
+
+    Attributes:
+        repeated: Tests of clips with such a take.
+        tests: All tests.
+        accuracy_with: Share of the tests with another take that are right, in [0, 1].
+        accuracy_without: The same for the other tests; ``None`` where there are none.
+    """
+
+    repeated: int
+    tests: int
+    accuracy_with: float
+    accuracy_without: float | None
+
+    def describe(self) -> str:
+        """Return a printable line."""
+        without = (
+            "" if self.accuracy_without is None else f", {100 * self.accuracy_without:.1f} without"
+        )
+        return (
+            f"{self.repeated:,} of {self.tests:,} tests are of a clip whose other take (same "
+            "speaker, sentence, emotion and intensity) was in training or validation: WA "
+            f"{100 * self.accuracy_with:.1f} with it{without}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entries as JSON-ready types, keyed by attribute."""
+        return asdict(self)
+
+
+def score_repeated_takes(protocol: Protocol, predictions: Predictions) -> RepeatedTakes | None:
+    """Score the test clips whose other take was trained on apart from the rest.
+
+    Args:
+        protocol: Its folds say who trains.
+        predictions: On the protocol's test clips.
+
+    Returns:
+        The scores; ``None`` where no clip has another take, as in every speaker-independent
+        protocol, or where the corpus does not say what is spoken.
+
+    Example:
+        >>> score_repeated_takes(random_10, predictions).accuracy_with  # doctest: +SKIP
+        0.88
+    """
+    repeated = find_repeated_takes(protocol, predictions)
+    if not repeated.any():
+        return None
+    correct = predictions.predicted == predictions.true
+    return RepeatedTakes(
+        repeated=int(repeated.sum()),
+        tests=len(predictions),
+        accuracy_with=float(correct[repeated].mean()),
+        accuracy_without=None if repeated.all() else float(correct[~repeated].mean()),
+    )
+
+
+def find_repeated_takes(protocol: Protocol, predictions: Predictions) -> npt.NDArray[np.bool_]:
+    """Find the tests of a clip whose other take was among training or validation clips.
+
+    Args:
+        protocol: Its folds say who trains.
+        predictions: On the protocol's test clips.
+
+    Returns:
+        bool ``(clips,)``.
+
+    Example:
+        >>> find_repeated_takes(random_10, predictions).sum()  # doctest: +SKIP
+        1312
+    """
+    repeated: set[tuple[str, str]] = set()
+    for fold in protocol.folds:
+        known = {_identify_take(clip) for clip in (*fold.train, *fold.validation)}
+        tested = (clip for clip in fold.test if clip.sentence is not None)
+        repeated |= {(fold.name, clip.name) for clip in tested if _identify_take(clip) in known}
+    names = zip(predictions.folds.tolist(), predictions.clips.tolist(), strict=True)
+    return np.array([name in repeated for name in names])
+
+
+def _identify_take(clip: Clip) -> tuple[str | None, ...]:
+    """Return what two takes of one utterance have in common."""
+    return clip.corpus, clip.speaker, clip.sentence, clip.emotion, clip.intensity
