@@ -1,8 +1,10 @@
 """The recordings that come with the package: twelve of CREMA-D, by as many speakers."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from emovox.files import replace_file
 
@@ -54,9 +56,10 @@ def read_demo_clips() -> tuple[DemoClip, ...]:
         12
     """
     with _MANIFEST.open(newline="", encoding="utf-8") as file:
+        rows: Iterable[dict[str, Any]] = csv.DictReader(file)
         return tuple(
             DemoClip(**{**row, "votes": int(row["votes"]), "listeners": int(row["listeners"])})
-            for row in csv.DictReader(file)
+            for row in rows
         )
 
 
