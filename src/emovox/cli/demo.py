@@ -28,7 +28,7 @@ def demo(
         typer.echo(
             f"{clip.file:<21} {clip.intended:<9} {heard:<18} "
             f"{prediction.emotion or prediction.abstained:<10} "
-            f"{max(prediction.scores.values()):>10.2f}"
+            f"{prediction.confidence or 0:>10.2f}"
         )
     n_uncertain = sum(prediction.emotion is None for _, prediction in results)
     typer.echo(

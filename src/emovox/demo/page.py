@@ -49,7 +49,7 @@ def _fill_card(card: Template, clip: DemoClip, prediction: Prediction) -> str:
         f'<dd><span class="bar {"heard" if label == clip.heard else ""}" aria-hidden="true">'
         f'<i style="width: {100 * score:.1f}%"></i></span>'
         f'<span class="number">{100 * score:.0f}%</span></dd>'
-        for label, score in prediction.scores.items()
+        for label, score in (prediction.scores or {}).items()
     )
     return card.substitute(
         name=escape(Path(clip.file).stem),
@@ -63,7 +63,7 @@ def _fill_card(card: Template, clip: DemoClip, prediction: Prediction) -> str:
         heard=escape(clip.heard),
         votes=f"{clip.votes} of {clip.listeners}",
         predicted=escape(prediction.emotion or str(prediction.abstained)),
-        confidence=f"{100 * max(prediction.scores.values()):.0f}%",
+        confidence=f"{100 * (prediction.confidence or 0):.0f}%",
         kind=kind,
         bars=bars,
     )
