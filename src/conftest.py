@@ -25,13 +25,13 @@ def example_folder(
 
 def make_predictions() -> Predictions:
     """Return predictions for four clips each of two speakers, of which three are wrong."""
-    sad = [0.1, 0.2, 0.9, 0.4, 0.3, 0.98, 0.8, 0.02]
+    sad = np.array([0.1, 0.2, 0.9, 0.4, 0.3, 0.98, 0.8, 0.02])
     return Predictions(
-        clips=list("abcdefgh"),
-        folds=["01"] * 8,
-        speakers=["1"] * 4 + ["2"] * 4,
-        genders=["male"] * 4 + ["female"] * 4,
-        true=[0, 0, 1, 1, 0, 1, 1, 1],
-        probabilities=[[1 - share, share] for share in sad],
-        labels=["calm", "sad"],
+        clips=np.array(list("abcdefgh")),
+        folds=np.array(["01"] * 8),
+        speakers=np.array(["1"] * 4 + ["2"] * 4),
+        genders=np.array(["male"] * 4 + ["female"] * 4),
+        true=np.array([0, 0, 1, 1, 0, 1, 1, 1]),
+        probabilities=np.stack([1 - sad, sad], axis=1),
+        labels=("calm", "sad"),
     )
