@@ -1,21 +1,26 @@
-# The two commands of a newcomer: `make reproduce` and `make test`. `make help` lists the rest.
+# The commands of a newcomer: `make demo`, `make reproduce`, `make test`. `make help` lists the rest.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Installed anew whenever what is to be installed changes.
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install reproduce reproduce-all accuracy model test check format bench docs notebook clean
+.PHONY: help install demo reproduce reproduce-all accuracy model test check format bench docs notebook clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing emovox and what it needs, PyTorch included, into $(VENV): one to five minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --editable '.[dev]' --constraint constraints.txt
 	touch $@
 
 install: $(INSTALLED)  ## Make .venv and install everything into it
+	@echo "Installed. Try: $(BIN)/emovox demo"
+
+demo: $(INSTALLED)  ## Predict recordings that come with emovox, offline, and listen (demo.html)
+	$(BIN)/emovox demo
 
 reproduce: $(INSTALLED)  ## The reference experiment: its two models and ours, on one split and on 20
 	$(BIN)/emovox reproduce

@@ -11,7 +11,7 @@ import soundfile as sf
 from emovox.recognition.model_file import find_default_model
 
 TRAINING = (
-    "torch sklearn scipy matplotlib onnx onnxscript keras h5py jinja2 safetensors tomli_w"
+    "torch sklearn scipy matplotlib onnx onnxscript keras h5py jinja2 safetensors tomli_w pooch"
 ).split()
 # Recent typer imports pydantic itself; emovox's runtime does not, which the library's test shows.
 LIBRARY = [*TRAINING, "pydantic", "typer", "rich"]
@@ -85,6 +85,14 @@ def test_the_command_predicts_without_what_trains(loudness_model: Path, clips: P
     result = run_blocked(TRAINING, code, "predict", *options, clips)
     assert (result.returncode, result.stderr) == (0, "")
     assert len(result.stdout.splitlines()) == 5
+
+
+def test_the_demo_needs_nothing_that_trains(tmp_path: Path) -> None:
+    code = "from emovox.cli.main import main; main()"
+    page = tmp_path / "demo.html"
+    result = run_blocked([*TRAINING, "PIL"], code, "demo", "--out", page)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert page.is_file()
 
 
 @pytest.mark.parametrize(

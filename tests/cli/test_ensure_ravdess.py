@@ -4,7 +4,7 @@ import pytest
 
 from emovox.cli import data
 from emovox.corpora.fetch import FetchedCorpus
-from emovox.errors import CorpusError
+from emovox.errors import CorpusError, DownloadError
 
 
 @pytest.fixture
@@ -44,4 +44,16 @@ def test_a_named_place_has_to_be_right(
 
 def test_what_is_here_is_not_fetched(fetched: list[Path], tiny_corpus: Path) -> None:
     assert data.ensure_ravdess(tiny_corpus).is_dir()
+    assert fetched == []
+
+
+def test_without_a_network_it_names_the_demo_and_the_users_copy(
+    fetched: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path | None, archive: Path | None) -> FetchedCorpus:  # noqa: ARG001
+        raise DownloadError("no connection to zenodo.org (Name or service not known)")
+
+    monkeypatch.setattr(data, "_fetch_ravdess", fail)
+    with pytest.raises(DownloadError, match="no connection to .*'emovox demo'.* EMOVOX_DATA$"):
+        data.ensure_ravdess(None)
     assert fetched == []

@@ -2,22 +2,20 @@
 
 import hashlib
 import random
-import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from emovox.corpora.download import Patience, RemoteFile, download_file
+from emovox.corpora.download import RemoteFile, download_file
 from emovox.errors import DownloadError
 
 CONTENT = random.Random(7).randbytes(600_000)  # noqa: S311
 MD5 = "md5:" + hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
-QUICK = Patience(attempts=3, first_wait_s=0.0, timeout_s=5.0)
 
 
 class BadServer(ThreadingHTTPServer):
@@ -30,12 +28,13 @@ class BadServer(ThreadingHTTPServer):
         self.states_length = True
         self.drops: list[int] = []
         """Body bytes after which each next answer breaks off."""
-        self.statuses: list[int] = []
-        """Errors that the next answers give."""
+        self.status: int | None = None
+        """An error to answer."""
         self.redirect: str | None = None
-        self.wrong_range = False
-        self.stall = threading.Event()
+        self.stop = threading.Event()
         self.stalls = 0
+        """How many of the next answers end in silence after their head."""
+        self.drips = False
         self.asked: list[str | None] = []
         """The Range header of each request."""
 
@@ -55,8 +54,8 @@ class Answer(BaseHTTPRequestHandler):
             self.send_header("Location", server.redirect)
             self.end_headers()
             return
-        if server.statuses:
-            self.send_response(server.statuses.pop(0))
+        if server.status:
+            self.send_response(server.status)
             self.end_headers()
             return
         start, whole = 0, len(server.content)
@@ -67,8 +66,7 @@ class Answer(BaseHTTPRequestHandler):
                 self.end_headers()
                 return
             self.send_response(206)
-            stated = 0 if server.wrong_range else start
-            self.send_header("Content-Range", f"bytes {stated}-{whole - 1}/{whole}")
+            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
         else:
             self.send_response(200)
         if server.states_length:
@@ -76,8 +74,13 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if server.stalls:
             server.stalls -= 1
-            server.stall.wait(10)
+            server.stop.wait(10)
             return
+        while server.drips and not server.stop.wait(0.01):
+            try:
+                self.wfile.write(server.content[:1])
+            except OSError:
+                return  # whom it drips on has gone
         end = start + server.drops.pop(0) if server.drops else whole
         self.wfile.write(server.content[start:end])
 
@@ -91,7 +94,7 @@ def server() -> Iterator[BadServer]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
-        server.stall.set()
+        server.stop.set()
         server.shutdown()
         thread.join()
 
@@ -100,7 +103,6 @@ def server() -> Iterator[BadServer]:
 def fetch(server: BadServer, tmp_path: Path) -> Callable[..., Path]:
     def fetch(checksum: str = MD5, size_bytes: int = len(CONTENT), **options: Any) -> Path:
         remote = RemoteFile(server.url, size_bytes, checksum)
-        options = {"patience": QUICK, **options}
         return download_file(remote, tmp_path / "new" / "corpus.zip", **options)
 
     return fetch
@@ -118,7 +120,6 @@ def test_a_good_server_gives_the_file_and_its_progress(fetch: Callable[..., Path
     path = fetch(report=lambda done, whole: steps.append((done, whole)))
     assert path.read_bytes() == CONTENT
     assert [file.name for file in path.parent.iterdir()] == ["corpus.zip"]
-    assert steps[0] == (0, 600_000)
     assert steps[-1] == (600_000, 600_000)
     assert steps == sorted(steps)
 
@@ -147,40 +148,38 @@ def test_a_dropped_connection_goes_on_where_it_broke(
     assert server.asked == [None, "bytes=250000-", "bytes=350000-"]
 
 
-def test_progress_does_not_use_up_the_attempts(
-    server: BadServer, fetch: Callable[..., Path]
-) -> None:
-    server.drops = [50_000] * 10
-    assert fetch().read_bytes() == CONTENT
-    assert len(server.asked) == 11
-
-
 def test_a_server_without_ranges_starts_over(server: BadServer, fetch: Callable[..., Path]) -> None:
     server.drops = [250_000, 100_000]
     server.honours_range = False
     assert fetch().read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=250000-", "bytes=100000-"]
 
 
-def test_a_server_that_always_starts_over_and_drops_is_given_up(
-    server: BadServer, fetch: Callable[..., Path]
+@pytest.mark.parametrize("states_length", [True, False])
+def test_a_server_that_drops_every_time_is_given_up(
+    server: BadServer, fetch: Callable[..., Path], states_length: bool
 ) -> None:
     server.drops = [250_000] * 50
     server.honours_range = False
-    with pytest.raises(DownloadError, match="250,000 of 600,000 bytes arrived before 3 attempts"):
+    server.states_length = states_length
+    with pytest.raises(DownloadError, match="broke off 6 times .*250,000 of 600,000 bytes arrived"):
         fetch()
-    assert len(server.asked) == 4
+    assert len(server.asked) == 6
 
 
 def test_what_arrived_is_kept_and_the_next_call_goes_on(
     server: BadServer, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
-    server.drops = [250_000, 0, 0, 0]
-    with pytest.raises(DownloadError, match="run it again later to go on from there"):
+    server.drops = [250_000, 0, 0, 0, 0, 0]
+    with pytest.raises(DownloadError, match="run it again to go on from there"):
         fetch()
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["corpus.zip.part"]
     assert (tmp_path / "new" / "corpus.zip.part").stat().st_size == 250_000
     server.asked.clear()
-    assert fetch().read_bytes() == CONTENT
+    steps: list[int] = []
+    assert fetch(report=lambda done, _: steps.append(done)).read_bytes() == CONTENT
     assert server.asked == ["bytes=250000-"]
+    assert steps[0] > 250_000
 
 
 def test_ctrl_c_keeps_what_arrived(
@@ -203,17 +202,20 @@ def test_a_wrong_checksum_is_told_and_removed(
     server: BadServer, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     server.content = b"x" + CONTENT[1:]
-    with pytest.raises(DownloadError, match=f"has checksum md5:[0-9a-f]{{32}}, expected {MD5}"):
+    with pytest.raises(DownloadError, match=f"another checksum than the expected {MD5}"):
         fetch()
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_damaged_part_is_dropped_once_and_the_file_fetched_whole(
-    server: BadServer, fetch: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("part", [b"x" * 1_000, CONTENT + b"more", b"x" * len(CONTENT)])
+def test_a_damaged_part_is_removed_so_that_the_next_call_succeeds(
+    fetch: Callable[..., Path], tmp_path: Path, part: bytes
 ) -> None:
-    put_part(tmp_path, b"x" * 1_000)
+    put_part(tmp_path, part)
+    with pytest.raises(DownloadError, match="has been removed; try again"):
+        fetch()
+    assert list((tmp_path / "new").iterdir()) == []
     assert fetch().read_bytes() == CONTENT
-    assert server.asked == ["bytes=1000-", None]
 
 
 def test_a_complete_part_needs_no_request(
@@ -225,73 +227,85 @@ def test_a_complete_part_needs_no_request(
     assert not part.exists()
 
 
-def test_a_part_longer_than_the_file_is_dropped(fetch: Callable[..., Path], tmp_path: Path) -> None:
-    put_part(tmp_path, CONTENT + b"more")
-    assert fetch().read_bytes() == CONTENT
-
-
-def test_416_starts_over(server: BadServer, fetch: Callable[..., Path], tmp_path: Path) -> None:
-    put_part(tmp_path, CONTENT[:1_000])
-    server.statuses = [416]
-    assert fetch().read_bytes() == CONTENT
-    assert server.asked == ["bytes=1000-", None]
-
-
-def test_another_range_than_asked_starts_over(
+def test_a_server_without_the_rest_of_a_part_has_it_removed(
     server: BadServer, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
-    put_part(tmp_path, CONTENT[:1_000])
-    server.wrong_range = True
-    assert fetch().read_bytes() == CONTENT
-    assert server.asked == ["bytes=1000-", None]
+    part = put_part(tmp_path, CONTENT[:1_000])
+    server.status = 416
+    with pytest.raises(DownloadError, match="answers 416 "):
+        fetch()
+    assert not part.exists()
 
 
-def test_a_silent_server_is_asked_again(server: BadServer, fetch: Callable[..., Path]) -> None:
+def test_a_server_that_falls_silent_is_asked_again(
+    server: BadServer, fetch: Callable[..., Path]
+) -> None:
     server.stalls = 1
-    patience = Patience(attempts=2, first_wait_s=0.0, timeout_s=0.2)
-    assert fetch(patience=patience).read_bytes() == CONTENT
+    assert fetch(timeout_s=0.2).read_bytes() == CONTENT
     assert server.asked == [None, None]
 
 
-def test_a_busy_server_is_asked_again_a_bounded_number_of_times(
-    server: BadServer, fetch: Callable[..., Path]
+def test_a_server_that_drips_is_given_up(
+    server: BadServer, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
-    server.statuses = [503, 429]
-    assert fetch().read_bytes() == CONTENT
-    server.statuses = [503] * 10
-    with pytest.raises(DownloadError, match="answered 503 .*3 attempts in a row"):
-        fetch(checksum="md5:" + "0" * 32)
+    server.drips = True
+    with pytest.raises(DownloadError, match="sent .* bytes in .* s, expected 1,000 a second"):
+        fetch(timeout_s=0.2)
+    assert (tmp_path / "new" / "corpus.zip.part").stat().st_size > 0
 
 
-def test_a_refusal_is_final(server: BadServer, fetch: Callable[..., Path]) -> None:
-    server.statuses = [404]
-    with pytest.raises(DownloadError, match="answered 404 .*check the address"):
+@pytest.mark.parametrize("status", [404, 429, 503])
+def test_a_refusal_keeps_what_arrived(
+    server: BadServer, fetch: Callable[..., Path], tmp_path: Path, status: int
+) -> None:
+    part = put_part(tmp_path, CONTENT[:1_000])
+    server.status = status
+    with pytest.raises(DownloadError, match=f"answers {status} .*try again later, check the addr"):
         fetch()
     assert len(server.asked) == 1
+    assert part.stat().st_size == 1_000
 
 
+@pytest.mark.parametrize("size_bytes", [1_000, 1_000_000])
 def test_another_size_is_refused_before_it_is_fetched(
-    fetch: Callable[..., Path], tmp_path: Path
+    fetch: Callable[..., Path], tmp_path: Path, size_bytes: int
 ) -> None:
-    with pytest.raises(DownloadError, match="is 600,000 bytes, expected 1,000"):
-        fetch(size_bytes=1_000)
+    with pytest.raises(DownloadError, match=f"answers 600,000 bytes, expected .*{size_bytes:,}"):
+        fetch(size_bytes=size_bytes)
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_more_than_promised_is_cut_off(
+def test_no_more_than_the_promised_size_is_written(
     server: BadServer, fetch: Callable[..., Path], tmp_path: Path
 ) -> None:
     server.states_length = False
-    with pytest.raises(DownloadError, match="sends more than the expected 1,000 bytes"):
-        fetch(size_bytes=1_000)
+    steps: list[int] = []
+    with pytest.raises(DownloadError, match="has been removed"):
+        fetch(size_bytes=1_000, report=lambda done, _: steps.append(done))
+    assert max(steps) == 1_000
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_nobody_there_is_told(server: BadServer, tmp_path: Path) -> None:
+def test_nobody_there_is_told_at_once(server: BadServer, tmp_path: Path) -> None:
     server.server_close()
     remote = RemoteFile(server.url, 10, MD5)
-    with pytest.raises(DownloadError, match="no connection .*0 of 10 bytes"):
-        download_file(remote, tmp_path / "a", patience=QUICK)
+    with pytest.raises(DownloadError, match=r"no connection to 127.0.0.1 \(Connection refused\)"):
+        download_file(remote, tmp_path / "a")
+
+
+def test_a_host_without_an_address_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def resolve(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    remote = RemoteFile("https://example.org/a.zip", 10, MD5)
+    with pytest.raises(DownloadError, match="no connection to example.org .Name or service not"):
+        download_file(remote, tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize(
@@ -300,7 +314,7 @@ def test_nobody_there_is_told(server: BadServer, tmp_path: Path) -> None:
 )
 def test_only_https_is_fetched(url: str, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="expected https"):
-        download_file(RemoteFile(url, 10, MD5), tmp_path / "a", patience=QUICK)
+        download_file(RemoteFile(url, 10, MD5), tmp_path / "a")
 
 
 @pytest.mark.parametrize("target", ["http://example.org/a", "ftp://example.org/a"])
@@ -308,29 +322,20 @@ def test_a_redirect_to_something_unsafe_is_refused(
     server: BadServer, fetch: Callable[..., Path], target: str
 ) -> None:
     server.redirect = target
-    with pytest.raises(DownloadError, match="example.org/a is not fetched.*expected https"):
+    with pytest.raises(DownloadError, match="is not fetched.*example.org/a.*expected https"):
         fetch()
-
-
-def test_too_little_room_is_told_before_anything_is_fetched(
-    server: BadServer, fetch: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))
-    with pytest.raises(DownloadError, match="has 1,000 bytes free, expected at least 600,000"):
-        fetch()
-    assert server.asked == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_disk_that_fills_up_is_told(server: BadServer, tmp_path: Path) -> None:
     (tmp_path / "corpus.zip.part").symlink_to("/dev/full")
     remote = RemoteFile(server.url, len(CONTENT), MD5)
-    with pytest.raises(DownloadError, match="the disk of .* is full, expected room for 600,000"):
-        download_file(remote, tmp_path / "corpus.zip", patience=QUICK)
+    with pytest.raises(DownloadError, match="cannot write .*No space left.* room for 600,000"):
+        download_file(remote, tmp_path / "corpus.zip")
 
 
 def test_a_folder_that_cannot_be_made_is_told(server: BadServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     remote = RemoteFile(server.url, len(CONTENT), MD5)
     with pytest.raises(DownloadError, match="cannot write .*name another one"):
-        download_file(remote, tmp_path / "file" / "a", patience=QUICK)
+        download_file(remote, tmp_path / "file" / "a")

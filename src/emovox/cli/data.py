@@ -177,7 +177,7 @@ def verify_corpus(
 def ensure_ravdess(data: Path | None) -> Path:
     """Return where RAVDESS lies; download it where no place was named and none has it."""
     from emovox.corpora.locate import find_ravdess
-    from emovox.errors import CorpusError
+    from emovox.errors import CorpusError, DownloadError
 
     try:
         return find_ravdess(data)
@@ -190,7 +190,13 @@ def ensure_ravdess(data: Path | None) -> Path:
             "a copy, stop this and name its folder with --data or EMOVOX_DATA",
             err=True,
         )
-    return _fetch_ravdess(None, None).folder
+    try:
+        return _fetch_ravdess(None, None).folder
+    except DownloadError as error:
+        raise DownloadError(
+            f"{error}, see 'emovox demo', which needs no download, or name your copy of RAVDESS "
+            "with EMOVOX_DATA"
+        ) from error
 
 
 def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus":

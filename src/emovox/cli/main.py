@@ -10,6 +10,7 @@ from emovox import __version__
 from emovox.cli import (
     compare,
     data,
+    demo,
     evaluate,
     explain,
     export,
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
+app.command("demo", short_help="Predict recordings that come with emovox, and listen.")(demo.demo)
 app.command("explain", short_help="Say which regions of a recording drove the answer.")(
     explain.explain
 )

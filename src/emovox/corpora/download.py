@@ -1,30 +1,24 @@
-"""Download a published file: resumed where it broke off, used only if it is as promised."""
+"""Download a published file: pooch checks it before it gets its name; a break is resumed."""
 
-import errno
-import hashlib
-import http.client
-import logging
-import re
-import shutil
-import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
+
+import pooch
+import requests
+import urllib3
 
 from emovox.errors import DownloadError
 
-logger = logging.getLogger(__name__)
+Report = Callable[[int, int], None]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK_BYTES = 1 << 18
-_LONGEST_WAIT_S = 60.0
-_RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+_CONNECT_S = 10.0
+_CONNECTIONS = 6
+_SLOWEST_BYTES_PER_S = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +36,12 @@ class RemoteFile:
     checksum: str
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to put up with a bad connection.
-
-    Attributes:
-        attempts: Attempts in a row that may bring nothing new before giving up.
-        first_wait_s: Pause after the first of these; it doubles with each, up to a minute.
-        timeout_s: Longest silence of the server before an attempt is given up.
-    """
-
-    attempts: int = 6
-    first_wait_s: float = 1.0
-    timeout_s: float = 30.0
-
-
-class _AttemptError(Exception):
-    """One attempt broke off; the next may go on from what has arrived."""
-
-    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Message,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        _require_safe(newurl, allow_loopback=_is_loopback(req.full_url))
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-
-
 def download_file(
     remote: RemoteFile,
     path: Path,
     *,
-    patience: Patience | None = None,
-    report: Callable[[int, int], None] | None = None,
+    timeout_s: float = 30.0,
+    report: Report = lambda _done, _whole: None,
 ) -> Path:
     """Download a file, going on from an earlier attempt, and check it before it gets its name.
 
@@ -94,223 +51,119 @@ def download_file(
     Args:
         remote: The file's address, size and checksum.
         path: Where to put it. A file that is there already and has the checksum is left alone.
-        patience: When to give up.
+        timeout_s: Longest silence of the server, and how often its speed is looked at.
         report: Called with the bytes that have arrived and the bytes expected.
 
     Returns:
         ``path``.
 
     Raises:
-        DownloadError: The address is unsafe or refused, the server stays silent, the content is
-            not what was promised, or the disk is full.
-
-    Example:
-        >>> download_file(RemoteFile(url, 1_024, "md5:..."), Path("a.zip"))  # doctest: +SKIP
+        DownloadError: The address is unsafe or cannot be reached, the server refuses or stays
+            silent, the content is not what was promised, or it cannot be written.
     """
-    _require_safe(remote.url, allow_loopback=True)
-    if _is_promised(path, remote):
-        return path
     part = path.with_name(path.name + ".part")
+
+    def fill_file(_url: str, file: str, _pooch: object) -> None:
+        _fill_part(remote, part, timeout_s, report)
+        part.replace(file)
+
+    pooch.get_logger().setLevel("WARNING")  # it prints
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        resumed = part.exists() and part.stat().st_size > 0
-        _fill_part(remote, part, patience or Patience(), report)
-        found = _hash_file(part, remote.checksum)
-        if found != remote.checksum and resumed:
-            # The earlier attempt may be the damaged half: once more, from the start.
-            logger.warning("%s: the resumed download has checksum %s, starting over", part, found)
-            part.unlink()
-            _fill_part(remote, part, patience or Patience(), report)
-            found = _hash_file(part, remote.checksum)
-        if found != remote.checksum:
-            part.unlink()
-            raise DownloadError(
-                f"{remote.url} has checksum {found}, expected {remote.checksum}: the content was "
-                "damaged or changed and has been removed; try again, or get the file another way"
-            )
-        part.replace(path)
+        pooch.retrieve(
+            remote.url, remote.checksum, fname=path.name, path=path.parent, downloader=fill_file
+        )
+    except ValueError as error:
+        raise DownloadError(
+            f"{remote.url} has another checksum than the expected {remote.checksum}: what arrived "
+            "was damaged or changed and has been removed; try again, or get the file another way"
+        ) from error
     except OSError as error:
-        raise _explain_disk(error, part, remote) from error
+        raise DownloadError(
+            f"cannot write {part}: {error.strerror or error}; expected a folder that can be "
+            f"written, with room for {remote.size_bytes:,} bytes; make room or name another one"
+        ) from error
     return path
 
 
-def _fill_part(
-    remote: RemoteFile,
-    part: Path,
-    patience: Patience,
-    report: Callable[[int, int], None] | None,
-) -> None:
-    """Bring ``part`` to the full size, over as many connections as it takes."""
-    furthest = part.stat().st_size if part.exists() else 0
-    if furthest > remote.size_bytes:
-        part.unlink()
-        furthest = 0
-    free_bytes = shutil.disk_usage(part.parent).free
-    if free_bytes < remote.size_bytes - furthest:
-        raise DownloadError(
-            f"{part.parent} has {free_bytes:,} bytes free, expected at least "
-            f"{remote.size_bytes - furthest:,} for {remote.url}; make room or name another folder"
-        )
-    failures = 0
-    while not part.exists() or part.stat().st_size < remote.size_bytes:
+def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report) -> None:
+    """Bring ``part`` to the full size, over several connections where they break."""
+    reason: object = None
+    for _ in range(_CONNECTIONS):
+        if (arrived := _measure(part)) >= remote.size_bytes:
+            return
         try:
-            _continue_part(remote, part, patience.timeout_s, report)
-        except _AttemptError as error:
-            arrived = part.stat().st_size if part.exists() else 0
-            # Only new ground counts, else a server that always starts over would go on for ever.
-            failures = 0 if arrived > furthest else failures + 1
-            furthest = max(furthest, arrived)
-            if failures >= patience.attempts:
-                raise DownloadError(
-                    f"{remote.url}: {error}; {arrived:,} of {remote.size_bytes:,} bytes arrived "
-                    f"before {failures} attempts in a row brought nothing new; run it again later "
-                    "to go on from there"
-                ) from error
-            wait_s = max(error.wait_s, patience.first_wait_s * 2.0 ** max(failures - 1, 0))
-            logger.info("%s: %s; next attempt in %.0f s", remote.url, error, wait_s)
-            time.sleep(min(wait_s, _LONGEST_WAIT_S))
+            with _ask(remote.url, arrived, timeout_s) as response:
+                _append_body(response, remote, part, timeout_s, report)
+        except urllib3.exceptions.HTTPError as error:
+            reason = error
+    if (arrived := _measure(part)) < remote.size_bytes:
+        raise DownloadError(
+            f"{remote.url} broke off {_CONNECTIONS} times ({reason or 'without a reason'}); "
+            f"{arrived:,} of {remote.size_bytes:,} bytes arrived; run it again to go on from there"
+        )
 
 
-def _continue_part(
-    remote: RemoteFile,
-    part: Path,
-    timeout_s: float,
-    report: Callable[[int, int], None] | None,
-) -> None:
-    """Ask for what ``part`` lacks and append it, over one connection."""
-    start = part.stat().st_size if part.exists() else 0
+def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
+    """Ask for a file from byte ``start`` on: by https alone, or by http on this machine."""
+    session = requests.Session()
+    session.adapters.pop("http://")  # a redirect to it is refused too
+    if urlsplit(url).hostname in _LOOPBACK:
+        session.mount(f"http://{urlsplit(url).netloc}/", requests.adapters.HTTPAdapter())
+        session.trust_env = False  # no proxy
     headers = {"User-Agent": "emovox", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    # The scheme was checked: https, or http on this machine.
-    request = urllib.request.Request(remote.url, headers=headers)  # noqa: S310
-    handlers: list[urllib.request.BaseHandler] = [_SafeRedirects()]
-    if _is_loopback(remote.url):
-        handlers.append(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=timeout_s) as response:
-            start = _check_answer(response, start, remote, part)
-            _copy_body(response, part, start, remote, report)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == 416:
-                part.unlink(missing_ok=True)
-                raise _AttemptError(f"the server has no bytes from {start:,} on (416)") from error
-            if error.code not in _RETRIED_STATUSES:
-                raise DownloadError(
-                    f"{remote.url} answered {error.code} {error.reason}, expected the file; check "
-                    "the address, or get the file another way"
-                ) from error
-            wait = error.headers.get("Retry-After", "")
-            wait_s = float(wait) if wait.isdecimal() else 0.0
-            raise _AttemptError(f"answered {error.code} {error.reason}", wait_s) from error
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise DownloadError(
-                f"{remote.url} has an invalid certificate ({error.reason.verify_message}), "
-                "expected one that this machine trusts; check its clock and network"
-            ) from error
-        raise _AttemptError(f"no connection ({error.reason})") from error
-    except (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
-        raise _AttemptError(f"the connection broke ({error})") from error
-
-
-def _check_answer(
-    response: http.client.HTTPResponse, start: int, remote: RemoteFile, part: Path
-) -> int:
-    """Return where in the file the answer begins; refuse one of another size."""
-    if response.status == 206:
-        match = re.fullmatch(
-            r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip()
-        )
-        if match is None or int(match[1]) != start:
-            part.unlink(missing_ok=True)
-            raise _AttemptError(f"the server sent another range than from byte {start:,}")
-        announced = match[2]
-    else:
-        start = 0
-        announced = response.headers.get("Content-Length", "*").strip()
-    if announced.isdecimal() and int(announced) != remote.size_bytes:
+        return session.get(url, headers=headers, stream=True, timeout=(_CONNECT_S, timeout_s))
+    except requests.exceptions.InvalidSchema as error:
         raise DownloadError(
-            f"{remote.url} is {int(announced):,} bytes, expected {remote.size_bytes:,}: it is not "
-            "the published file; check the address, or get the file another way"
-        )
-    return start
+            f"{url} is not fetched: {error}; expected https, as anyone on the way could change "
+            "another: use an https address"
+        ) from error
+    except requests.RequestException as error:
+        raise DownloadError(
+            f"no connection to {urlsplit(url).hostname} ({_find_reason(error)}); check the network"
+        ) from error
 
 
-def _copy_body(
-    response: http.client.HTTPResponse,
-    part: Path,
-    start: int,
-    remote: RemoteFile,
-    report: Callable[[int, int], None] | None,
+def _append_body(
+    response: requests.Response, remote: RemoteFile, part: Path, timeout_s: float, report: Report
 ) -> None:
-    arrived = start
-    with part.open("ab" if start else "wb") as file:
-        if report:
-            report(arrived, remote.size_bytes)
-        while chunk := _read_chunk(response):
-            arrived += len(chunk)
-            if arrived > remote.size_bytes:
-                file.close()
-                part.unlink()
-                raise DownloadError(
-                    f"{remote.url} sends more than the expected {remote.size_bytes:,} bytes; what "
-                    "arrived has been removed; check the address, or get the file another way"
-                )
-            file.write(chunk)
-            if report:
-                report(arrived, remote.size_bytes)
-    if arrived < remote.size_bytes:
-        raise _AttemptError(f"the connection ended at byte {arrived:,}")
-
-
-def _read_chunk(response: http.client.HTTPResponse) -> bytes:
-    # Caught here, as an OSError further out means the disk.
-    try:
-        return response.read1(_CHUNK_BYTES)
-    except (OSError, http.client.HTTPException) as error:
-        raise _AttemptError(f"the connection broke ({error})") from error
-
-
-def _require_safe(url: str, *, allow_loopback: bool) -> None:
-    scheme = urlsplit(url).scheme
-    if scheme == "https" or (scheme == "http" and allow_loopback and _is_loopback(url)):
-        return
-    raise DownloadError(
-        f"{url} is not fetched: found {scheme or 'no scheme'}, expected https, as anyone on the "
-        "way could change another; use an https address"
-    )
-
-
-def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in _LOOPBACK
-
-
-def _is_promised(path: Path, remote: RemoteFile) -> bool:
-    return (
-        path.is_file()
-        and path.stat().st_size == remote.size_bytes
-        and _hash_file(path, remote.checksum) == remote.checksum
-    )
-
-
-def _hash_file(path: Path, checksum: str) -> str:
-    """Return the file's hash in the form of ``checksum``."""
-    name = checksum.partition(":")[0]
-    with path.open("rb") as file:
-        # Publishers still give MD5; here it finds damage, not an attacker.
-        digest = hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False))
-    return f"{name}:{digest.hexdigest()}"
-
-
-def _explain_disk(error: OSError, part: Path, remote: RemoteFile) -> DownloadError:
-    if error.errno == errno.ENOSPC:
-        return DownloadError(
-            f"the disk of {part.parent} is full, expected room for {remote.size_bytes:,} bytes; "
-            "make room and run it again to go on from there"
+    """Append what a server sends, or start over where the server does."""
+    arrived = _measure(part) if response.status_code == 206 else 0
+    stated = response.raw.length_remaining
+    found = f"{response.status_code} {response.reason}"
+    if response.ok and stated is not None:
+        found = f"{arrived + stated:,} bytes"
+    if not response.ok or stated not in (None, remote.size_bytes - arrived):
+        if response.ok or response.status_code == 416:
+            part.unlink(missing_ok=True)
+        raise DownloadError(
+            f"{remote.url} answers {found}, expected the file of {remote.size_bytes:,} bytes; try "
+            "again later, check the address, or get the file another way"
         )
-    return DownloadError(
-        f"cannot write {part}: {error.strerror or error}; expected a folder that can be written; "
-        "name another one"
-    )
+    checked, checked_s = arrived, time.monotonic()
+    with part.open("ab" if arrived else "wb") as file:
+        # read1 returns what is there: read would wait for a whole chunk of a server that drips.
+        while chunk := response.raw.read1(min(_CHUNK_BYTES, remote.size_bytes - arrived)):
+            file.write(chunk)
+            arrived += len(chunk)
+            report(arrived, remote.size_bytes)
+            if (waited_s := time.monotonic() - checked_s) > timeout_s:
+                if arrived - checked < _SLOWEST_BYTES_PER_S * waited_s:
+                    raise DownloadError(
+                        f"{remote.url} sent {arrived - checked:,} bytes in {waited_s:.0f} s, "
+                        f"expected {_SLOWEST_BYTES_PER_S:,} a second; run it again later to go on"
+                    )
+                checked, checked_s = arrived, time.monotonic()
+
+
+def _measure(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _find_reason(error: BaseException) -> str:
+    """Return what lies at the bottom of an error of requests, in a few words."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from emovox.corpora.download import Patience, RemoteFile, download_file
+from emovox.corpora.download import RemoteFile, download_file
 from emovox.corpora.locate import find_cache
 from emovox.corpora.ravdess import (
     RAVDESS_CLIPS,
@@ -19,6 +19,8 @@ from emovox.corpora.ravdess import (
     scan_ravdess,
 )
 from emovox.errors import CorpusError
+
+Report = Callable[[str, int, int], None]
 
 RAVDESS_ARCHIVE = RemoteFile(
     url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip?download=1",
@@ -51,8 +53,7 @@ def fetch_ravdess(
     *,
     archive: Path | None = None,
     remote: RemoteFile | None = None,
-    patience: Patience | None = None,
-    report: Callable[[str, int, int], None] | None = None,
+    report: Report = lambda _step, _done, _whole: None,
 ) -> FetchedCorpus:
     """Install the whole of RAVDESS speech, or nothing.
 
@@ -62,7 +63,6 @@ def fetch_ravdess(
         archive: A zip that the user has, the official one or Kaggle's, instead of a download.
         remote: The archive to download; Zenodo's where it is left out. ``EMOVOX_RAVDESS_URL``
             names a mirror of that same file.
-        patience: When to give up a bad connection.
         report: Called with the step (``"download"``, ``"unpack"``), the amount done and the whole:
             bytes, then clips.
 
@@ -88,8 +88,7 @@ def fetch_ravdess(
     downloaded = download_file(
         source,
         find_cache() / "downloads" / "Audio_Speech_Actors_01-24.zip",
-        patience=patience,
-        report=(lambda done, whole: report("download", done, whole)) if report else None,
+        report=lambda done, whole: report("download", done, whole),
     )
     unpack_ravdess(downloaded, target, report=report)
     downloaded.unlink()
@@ -97,7 +96,7 @@ def fetch_ravdess(
 
 
 def unpack_ravdess(
-    archive: Path, folder: Path, *, report: Callable[[str, int, int], None] | None = None
+    archive: Path, folder: Path, *, report: Report = lambda _step, _done, _whole: None
 ) -> None:
     """Unpack the 1,440 speech clips of a zip into a new folder, whole or not at all.
 
@@ -125,8 +124,7 @@ def unpack_ravdess(
                     # zipfile stops at the stated size and checks the CRC of what it gives.
                     with zipped.open(member) as packed, clip.open("wb") as unpacked:
                         shutil.copyfileobj(packed, unpacked)
-                    if report:
-                        report("unpack", done, len(members))
+                    report("unpack", done, len(members))
                 if folder.exists():
                     folder.rmdir()
                 whole.rename(folder)

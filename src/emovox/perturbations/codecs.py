@@ -111,7 +111,7 @@ def compress_dynamics(samples: Samples, rate_hz: int) -> Samples:
         and the range from -20 to 0 dB becomes that from -16 to 0.
 
     Example:
-        >>> float(compress_dynamics(np.full(8_000, 0.01, np.float32), 8_000)[-1].round(4))
+        >>> round(float(compress_dynamics(np.full(8_000, 0.01, np.float32), 8_000)[-1]), 4)
         0.0158
     """
     graph = av.filter.Graph()

@@ -1,0 +1,40 @@
+"""``emovox demo``: the model at work on recordings that come with the package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The page to listen to.")
+    ] = Path("demo.html"),
+) -> None:
+    """Predict twelve recordings that come with emovox, and make a page to listen to them.
+
+    Nothing is downloaded. The recordings are CREMA-D's: actors, sentences and microphones that the
+    model was not trained on. What the model predicts played no part in their choice.
+    """
+    from emovox.demo.clips import read_demo_clips
+    from emovox.demo.page import count_agreed, write_demo_page
+    from emovox.recognition.recognizer import Recognizer
+
+    recognizer = Recognizer.load()
+    results = [(clip, recognizer.predict(clip.path)) for clip in read_demo_clips()]
+    typer.echo(f"{'file':<21} {'intended':<9} {'listeners heard':<18} {'predicted':<10} confidence")
+    for clip, prediction in results:
+        heard = f"{clip.heard:<9} {clip.votes:>2} of {clip.listeners:>2}"
+        typer.echo(
+            f"{clip.file:<21} {clip.intended:<9} {heard:<18} "
+            f"{prediction.emotion or prediction.abstained:<10} "
+            f"{prediction.confidence or 0:>10.2f}"
+        )
+    n_uncertain = sum(prediction.emotion is None for _, prediction in results)
+    typer.echo(
+        f"\n{count_agreed(results)} of {len(results)} predictions are what listeners heard most "
+        f'often; {n_uncertain} are "uncertain".\n'
+        "The model was not trained on these speakers, sentences or microphones."
+    )
+    write_demo_page(out, results)
+    typer.echo(f"To listen, open {out} in a browser.")
