@@ -53,7 +53,7 @@ def find_foreign_names(tree: ast.Module) -> list[str]:
         ("import emovox.experiments.finished", ["emovox.experiments.finished"]),
         ("from emovox.experiments.finished import export_run", ["emovox.experiments.finished"]),
         ("from emovox import runs, Recognizer", ["runs"]),
-        ("import emovox\nemovox.runs.export_run", ["emovox.experiments.finished"]),
+        ("import emovox\nemovox.runs.export_run", ["emovox.runs"]),
         ("import torch\nfrom sklearn.metrics import f1_score", ["torch", "sklearn.metrics"]),
     ],
 )

@@ -17,16 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emovox.audio.load import Waveform, load_audio
-    from emovox.corpora.clips import Clip
+    from emovox.corpora.clips import Clip, CorpusListing
     from emovox.corpora.protocols import Fold, Protocol, make_protocol
-    from emovox.corpora.read import load_clips
-    from emovox.errors import AudioError, EmovoxError
+    from emovox.corpora.read import load_clips, read_corpus
+    from emovox.errors import (
+        AudioError,
+        CorpusError,
+        DownloadError,
+        EmovoxError,
+        EncoderError,
+        ExportError,
+        ModelFileError,
+        ProtocolError,
+        RecipeError,
+        RunError,
+    )
     from emovox.evaluation.breakdown import (
         find_confident_mistakes,
         find_confused_pairs,
         score_speakers,
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
+    from emovox.evaluation.predictions import Predictions
     from emovox.experiments.export import export_run
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
@@ -35,12 +47,14 @@ if TYPE_CHECKING:
     from emovox.explain.regions import Explanation, explain_recording
     from emovox.labels import EMOTIONS
     from emovox.progress import Watcher
-    from emovox.recipes.recipe import Recipe, load_recipe
+    from emovox.recipes.recipe import Recipe, list_recipes, load_recipe
+    from emovox.recognition.frame import to_frame
     from emovox.recognition.model_file import ModelInfo
     from emovox.recognition.recognizer import Recognizer
     from emovox.recognition.results import FileFailure, Prediction
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
+    from emovox.runs.predictions import read_predictions
     from emovox.training.features import FeatureCache, ImageCache
     from emovox.training.weights import load_network
 
@@ -51,16 +65,30 @@ _ROOMS = {
         "Waveform",
         "load_audio",
     ),
-    "emovox.corpora.clips": ("Clip",),
+    "emovox.corpora.clips": (
+        "Clip",
+        "CorpusListing",
+    ),
     "emovox.corpora.protocols": (
         "Fold",
         "Protocol",
         "make_protocol",
     ),
-    "emovox.corpora.read": ("load_clips",),
+    "emovox.corpora.read": (
+        "load_clips",
+        "read_corpus",
+    ),
     "emovox.errors": (
         "AudioError",
+        "CorpusError",
+        "DownloadError",
         "EmovoxError",
+        "EncoderError",
+        "ExportError",
+        "ModelFileError",
+        "ProtocolError",
+        "RecipeError",
+        "RunError",
     ),
     "emovox.evaluation.breakdown": (
         "find_confident_mistakes",
@@ -71,6 +99,7 @@ _ROOMS = {
         "Evaluation",
         "evaluate_predictions",
     ),
+    "emovox.evaluation.predictions": ("Predictions",),
     "emovox.experiments.export": ("export_run",),
     "emovox.experiments.finished": (
         "compare_runs",
@@ -88,8 +117,10 @@ _ROOMS = {
     "emovox.progress": ("Watcher",),
     "emovox.recipes.recipe": (
         "Recipe",
+        "list_recipes",
         "load_recipe",
     ),
+    "emovox.recognition.frame": ("to_frame",),
     "emovox.recognition.model_file": ("ModelInfo",),
     "emovox.recognition.recognizer": ("Recognizer",),
     "emovox.recognition.results": (
@@ -98,6 +129,7 @@ _ROOMS = {
     ),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
+    "emovox.runs.predictions": ("read_predictions",),
     "emovox.training.features": (
         "FeatureCache",
         "ImageCache",
@@ -110,19 +142,29 @@ __all__ = [
     "EMOTIONS",
     "AudioError",
     "Clip",
+    "CorpusError",
+    "CorpusListing",
+    "DownloadError",
     "EmovoxError",
+    "EncoderError",
     "Evaluation",
     "Explanation",
+    "ExportError",
     "FileFailure",
     "Fold",
     "FeatureCache",
     "ImageCache",
+    "ModelFileError",
     "ModelInfo",
     "Prediction",
+    "Predictions",
     "Protocol",
+    "ProtocolError",
     "Recipe",
+    "RecipeError",
     "Recognizer",
     "Run",
+    "RunError",
     "SpeechDetector",
     "Watcher",
     "Waveform",
@@ -133,6 +175,7 @@ __all__ = [
     "export_run",
     "find_confident_mistakes",
     "find_confused_pairs",
+    "list_recipes",
     "load_audio",
     "load_clips",
     "load_network",
@@ -140,9 +183,12 @@ __all__ = [
     "load_recipe",
     "make_protocol",
     "predict_fold",
+    "read_corpus",
     "read_history",
+    "read_predictions",
     "run_experiment",
     "score_speakers",
+    "to_frame",
 ]
 
 
