@@ -67,9 +67,9 @@ def stress(
         Path | None,
         typer.Option("--out", metavar="FILE.csv", help="Write what is printed as CSV too."),
     ] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = (
-        TableFormat.TABLE
-    ),
+    output: Annotated[
+        TableFormat, typer.Option("--format", case_sensitive=False, help="How to print.")
+    ] = (TableFormat.TABLE),
 ) -> None:
     """Disturb recordings as the real world does, and see whether the model stays with its answer.
 
