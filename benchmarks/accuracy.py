@@ -226,11 +226,11 @@ def print_speed(data: Path | None) -> None:
         recognizer = Recognizer.load(path, vad=vad)
         waveform = load_audio(clip, recognizer.info.sample_rate_hz)
         samples = np.resize(waveform.samples, round(3.7 * waveform.rate_hz))
-        recognizer.predict_waveform(samples, waveform.rate_hz)
+        recognizer.predict(samples, rate_hz=waveform.rate_hz)
         times = []
         for _ in range(N_TIMED):
             start = time.perf_counter()
-            recognizer.predict_waveform(samples, waveform.rate_hz)
+            recognizer.predict(samples, rate_hz=waveform.rate_hz)
             times.append(time.perf_counter() - start)
         kind = "with" if vad else "without"
         typer.echo(

@@ -196,11 +196,11 @@ def predict_clip(model: Path, samples: Path, *, vad: bool) -> dict[str, float]:
     from emovox.recognition.recognizer import Recognizer
 
     recognizer, waveform = Recognizer.load(model, vad=vad), np.load(samples)
-    recognizer.predict_waveform(waveform, recognizer.info.sample_rate_hz)
+    recognizer.predict(waveform, rate_hz=recognizer.info.sample_rate_hz)
     times = []
     for _ in range(N_PREDICTED):
         began_s = time.perf_counter()
-        recognizer.predict_waveform(waveform, recognizer.info.sample_rate_hz)
+        recognizer.predict(waveform, rate_hz=recognizer.info.sample_rate_hz)
         times.append(time.perf_counter() - began_s)
     return {"clip_ms": round(1e3 * statistics.median(times), 4)}
 

@@ -3,8 +3,8 @@
     EMOVOX_DATA=corpora python scripts/make_golden_predictions.py
 
 Voices are made by `emovox.perturbations.babble.make_voice` from the seed that is their name; clips
-are RAVDESS'. The tests compare natively and, for the voices, on an emulated Haswell, which adds 8-bit
-products in 16 bits.
+are RAVDESS'. The tests compare natively and, for the voices, on an emulated Haswell, which adds
+8-bit products in 16 bits.
 """
 
 import json
@@ -16,6 +16,7 @@ from emovox.corpora.read import load_clips
 from emovox.files import write_text
 from emovox.perturbations.babble import make_voice
 from emovox.recognition.recognizer import Recognizer
+from emovox.recognition.results import Prediction
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "recognition" / "golden_predictions.json"
 RATE_HZ = 16_000
@@ -31,20 +32,19 @@ def main() -> None:
     voices = {}
     for seed in range(N_VOICES):
         voice = make_voice(VOICE_S * RATE_HZ, RATE_HZ, np.random.default_rng(seed))
-        voices[str(seed)] = recognizer.predict_waveform(voice, RATE_HZ).scores
+        voices[str(seed)] = recognizer.predict(voice, rate_hz=RATE_HZ)
     # 7 is prime to all counts of RAVDESS' names, so that steps do not stay with one emotion.
     clips = load_clips()[7::EVERY]
     content = {
-        "voices": {name: round_scores(scores) for name, scores in voices.items()},
-        "clips": {c.name: round_scores(recognizer.predict(c.path).scores) for c in clips},
+        "voices": {name: round_scores(prediction) for name, prediction in voices.items()},
+        "clips": {c.name: round_scores(recognizer.predict(c.path)) for c in clips},
     }
     write_text(GOLDEN, json.dumps(content, indent=1) + "\n")
 
 
-def round_scores(scores: object) -> dict[str, float]:
+def round_scores(prediction: Prediction) -> dict[str, float]:
     """Return scores with as many digits as the tolerance of the tests can use."""
-    assert hasattr(scores, "items")
-    return {label: round(score, 5) for label, score in scores.items()}
+    return {label: round(score, 5) for label, score in (prediction.scores or {}).items()}
 
 
 if __name__ == "__main__":

@@ -17,16 +17,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emovox.audio.load import Waveform, load_audio
-    from emovox.corpora.clips import Clip
+    from emovox.corpora.clips import Clip, CorpusListing
     from emovox.corpora.protocols import Fold, Protocol, make_protocol
-    from emovox.corpora.read import load_clips
-    from emovox.errors import AudioError, EmovoxError
+    from emovox.corpora.read import load_clips, read_corpus
+    from emovox.errors import (
+        AudioError,
+        CorpusError,
+        DownloadError,
+        EmovoxError,
+        EncoderError,
+        ExportError,
+        ModelFileError,
+        ProtocolError,
+        RecipeError,
+        RunError,
+    )
     from emovox.evaluation.breakdown import (
         find_confident_mistakes,
         find_confused_pairs,
         score_speakers,
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
+    from emovox.evaluation.predictions import Predictions
     from emovox.experiments.export import export_run
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
@@ -36,12 +48,14 @@ if TYPE_CHECKING:
     from emovox.labels import EMOTIONS
     from emovox.perturbations.catalogue import find_tests
     from emovox.progress import Watcher
-    from emovox.recipes.recipe import Recipe, load_recipe
+    from emovox.recipes.recipe import Recipe, list_recipes, load_recipe
+    from emovox.recognition.frame import to_frame
     from emovox.recognition.model_file import ModelInfo
     from emovox.recognition.recognizer import Recognizer
     from emovox.recognition.results import FileFailure, Prediction
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
+    from emovox.runs.predictions import read_predictions
     from emovox.stress.perturbed_clips import StressSettings
     from emovox.stress.stress_test import StressReport, stress_model, stress_runs
     from emovox.training.features import FeatureCache, ImageCache
@@ -54,16 +68,30 @@ _ROOMS = {
         "Waveform",
         "load_audio",
     ),
-    "emovox.corpora.clips": ("Clip",),
+    "emovox.corpora.clips": (
+        "Clip",
+        "CorpusListing",
+    ),
     "emovox.corpora.protocols": (
         "Fold",
         "Protocol",
         "make_protocol",
     ),
-    "emovox.corpora.read": ("load_clips",),
+    "emovox.corpora.read": (
+        "load_clips",
+        "read_corpus",
+    ),
     "emovox.errors": (
         "AudioError",
+        "CorpusError",
+        "DownloadError",
         "EmovoxError",
+        "EncoderError",
+        "ExportError",
+        "ModelFileError",
+        "ProtocolError",
+        "RecipeError",
+        "RunError",
     ),
     "emovox.evaluation.breakdown": (
         "find_confident_mistakes",
@@ -74,6 +102,7 @@ _ROOMS = {
         "Evaluation",
         "evaluate_predictions",
     ),
+    "emovox.evaluation.predictions": ("Predictions",),
     "emovox.experiments.export": ("export_run",),
     "emovox.experiments.finished": (
         "compare_runs",
@@ -92,8 +121,10 @@ _ROOMS = {
     "emovox.progress": ("Watcher",),
     "emovox.recipes.recipe": (
         "Recipe",
+        "list_recipes",
         "load_recipe",
     ),
+    "emovox.recognition.frame": ("to_frame",),
     "emovox.recognition.model_file": ("ModelInfo",),
     "emovox.recognition.recognizer": ("Recognizer",),
     "emovox.recognition.results": (
@@ -108,6 +139,7 @@ _ROOMS = {
         "stress_model",
         "stress_runs",
     ),
+    "emovox.runs.predictions": ("read_predictions",),
     "emovox.training.features": (
         "FeatureCache",
         "ImageCache",
@@ -120,19 +152,29 @@ __all__ = [
     "EMOTIONS",
     "AudioError",
     "Clip",
+    "CorpusError",
+    "CorpusListing",
+    "DownloadError",
     "EmovoxError",
+    "EncoderError",
     "Evaluation",
     "Explanation",
+    "ExportError",
     "FileFailure",
     "Fold",
     "FeatureCache",
     "ImageCache",
+    "ModelFileError",
     "ModelInfo",
     "Prediction",
+    "Predictions",
     "Protocol",
+    "ProtocolError",
     "Recipe",
+    "RecipeError",
     "Recognizer",
     "Run",
+    "RunError",
     "SpeechDetector",
     "StressReport",
     "StressSettings",
@@ -146,6 +188,7 @@ __all__ = [
     "find_confident_mistakes",
     "find_confused_pairs",
     "find_tests",
+    "list_recipes",
     "load_audio",
     "load_clips",
     "load_network",
@@ -153,11 +196,14 @@ __all__ = [
     "load_recipe",
     "make_protocol",
     "predict_fold",
+    "read_corpus",
     "read_history",
+    "read_predictions",
     "run_experiment",
     "score_speakers",
     "stress_model",
     "stress_runs",
+    "to_frame",
 ]
 
 

@@ -61,7 +61,23 @@ def encode_video() -> bytes:
 
 @pytest.mark.parametrize(
     ("container", "codec"),
-    [("ipod", "aac"), ("mp4", "aac"), ("mp4", "alac"), ("webm", "libopus"), ("adts", "aac")],
+    [
+        ("ipod", "aac"),
+        ("mp4", "aac"),
+        ("mp4", "alac"),
+        ("webm", "libopus"),
+        ("adts", "aac"),
+        ("mov", "aac"),
+        ("3gp", "aac"),
+        ("matroska", "aac"),
+        ("flv", "aac"),
+        ("avi", "pcm_s16le"),
+        ("ac3", "ac3"),
+        ("eac3", "eac3"),
+        ("wv", "wavpack"),
+        ("tta", "tta"),
+        ("mp2", "mp2"),
+    ],
 )
 def test_container_keeps_duration_frequency_and_level(container: str, codec: str) -> None:
     waveform = load_audio(encode(container, codec, [make_tone()]), RATE_HZ)
@@ -106,6 +122,8 @@ def test_m4a_named_wav_is_read(tmp_path: Path) -> None:
         ("ipod", "aac", FRAGMENTED, "cut short"),
         ("mp4", "alac", FRAGMENTED, "cut short"),
         ("webm", "libopus", None, r"cut short: the header promises 1\.0. s, the file holds 0\.\d+"),
+        ("wv", "wavpack", None, "cut short"),
+        ("tta", "tta", None, "cut short"),
     ],
 )
 def test_cut_container_is_refused(
@@ -148,7 +166,12 @@ def test_playlist_is_not_opened(tmp_path: Path) -> None:
     ("head", "container"),
     [
         (b"RIFF\0\0\0\0WAVE", "wav"),
-        (b"RIFF\0\0\0\0AVI ", None),
+        (b"RIFF\0\0\0\0AVI ", "avi"),
+        (b"RIFF\0\0\0\0WEBP", None),
+        (b"\x0b\x77\xaa\xee", "ac3"),
+        (b"wvpk", "wv"),
+        (b"TTA1", "tta"),
+        (b"FLV\x01", "flv"),
         (b"\0\0\0\x20ftypisom", "mov"),
         (b"\xff\xf1\x50\x80", "aac"),
         (b"\xff\xfb\x90\x00", None),

@@ -16,7 +16,6 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.audio.folders import AUDIO_SUFFIXES
 from emovox.audio.load import Waveform, load_audio, waveform_from_array
 from emovox.errors import AudioError
 
@@ -370,11 +369,6 @@ def test_one_sample_is_kept_or_refused_when_too_few_to_resample() -> None:
     assert waveform_from_array(one, RATE_HZ, target_rate_hz=RATE_HZ).samples.tolist() == [0.5]
     with pytest.raises(AudioError, match="holds 1 sample.* too few to resample to 16000 Hz"):
         waveform_from_array(one, RATE_HZ, target_rate_hz=16_000)
-
-
-def test_suffixes_are_lower_case_with_a_dot() -> None:
-    assert {".wav", ".flac", ".m4a", ".webm", ".opus"} <= set(AUDIO_SUFFIXES)
-    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in AUDIO_SUFFIXES)
 
 
 def test_import_takes_numpy_and_soundfile_only() -> None:

@@ -70,5 +70,5 @@ def test_text_and_other_objects_are_refused(tone: Path) -> None:
         open_source(text),
     ):
         pytest.fail("opened")
-    with pytest.raises(TypeError, match="source is int, expected a path, bytes or a binary file"):
+    with pytest.raises(TypeError, match="source is int, expected a path, bytes, a binary"):
         open_source(3).__enter__()

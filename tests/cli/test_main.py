@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from emovox.cli.main import explain_missing
+
 COMMANDS = (
     "predict explain train evaluate compare stress tune sweep reproduce report export "
     "data data-list data-fetch data-verify"
@@ -59,3 +61,47 @@ def test_a_full_disk_is_said_in_one_line(
         result = emovox(*arguments, stdout=full, capture_output=False, stderr=-1)
     assert result.returncode == 1
     assert result.stderr.splitlines() == ["emovox: [Errno 28] No space left on device"]
+
+
+@pytest.mark.parametrize("flag", ["--verbose", "-v"])
+def test_verbose_says_what_goes_on_and_only_then(
+    call: Callable[..., Any], loudness_model: Path, tone: Path, flag: str
+) -> None:
+    arguments = ("predict", "--no-vad", "--model", loudness_model, tone)
+    spoken = call(flag, *arguments)
+    opened, heard = spoken.stderr.splitlines()
+    assert opened == f"emovox: {loudness_model}: model 'loudness' opened, 2 emotions"
+    assert heard == f"emovox: {tone}: 1.00 s, quiet"
+    silent = call(*arguments)
+    assert (silent.stdout, silent.stderr) == (spoken.stdout, "")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_mistake_of_ours_is_one_line(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tone: Path, verbose: bool
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("two\nlines")
+
+    monkeypatch.setattr("emovox.recognition.recognizer.open_model", fail)
+    answer = call(*["-v"] * verbose, "predict", tone)
+    assert (answer.status, answer.stdout) == (1, "")
+    *log, line = answer.stderr.splitlines()
+    assert line.startswith("emovox: unexpected KeyError: 'two\\nlines'; run 'emovox --verbose")
+    assert ("Traceback (most recent call last):" in log) == verbose
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [
+        ("markupsafe", "pip install 'emovox[evaluate]'"),
+        ("sklearn.metrics", "pip install 'emovox[evaluate]'"),
+        ("torch", "pip install 'emovox[train]'"),
+        ("sqlalchemy.orm", "pip install 'emovox[tune]'"),
+        ("h5py", "pip install 'emovox[keras]'"),
+        ("pandas", "pip install 'emovox[frame]'"),
+        ("strange.part", "pip install strange"),
+    ],
+)
+def test_a_missing_module_is_told_with_its_extra(module: str, hint: str) -> None:
+    assert explain_missing(module).endswith(f"which is not installed; {hint}")

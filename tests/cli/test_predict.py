@@ -1,14 +1,16 @@
 """``emovox predict`` as a user runs it."""
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import av
 import numpy as np
 import pytest
 import soundfile as sf
+from rich.cells import cell_len
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -32,21 +35,31 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read_rows(output: str, text: str) -> list[dict[str, Any]]:
-    """Read what a format printed back, as file, emotion, confidence and P(loud)."""
+    """Read what a format printed back, as file, emotion, confidence and P(loud), or the error."""
+    found: list[dict[str, Any]]
     if output == "json":
         found = json.loads(text)
     elif output == "jsonl":
         found = [json.loads(line) for line in text.splitlines()]
     elif output == "csv":
         found = list(csv.DictReader(io.StringIO(text)))
-        found = [{**row, "scores": {"loud": float(row["loud"])}} for row in found]
+        assert all(len(row) == 10 for row in found)
+        found = [
+            {"file": row["file"], "error": row["error"], "code": row["error_code"]}
+            if row["error"]
+            else {
+                **{key: row[key] for key in ("file", "emotion", "confidence")},
+                "scores": {"loud": float(row["loud"])},
+            }
+            for row in found
+        ]
     else:
         header, *lines = text.splitlines()
-        assert header.split() == ["emotion", "confidence", "quiet", "loud", "file"]
+        assert header.split() == ["emotion", "confidence", "runner-up", "file"]
         cells = [line.split(maxsplit=4) for line in lines]
         found = [
-            {"emotion": e, "confidence": c, "scores": {"loud": float(loud)}, "file": f}
-            for e, c, _, loud, f in cells
+            {"emotion": e, "confidence": c, "scores": {second: float(p), e: float(c)}, "file": f}
+            for e, c, second, p, f in cells
         ]
     return [
         row
@@ -85,8 +98,9 @@ def test_json_has_the_documented_keys(
         "predict", "--no-vad", "--model", loudness_model, "--format", "json", folder / "z.flac"
     )
     (row,) = json.loads(answer.stdout)
-    assert list(row) == ["file", "start", "end", "emotion", "confidence", "abstained", "scores"]
-    assert (row["start"], row["end"], row["abstained"]) == (0, 0.1, None)
+    names = ["file", "start_s", "end_s", "emotion", "confidence", "scores", "abstained"]
+    assert list(row) == names
+    assert (row["start_s"], row["end_s"], row["abstained"]) == (0, 0.1, None)
     assert list(row["scores"]) == ["quiet", "loud"]
 
 
@@ -101,20 +115,24 @@ def test_one_broken_file_is_reported_and_the_others_are_finished(
     rows = read_rows(output, answer.stdout)
     assert len([row for row in rows if "error" not in row]) == 3
     failed = [Path(row["file"]).name for row in rows if "error" in row]
-    assert failed == (["broken.wav", "missing.wav"] if output in ("json", "jsonl") else [])
+    assert failed == ([] if output == "table" else ["broken.wav", "missing.wav"])
+    codes = [row["code"] for row in rows if "error" in row]
+    assert codes == ([] if output == "table" else ["audio.unknown_format", "audio.not_found"])
     broken, missing = answer.stderr.splitlines()
     assert broken.startswith(f"emovox: {folder / 'broken.wav'}: is damaged, or not audio")
     assert missing == f"emovox: {folder / 'missing.wav'}: no such file; check the path"
 
 
-@pytest.mark.parametrize("output", ["json", "jsonl"])
+@pytest.mark.parametrize("output", ["json", "jsonl", "csv"])
 def test_where_every_file_fails_the_output_is_still_of_its_format(
     call: Callable[..., Any], loudness_model: Path, output: str
 ) -> None:
     answer = call("predict", "--no-vad", "--model", loudness_model, "--format", output, "none.wav")
     assert answer.status == 1
-    error = "none.wav: no such file; check the path"
-    assert read_rows(output, answer.stdout) == [{"file": "none.wav", "error": error}]
+    (row,) = read_rows(output, answer.stdout)
+    assert row["file"] == "none.wav"
+    assert row["error"] == "none.wav: no such file; check the path"
+    assert row["code"] == "audio.not_found"
 
 
 def test_where_every_file_fails_the_table_is_empty(
@@ -135,7 +153,7 @@ def test_longer_recordings_are_taken_when_asked(
     assert "emovox predict --max-duration" in answer.stderr
     answer = call(*arguments, "--max-duration", "400", tmp_path / "long.wav")
     assert answer.status == 0
-    assert json.loads(answer.stdout)[0]["end"] == 301
+    assert json.loads(answer.stdout)[0]["end_s"] == 301
 
 
 def test_files_folders_and_repeats_keep_the_order_given(
@@ -145,8 +163,10 @@ def test_files_folders_and_repeats_keep_the_order_given(
     arguments = ("predict", "--no-vad", "--model", loudness_model, "--format", "csv", "--jobs", "2")
     single = folder / "z.flac"
     answer = call(*arguments, single, single, folder, tmp_path / "empty", single)
-    names = [Path(row["file"]).name for row in read_rows("csv", answer.stdout)]
-    assert names == ["z.flac"] * 2 + ["-dash.wav", "z.flac", "ü 日本 [red].wav", "z.flac"]
+    rows = read_rows("csv", answer.stdout)
+    names = [Path(row["file"]).name for row in rows]
+    assert names == ["z.flac"] * 2 + ["-dash.wav", "z.flac", "ü 日本 [red].wav", "empty", "z.flac"]
+    assert rows[5]["code"] == "audio.no_files"
     assert answer.status == 1
     assert "empty: no audio file in it" in answer.stderr
 
@@ -160,8 +180,127 @@ def test_silence_and_doubt_are_said(
     rows = json.loads(call(*arguments, "--format", "json", *files).stdout)
     assert [row["abstained"] for row in rows] == ["no speech", "uncertain", None]
     assert [row["emotion"] for row in rows] == [None, None, "loud"]
+    assert [row["confidence"] for row in rows] == [None, 0.5, 0.75]
+    assert [row["scores"] for row in rows][::2] == [None, {"quiet": 0.25, "loud": 0.75}]
     lines = call(*arguments, *files).stdout.splitlines()
-    assert [line[:10].strip() for line in lines] == ["emotion", "no speech", "uncertain", "loud"]
+    assert [line[:39].split() for line in lines] == [
+        ["emotion", "confidence", "runner-up"],
+        ["no", "speech", "-", "-"],
+        ["uncertain", "0.500", "quiet", "0.500"],
+        ["loud", "0.750", "quiet", "0.250"],
+    ]
+    assert {line[40:] for line in lines} == {"file", *map(str, files)}
+
+
+def test_the_table_fits_80_columns_beside_a_short_name(
+    emovox: Callable[..., Any], folder: Path
+) -> None:
+    result = emovox("predict", "--no-vad", "--min-confidence", "0", "z.flac", cwd=folder)
+    head, line = result.stdout.splitlines()
+    assert head == "emotion    confidence  runner-up        file"
+    assert line.index("z.flac") == head.index("file") == 40
+
+
+def test_a_piped_table_has_the_whole_name_without_colour_on_one_line(
+    call: Callable[..., Any], loudness_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    deep = tmp_path / ("long" * 30) / "two\nlines\x1b[31m\t.flac"
+    deep.parent.mkdir()
+    shutil.copy(folder / "z.flac", deep)
+    answer = call("predict", "--no-vad", "--model", loudness_model, deep)
+    _, line = answer.stdout.splitlines()
+    assert line[40:] == f"{deep.parent}/two\\nlines\\x1b[31m\\t.flac"
+    assert "\x1b" not in answer.stdout
+
+
+@pytest.mark.parametrize("spelling", ["JSON", "Json", "CSV", "Table"])
+def test_a_format_may_be_in_capitals(
+    call: Callable[..., Any], loudness_model: Path, folder: Path, spelling: str
+) -> None:
+    arguments = ("predict", "--no-vad", "--model", loudness_model, "--format")
+    answer = call(*arguments, spelling, folder)
+    assert answer.status == 0
+    assert answer.stdout == call(*arguments, spelling.lower(), folder).stdout
+
+
+def test_files_go_in_natural_order_and_others_are_counted(
+    call: Callable[..., Any], loudness_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for number in (1, 2, 10, 100):
+        shutil.copy(folder / "z.flac", mine / f"clip_{number}.flac")
+    for name in ("notes.txt", "list.TXT", "README", ".hidden"):
+        (mine / name).touch()
+    answer = call("predict", "--no-vad", "--model", loudness_model, "--format", "csv", mine)
+    rows = read_rows("csv", answer.stdout)
+    assert [Path(row["file"]).stem for row in rows] == ["clip_1", "clip_2", "clip_10", "clip_100"]
+    assert answer.status == 0
+    expected = f"emovox: {mine}: 3 other files passed over (2 .txt, 1 without ending)\n"
+    assert answer.stderr == expected
+
+
+def test_a_folder_with_nothing_to_hear_says_what_is_in_it(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.xyz").touch()
+    answer = call("predict", "--no-vad", "--model", loudness_model, tmp_path / "mine")
+    assert (answer.status, answer.stdout) == (1, "")
+    passed_over, failure = answer.stderr.splitlines()
+    assert passed_over.endswith("mine: 1 other file passed over (1 .xyz)")
+    assert "mine: no audio file in it" in failure
+
+
+def run_on_terminal(command: list[str], *, stdout_too: bool) -> tuple[str, str]:
+    """Run a command whose stderr, and perhaps stdout, is a terminal; return that and the pipe."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "60", "TERM": "xterm", "NO_COLOR": ""}
+    stdout = theirs if stdout_too else subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=stdout, stderr=theirs) as process:
+        os.close(theirs)
+        seen = []
+        with contextlib.suppress(OSError):  # Linux' way to say that the other end is closed
+            while chunk := os.read(ours, 4096):
+                seen.append(chunk)
+        piped = process.stdout.read() if process.stdout else b""
+    os.close(ours)
+    return b"".join(seen).decode(), piped.decode()
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_terminal_shows_progress_and_a_table_in_colour(
+    loudness_model: Path, folder: Path, output: str
+) -> None:
+    (folder / "broken.wav").write_bytes(b"no audio")
+    command = [sys.executable, "-m", "emovox", "predict", "--no-vad", "--format", output]
+    seen, _ = run_on_terminal(
+        [*command, "--model", str(loudness_model), str(folder)], stdout_too=True
+    )
+    assert "recordings" in seen
+    assert "4/4" in seen
+    assert "is damaged, or not audio" in seen
+    if output == "json":
+        assert len(json.loads(seen[seen.index("[\r\n") :])) == 4
+        return
+    assert "\x1b[1;32mquiet      \x1b[0m" in seen
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
+    rows = [row for row in re.split(r"[\r\n]+", plain) if row.startswith(("quiet", "loud"))]
+    assert [row[:5].strip() for row in rows][:2] == ["quiet", "loud"]
+    assert len(rows) == 3
+    # A path too long for the screen loses its beginning.
+    assert all(row[40] == "…" and row.endswith((".wav", ".flac")) for row in rows)
+    assert all(cell_len(row) <= 60 for row in rows)
+
+
+def test_progress_stays_out_of_a_pipe(loudness_model: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "emovox", "predict", "--no-vad", "--format", "csv"]
+    seen, piped = run_on_terminal(
+        [*command, "--model", str(loudness_model), str(folder)], stdout_too=False
+    )
+    assert "3/3" in seen
+    assert len(read_rows("csv", piped)) == 3
+    assert "\x1b" not in piped
 
 
 def test_a_constant_is_no_speech(
@@ -208,7 +347,7 @@ def test_a_name_with_a_leading_dash_goes_after_two_dashes(
 ) -> None:
     result = emovox("predict", "--no-vad", "--model", loudness_model, "--", "-dash.wav", cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[1].endswith("  -dash.wav")
+    assert result.stdout.splitlines()[1].endswith(" -dash.wav")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
@@ -236,7 +375,7 @@ def test_standard_input_is_a_recording(
     with (folder / "z.flac").open("rb") as file:
         result = emovox(*arguments, stdin=file)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines()[1].split() == ["loud", "0.750", "0.250", "0.750", "-"]
+    assert result.stdout.splitlines()[1].split() == ["loud", "0.750", "quiet", "0.250", "-"]
     result = emovox(*arguments, stdin=subprocess.DEVNULL)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("emovox: <stdin>: is empty")
@@ -292,17 +431,18 @@ def test_ctrl_c_keeps_the_finished_lines(
         os.link(tmp_path / "0.flac", tmp_path / f"{number}.flac")
     arguments = ("--no-vad", "--model", loudness_model, "--format", output, "--jobs", jobs)
     command = [sys.executable, "-m", "emovox", "predict", *map(str, arguments), str(tmp_path)]
-    with (tmp_path / "out.txt").open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "out.txt").stat().st_size and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.1)
+    # More than a pipe holds: the command waits for its reader, so it cannot finish meanwhile.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        # The first recording is done once its row, behind a head but for JSON Lines, is here.
+        text = "".join(process.stdout.readline() for _ in range(1 if output == "jsonl" else 2))
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        rest, stderr = process.communicate(timeout=60)
+    text += rest
     assert process.returncode == 130
     assert stderr == "emovox: interrupted; what was finished is kept\n"
-    text = (tmp_path / "out.txt").read_text()
     assert text.endswith("\n")
     assert 0 < len(read_rows(output, text)) < 3_000
 

@@ -30,6 +30,7 @@ def test_what_a_user_hears_is_what_was_scored(ravdess: Path, tmp_path: Path) -> 
     recognizer = Recognizer.load(run.folder / "model.onnx", vad=False, min_confidence=0)
     for clip, row in zip(fold.test, predictions.probabilities.tolist(), strict=True):
         prediction = recognizer.predict(clip.path)
+        assert prediction.scores is not None
         assert list(prediction.scores.values()) == row
         assert prediction.emotion == recognizer.info.labels[int(np.argmax(row))]
         assert 2.9 < prediction.end_s < 5.3

@@ -31,7 +31,7 @@ print(json.dumps({seed: predict_voice(int(seed)) for seed in sys.argv[2:]}))
 def predict_voice(seed: int) -> dict[str, float]:
     recognizer = Recognizer.load(vad=False, min_confidence=0)
     voice = make_voice(2 * RATE_HZ, RATE_HZ, np.random.default_rng(seed))
-    return dict(recognizer.predict_waveform(voice, RATE_HZ).scores)
+    return dict(recognizer.predict(voice, rate_hz=RATE_HZ).scores or {})
 
 
 @pytest.mark.parametrize("seed", sorted(GOLDEN["voices"]))

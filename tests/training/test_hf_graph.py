@@ -118,6 +118,7 @@ def test_a_head_is_trained_kept_and_trained_again_from_the_cache(
     assert len(predictions.clips) == 32
     clip = next(c for c in protocol.folds[0].test if c.name == predictions.clips[0])
     heard = Recognizer.load(run.folder / "model.onnx", vad=False).predict(clip.path)
+    assert heard.scores is not None
     np.testing.assert_allclose(
         list(heard.scores.values()), predictions.probabilities[0], rtol=0, atol=1e-6
     )

@@ -49,11 +49,13 @@ def check_header(rate_hz: int, channels: int) -> None:
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise AudioError(
             f"has a rate of {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; "
-            "correct the rate or convert the recording"
+            "correct the rate or convert the recording",
+            code="audio.bad_rate",
         )
     if not 1 <= channels <= MAX_CHANNELS:
         raise AudioError(
-            f"has {channels} channels, expected 1 to {MAX_CHANNELS}; convert it to mono"
+            f"has {channels} channels, expected 1 to {MAX_CHANNELS}; convert it to mono",
+            code="audio.bad_channels",
         )
 
 
@@ -72,7 +74,8 @@ def check_duration(duration_s: float, max_duration_s: float, *, so_far: bool = F
         lasts = f"more than {max_duration_s:g} s" if so_far else f"{duration_s:.2f} s"
         raise AudioError(
             f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or take "
-            "longer ones (emovox predict --max-duration, in Python max_duration_s)"
+            "longer ones (emovox predict --max-duration, in Python max_duration_s)",
+            code="audio.too_long",
         )
 
 
@@ -96,7 +99,7 @@ def identify_container(head: bytes) -> str | None:
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "aac"
     if head[:4] == b"RIFF":
-        return "wav" if head[8:12] == b"WAVE" else None
+        return {b"WAVE": "wav", b"AVI ": "avi"}.get(head[8:12])
     magics = {
         b"\x1a\x45\xdf\xa3": "matroska",
         b"OggS": "ogg",
@@ -105,6 +108,10 @@ def identify_container(head: bytes) -> str | None:
         b"caff": "caf",  # codespell:ignore caf,caff
         b"#!AMR": "amr",
         b"\x30\x26\xb2\x75": "asf",
+        b"\x0b\x77": "ac3",
+        b"wvpk": "wv",
+        b"TTA1": "tta",
+        b"FLV\x01": "flv",
     }
     return next((name for magic, name in magics.items() if head.startswith(magic)), None)
 
@@ -158,7 +165,8 @@ def check_last_ogg_page(file: BinaryIO, head: bytes) -> None:
     body = 27 + page[26] if len(page) > 26 else len(page) + 1
     if len(page) < body or len(page) < body + sum(page[27:body]):
         raise AudioError(
-            f"is cut short: its {file_bytes} bytes end amid an Ogg page; copy or record it again"
+            f"is cut short: its {file_bytes} bytes end amid an Ogg page; copy or record it again",
+            code="audio.truncated",
         )
 
 
@@ -185,13 +193,15 @@ def decode_container(
             if not opened.streams.audio:
                 raise AudioError(
                     f"holds no sound (a container of type {container} without an audio stream, or "
-                    "cut short before it), expected one; export it with sound"
+                    "cut short before it), expected one; export it with sound",
+                    code="audio.no_stream",
                 )
             return _decode_stream(opened, opened.streams.audio[0], max_duration_s)
     except (av.FFmpegError, ValueError, EOFError) as error:
         raise AudioError(
             f"is damaged or cut short (a container of type {container} that FFmpeg cannot decode: "
-            f"{getattr(error, 'strerror', None) or type(error).__name__}); copy or export it again"
+            f"{getattr(error, 'strerror', None) or type(error).__name__}); copy or export it again",
+            code="audio.damaged",
         ) from error
 
 
@@ -214,7 +224,8 @@ def _decode_stream(
         if frame.sample_rate != rate_hz:
             raise AudioError(
                 f"changes its rate from {rate_hz} to {frame.sample_rate} Hz midway, expected one; "
-                "convert it"
+                "convert it",
+                code="audio.bad_rate",
             )
         held += frame.samples
         # Decoders pad the last frame, so this limit is a little wider than the header's.
@@ -223,20 +234,21 @@ def _decode_stream(
         for packed in to_packed.resample(frame):
             samples = np.asarray(packed.to_ndarray(), np.float32)
             blocks.append(mix_to_mono(samples.reshape(-1, packed.layout.nb_channels)))  # (n, c)
-    if held == 0 or not blocks:
-        raise AudioError("holds no samples, only a header; record it again")
     if end_s < promised_end_s - TAIL_TOLERANCE_S:
         raise AudioError(
             f"is cut short: the header promises {promised_end_s:.2f} s, the file holds "
-            f"{end_s:.2f} s; copy or export it again"
+            f"{end_s:.2f} s; copy or export it again",
+            code="audio.truncated",
         )
+    if held == 0 or not blocks:
+        raise AudioError("holds no samples, only a header; record it again", code="audio.empty")
     return np.concatenate(blocks), rate_hz
 
 
 def _find_promised_end(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
     """Return when the header says that the sound ends, in seconds; 0 where it does not say."""
     kind = opened.format.name
-    known = kind in ("mov", "caf")  # codespell:ignore caf
+    known = kind in ("mov", "caf", "wv", "tta")  # codespell:ignore caf
     if known and stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     # Matroska times the whole file, picture included; other containers' durations are guesses.

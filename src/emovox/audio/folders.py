@@ -1,31 +1,39 @@
 """The recordings below a folder, by name alone: the one walker and the one list of endings."""
 
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from emovox.errors import AudioError, CorpusError
+from emovox.audio.sources import name_source
+from emovox.errors import AudioError
 
 AUDIO_SUFFIXES = tuple(
     ".wav .flac .aiff .aif .ogg .opus .m4a .mp3 .aac .aifc .amr .au .caf "  # codespell:ignore caf
-    ".mka .mp4 .oga .w64 .webm .wma".split()
+    ".mka .mp4 .oga .w64 .webm .wma .3g2 .3gp .ac3 .avi .eac3 .flv .m4b .m4v .mkv .mov .mp2 .tta "
+    ".weba .wmv .wv".split()
 )
 """Endings worth opening in a folder; what a file holds is told by its content.
 
 Where copies of a recording differ only in this, the first one counts."""
 
 
-def walk_audio(folder: Path) -> Iterator[tuple[int, str]]:
+def walk_audio(
+    folder: str | Path, passed_over: Counter[str] | None = None
+) -> Iterator[tuple[int, str]]:
     """Yield depth and path of each audio file below ``folder``, parents before children.
 
     Args:
         folder: The folder to search, with all its subfolders; hidden ones are left out.
+        passed_over: Where given, counts the files that have another ending, by ending.
 
     Yields:
-        How many folders lie between, from 0, and the file's path.
+        How many folders lie between, from 0, and the file's path; in a folder, numbers in names
+        count as numbers, so that ``clip_2`` comes before ``clip_10``.
 
     Raises:
-        CorpusError: A folder is missing or unreadable.
+        AudioError: A folder is missing or unreadable.
 
     Example:
         >>> next(walk_audio(Path("ravdess/speech")))  # doctest: +SKIP
@@ -42,11 +50,12 @@ def walk_audio(folder: Path) -> Iterator[tuple[int, str]]:
                 continue
             seen.add((status.st_dev, status.st_ino))
             with os.scandir(current) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                entries = sorted(found, key=lambda entry: split_numbers(entry.name))
         except OSError as error:
-            raise CorpusError(
-                f"cannot list {current}: {error.strerror}; expected a readable folder with "
-                "recordings"
+            raise AudioError(
+                f"cannot be listed ({error.strerror}); expected a readable folder with recordings",
+                code="audio.unreadable",
+                source=name_source(current),
             ) from error
         below: list[tuple[int, str]] = []
         for entry in entries:
@@ -55,36 +64,44 @@ def walk_audio(folder: Path) -> Iterator[tuple[int, str]]:
             if entry.is_dir():
                 below.append((depth + 1, entry.path))
             # A link to nothing counts as there, so that verifying can say that it is damaged.
-            elif (entry.is_file() or entry.is_symlink()) and entry.name.lower().endswith(
-                AUDIO_SUFFIXES
-            ):
-                yield depth, entry.path
+            elif entry.is_file() or entry.is_symlink():
+                suffix = os.path.splitext(entry.name)[1].lower()
+                if suffix in AUDIO_SUFFIXES:
+                    yield depth, entry.path
+                elif passed_over is not None:
+                    passed_over[suffix] += 1
         pending += reversed(below)
 
 
-def rank_copy(depth: int, file: str) -> tuple[int, int, str]:
-    """Return a sort key by which the best of several copies of a recording comes first."""
-    suffix = os.path.splitext(file)[1].lower()
-    return depth, AUDIO_SUFFIXES.index(suffix), file
+def split_numbers(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key by which ``clip_2`` comes before ``clip_10``."""
+    parts = re.split(r"([0-9]+)", name)
+    # Text and numbers take turns, so that no text is compared with a number.
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)], name
 
 
-def list_audio_files(folder: str | Path) -> list[Path]:
-    """Return the audio files in a folder and the folders in it, sorted; hidden ones are left out.
+def list_audio_files(folder: str | Path, passed_over: Counter[str] | None = None) -> list[Path]:
+    """Return the audio files in a folder and the folders in it, in the order of :func:`walk_audio`.
+
+    Args:
+        folder: The folder to search; hidden files and folders are left out.
+        passed_over: Where given, counts the files that have another ending, by ending.
 
     Raises:
         AudioError: There is no such folder, or no audio file in it.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise AudioError(f"{folder}: no such folder; expected one with recordings")
-    files = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    if not os.path.isdir(folder):
+        raise AudioError(
+            "no such folder; expected one with recordings",
+            code="audio.not_found",
+            source=name_source(folder),
+        )
+    files = [Path(file) for _, file in walk_audio(folder, passed_over)]
     if not files:
         endings = ", ".join(sorted(AUDIO_SUFFIXES))
-        raise AudioError(f"{folder}: no audio file in it; expected some of {endings}")
+        raise AudioError(
+            f"no audio file in it; expected some of {endings}",
+            code="audio.no_files",
+            source=name_source(folder),
+        )
     return files

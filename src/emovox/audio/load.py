@@ -4,6 +4,7 @@
     array and its rate                               -> mono -> checked -> resampled -> Waveform
 
 libsndfile decodes what it knows; :mod:`emovox.audio.containers` does the rest with FFmpeg.
+:func:`load_source` takes any of these.
 """
 
 import os
@@ -43,7 +44,7 @@ _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
-    """Mono sound: finite float32 samples and their rate.
+    """Mono sound: finite float32 samples and their rate; what takes one, takes any rate.
 
     Attributes:
         samples: Shape ``(samples,)``, float32, contiguous, full scale at -1 and 1. A float source
@@ -60,14 +61,70 @@ class Waveform:
         return len(self.samples) / self.rate_hz
 
 
+AudioSource = str | Path | bytes | BinaryIO | Waveform | npt.ArrayLike
+"""What holds one recording; an array needs its rate beside it."""
+
+
+def load_source(
+    source: AudioSource,
+    rate_hz: int | None = None,
+    *,
+    target_rate_hz: int,
+    max_duration_s: float = MAX_DURATION_S,
+) -> Waveform:
+    """Bring anything that holds one recording to a waveform.
+
+    Args:
+        source: Path, encoded bytes, binary file object, waveform, or array of samples.
+        rate_hz: Samples per second of an array; other sources say it themselves.
+        target_rate_hz: Wanted samples per second.
+        max_duration_s: Longest recording taken, in seconds.
+
+    Returns:
+        Float32 samples of shape ``(samples,)``, at least one, at ``target_rate_hz``.
+
+    Raises:
+        AudioError: The recording cannot be used, an array comes without a rate, or anything else
+            comes with one.
+        TypeError: It is none of these.
+
+    Example:
+        >>> load_source(np.zeros(48_000), 48_000, target_rate_hz=16_000).duration_s
+        1.0
+    """
+    is_array = hasattr(source, "__array__") or isinstance(source, list | tuple)
+    if is_array and rate_hz is None:
+        raise AudioError(
+            "an array without its rate; expected both, such as predict(samples, rate_hz=48_000); "
+            "several recordings go to predict_many",
+            code="audio.rate_missing",
+            source="<array>",
+        )
+    if not is_array and rate_hz is not None:
+        raise AudioError(
+            f"rate_hz is {rate_hz}, but only an array needs it: other sources say their own rate; "
+            "leave it out",
+            code="audio.rate_unexpected",
+            source=name_source(source),
+        )
+    samples: Any = source.samples if isinstance(source, Waveform) else source
+    found_rate_hz = source.rate_hz if isinstance(source, Waveform) else rate_hz
+    if found_rate_hz is None:
+        return load_audio(samples, target_rate_hz, max_duration_s=max_duration_s)
+    return waveform_from_array(
+        samples, found_rate_hz, target_rate_hz=target_rate_hz, max_duration_s=max_duration_s
+    )
+
+
 def load_audio(
     source: str | Path | bytes | BinaryIO, rate_hz: int, *, max_duration_s: float = MAX_DURATION_S
 ) -> Waveform:
     """Decode a recording to mono at the asked rate.
 
     The format is told by the content, never by the name: WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF
-    and AU by libsndfile; M4A, MP4, WebM, Core Audio, AAC, AMR and WMA by FFmpeg. Channels are
-    averaged. Another rate is resampled by soxr at its quality "HQ" (20 bit, linear phase).
+    and AU by libsndfile; M4A, MP4, MOV, 3GP, WebM, Matroska, AVI, FLV, Core Audio, AAC, AC-3, AMR,
+    WavPack, TTA and WMA by FFmpeg; of a video, its sound. Channels are averaged. Another rate is
+    resampled by soxr at its quality "HQ" (20 bit, linear phase).
 
     A WAV whose header does not know its length, as pipes write it, is read to its end. One that
     promises more than 50 ms beyond what the file holds is refused as cut short.
@@ -138,11 +195,13 @@ def _check_settings(rate_hz: int, max_duration_s: float) -> None:
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise AudioError(
             f"the wanted rate is {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; ask "
-            "for another"
+            "for another",
+            code="setting.invalid",
         )
     if not max_duration_s > 0:
         raise AudioError(
-            f"the longest duration is {max_duration_s} s, expected more than 0; set max_duration_s"
+            f"the longest duration is {max_duration_s} s, expected more than 0; set max_duration_s",
+            code="setting.invalid",
         )
 
 
@@ -152,7 +211,8 @@ def _naming(name: str) -> Iterator[None]:
     try:
         yield
     except AudioError as error:
-        raise AudioError(f"{name}: {error}") from error
+        error.source = name
+        raise
 
 
 def _decode(file: BinaryIO, max_duration_s: float) -> tuple[npt.NDArray[np.float32], int]:
@@ -160,7 +220,10 @@ def _decode(file: BinaryIO, max_duration_s: float) -> tuple[npt.NDArray[np.float
     try:
         head = file.read(64)
         if not head:
-            raise AudioError("is empty (0 bytes), expected a recording; copy or record it again")
+            raise AudioError(
+                "is empty (0 bytes), expected a recording; copy or record it again",
+                code="audio.empty",
+            )
         container = identify_container(head)
         check_last_ogg_page(file, head)
         file.seek(0)
@@ -169,11 +232,14 @@ def _decode(file: BinaryIO, max_duration_s: float) -> tuple[npt.NDArray[np.float
             file.seek(0)
             decoded = decode_container(file, container, max_duration_s)
     except OSError as error:
-        raise AudioError(f"cannot be read ({error}); check the disk or copy it again") from error
+        raise AudioError(
+            f"cannot be read ({error}); check the disk or copy it again", code="audio.unreadable"
+        ) from error
     if decoded is None:
         raise AudioError(
             f"is damaged, or not audio that can be read (begins with {head[:8]!r}), expected WAV, "
-            "FLAC, Ogg, MP3, AIFF, M4A, MP4 or WebM; copy it again or convert it"
+            "FLAC, Ogg, MP3, AIFF, M4A, MP4, WebM or AVI; copy it again or convert it",
+            code="audio.unknown_format",
         )
     return decoded
 
@@ -214,7 +280,7 @@ def _decode_with_soundfile(
         promised_s = frames / rate_hz
         check_duration(promised_s, max_duration_s)
         if frames == 0:
-            raise AudioError("holds no samples, only a header; record it again")
+            raise AudioError("holds no samples, only a header; record it again", code="audio.empty")
         if chunk is not None and not chunk.streamed:
             # libsndfile quietly counts only what the file holds.
             promised_s *= chunk.declared_bytes / max(chunk.held_bytes, 1)
@@ -237,7 +303,8 @@ def _read_blocks(sound: sf.SoundFile) -> tuple[list[npt.NDArray[np.float32]], in
         except (sf.SoundFileError, OSError) as error:
             raise AudioError(
                 f"is damaged or cut short (the header promises {sound.frames} samples, decoding "
-                "fails before); copy or record it again"
+                "fails before); copy or record it again",
+                code="audio.damaged",
             ) from error
         if len(block) == 0:
             break
@@ -250,7 +317,8 @@ def _refuse_cut(promised_s: float, held_s: float) -> None:
     """Raise the error for a recording whose end is missing."""
     raise AudioError(
         f"is cut short: the header promises {promised_s:.2f} s, the file holds {held_s:.2f} s; "
-        "copy or record it again"
+        "copy or record it again",
+        code="audio.truncated",
     )
 
 
@@ -260,18 +328,23 @@ def _as_array(samples: npt.ArrayLike) -> npt.NDArray[Any]:
         array = np.asarray(samples)
     except (ValueError, TypeError) as error:
         raise AudioError(
-            "is not an array of numbers, expected shape (samples,) or (samples, channels)"
+            "is not an array of numbers, expected shape (samples,) or (samples, channels)",
+            code="audio.bad_array",
         ) from error
     if array.ndim not in (1, 2):
         raise AudioError(
-            f"has shape {array.shape}, expected (samples,) or (samples, channels); reshape it"
+            f"has shape {array.shape}, expected (samples,) or (samples, channels); reshape it",
+            code="audio.bad_array",
         )
     if array.size == 0:
-        raise AudioError(f"holds no samples (shape {array.shape}), expected at least one")
+        raise AudioError(
+            f"holds no samples (shape {array.shape}), expected at least one", code="audio.empty"
+        )
     if array.ndim == 2 and array.shape[0] < array.shape[1]:
         raise AudioError(
             f"has shape {array.shape}: fewer samples than channels, expected (samples, channels); "
-            "transpose it"
+            "transpose it",
+            code="audio.bad_array",
         )
     return array
 
@@ -288,7 +361,8 @@ def _scale_to_float(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     if full_scale is None:
         raise AudioError(
             f"has type {array.dtype}, expected float, int16, int32 or uint8; cast it, with full "
-            "scale at 1 for floats"
+            "scale at 1 for floats",
+            code="audio.bad_array",
         )
     return array.astype(np.float32) / np.float32(full_scale)
 
@@ -300,12 +374,14 @@ def _make_waveform(samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz
         bad = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise AudioError(
             f"holds NaN or infinite samples (first at {bad / found_rate_hz:.3f} s), expected "
-            "finite numbers; repair the recording"
+            "finite numbers; repair the recording",
+            code="audio.not_finite",
         )
     if max(-lowest, highest) > MAX_PEAK:
         raise AudioError(
             f"peaks at {max(-lowest, highest):.6g}, expected full scale at 1 (at most {MAX_PEAK:g})"
-            "; divide by the full scale, e.g. 32768 for 16-bit integers"
+            "; divide by the full scale, e.g. 32768 for 16-bit integers",
+            code="audio.bad_scale",
         )
     return Waveform(np.ascontiguousarray(resample(samples, found_rate_hz, rate_hz)), rate_hz)
 
@@ -338,6 +414,7 @@ def resample(
     if len(resampled) == 0:
         raise AudioError(
             f"holds {len(samples)} sample(s) at {found_rate_hz} Hz, too few to resample to "
-            f"{rate_hz} Hz; record more"
+            f"{rate_hz} Hz; record more",
+            code="audio.too_short",
         )
     return resampled

@@ -21,7 +21,8 @@ def name_source(source: object) -> str:
         return "<bytes>"
     else:
         given = getattr(source, "name", None)
-        name = given if isinstance(given, str) else "<stream>"
+        kind = "stream" if hasattr(source, "read") else type(source).__name__
+        name = given if isinstance(given, str) else f"<{kind}>"
     return "".join(char if char.isprintable() else "?" for char in name)
 
 
@@ -49,7 +50,8 @@ def open_source(source: object) -> Iterator[BinaryIO]:
         yield _read_stream(source)
     else:
         raise TypeError(
-            f"source is {type(source).__name__}, expected a path, bytes or a binary file object"
+            f"source is {type(source).__name__}, expected a path, bytes, a binary file object, a "
+            "Waveform, or an array with its rate"
         )
 
 
@@ -57,15 +59,18 @@ def _open_file(path: str | Path) -> BinaryIO:
     """Open a file for reading, or say why not."""
     try:
         if os.path.isdir(path):
-            raise AudioError("is a folder, expected an audio file; name a file in it")
+            raise AudioError(
+                "is a folder, expected an audio file; name a file in it", code="audio.is_folder"
+            )
         # Opened by number, the file has no name by which soundfile would guess a format.
         return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
     except FileNotFoundError:
-        raise AudioError("no such file; check the path") from None
+        raise AudioError("no such file; check the path", code="audio.not_found") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioError(
-            f"cannot be opened ({reason}), expected a readable audio file; check it"
+            f"cannot be opened ({reason}), expected a readable audio file; check it",
+            code="audio.unreadable",
         ) from error
 
 
@@ -80,11 +85,13 @@ def _read_stream(stream: Any) -> BinaryIO:
             if buffer.tell() > MAX_STREAM_BYTES:
                 raise AudioError(
                     f"holds more than {MAX_STREAM_BYTES >> 20} MiB, the limit for a stream; "
-                    "save it to a file and name that"
+                    "save it to a file and name that",
+                    code="audio.too_large",
                 )
     except (OSError, ValueError) as error:
         raise AudioError(
-            f"cannot be read ({error}), expected an open binary file object; open it again"
+            f"cannot be read ({error}), expected an open binary file object; open it again",
+            code="audio.unreadable",
         ) from error
     buffer.seek(0)
     return buffer

@@ -42,7 +42,9 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", metavar="FOLDER", help="Where the corpus lies, or a folder of corpora."),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", case_sensitive=False, help="How to print the result.")
+]
 CorpusArgument = Annotated[CorpusName, typer.Argument(help="The corpus.")]
 
 

@@ -18,7 +18,9 @@ class ExportFormat(StrEnum):
 
 def export(
     run: RunArgument,
-    output: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
+    output: Annotated[
+        ExportFormat, typer.Option("--format", case_sensitive=False, help="What to write.")
+    ],
     fold: Annotated[
         str | None,
         typer.Option("--fold", metavar="NAME", help="Which fold's model. Default: the first."),

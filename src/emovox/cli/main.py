@@ -1,6 +1,7 @@
 """``emovox``: the commands, and how every one of them fails."""
 
 import io
+import logging
 import sys
 from typing import Annotated
 
@@ -27,8 +28,17 @@ from emovox.errors import EmovoxError
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
-EXTRAS = {"optuna": "tune", "sqlalchemy": "tune"}
-"""Which extra brings what `train` does not."""
+EXTRAS = {
+    "evaluate": "pydantic scipy sklearn matplotlib jinja2 markupsafe onnx tomli_w yaml",
+    "train": "torch onnxscript safetensors",
+    "tune": "optuna sqlalchemy psycopg",
+    "hf": "transformers huggingface_hub",
+    "keras": "keras h5py",
+    "frame": "pandas",
+}
+"""What each extra brings, beside those that it is built on."""
+COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
+"""What a command needs in the end, whatever is missing first; it brings `evaluate` too."""
 
 app = typer.Typer(
     help="Speech emotion recognition that people can trust.",
@@ -68,12 +78,27 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def start(
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say on stderr what is going on; before the command."),
+    ] = False,
     version: Annotated[  # noqa: ARG001
         bool,
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Speech emotion recognition that people can trust."""
+    logger = logging.getLogger("emovox")
+    logger.handlers = [EchoHandler()] if verbose else []
+    logger.setLevel(logging.INFO if verbose else logging.NOTSET)
+
+
+class EchoHandler(logging.Handler):
+    """Prints what the library logs on stderr, above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        typer.echo(f"emovox: {self.format(record)}", err=True)
 
 
 def main() -> None:
@@ -109,9 +134,26 @@ def run() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "emovox":
             raise
+        typer.echo(f"emovox: {explain_missing(error.name or '')}", err=True)
+        sys.exit(EXIT_FAILURE)
+    except Exception as error:  # a mistake of ours, or no memory left: still one line
+        raise_lost_interrupt()
+        logging.getLogger("emovox").info("unexpected", exc_info=True)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         typer.echo(
-            f"emovox: this command needs {error.name}, which is not installed; "
-            f"pip install 'emovox[{EXTRAS.get(error.name or '', 'train')}]'",
+            f"emovox: unexpected {reason}; run 'emovox --verbose ...' to see where, and report it",
             err=True,
         )
         sys.exit(EXIT_FAILURE)
+
+
+def explain_missing(module: str) -> str:
+    """Name the extra that brings a module which is not installed."""
+    name = module.partition(".")[0]
+    extra = next((extra for extra, names in EXTRAS.items() if name in names.split()), None)
+    if extra is None:
+        return f"this command needs {name}, which is not installed; pip install {name}"
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if extra in ("evaluate", "train"):
+        extra = COMMAND_EXTRAS.get(command, extra)
+    return f"this command needs {name}, which is not installed; pip install 'emovox[{extra}]'"

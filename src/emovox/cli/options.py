@@ -41,7 +41,9 @@ DataOption = Annotated[
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-ScoreFormatOption = Annotated[ScoreFormat, typer.Option("--format", help="How to print.")]
+ScoreFormatOption = Annotated[
+    ScoreFormat, typer.Option("--format", case_sensitive=False, help="How to print.")
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(

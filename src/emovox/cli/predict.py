@@ -4,21 +4,28 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format
-from emovox.recognition.results import FileFailure, Prediction
+from emovox.recognition.results import FileFailure, Prediction, list_cells
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from emovox.recognition.recognizer import Recognizer
 
 STDIN = "-"
+CSV_COLUMNS = "file start_s end_s emotion confidence abstained error_code error".split()
+ANSWER_STYLES = {None: "bold green", "uncertain": "yellow", "no speech": "dim"}
+
 Results = Iterable[Prediction | FileFailure]
 
 
@@ -27,7 +34,9 @@ def predict(
         list[str],
         typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders, or - (stdin)."),
     ],
-    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    output: Annotated[
+        Format, typer.Option("--format", case_sensitive=False, help="How to print.")
+    ] = Format.TABLE,
     model: Annotated[
         Path | None,
         typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
@@ -58,23 +67,25 @@ def predict(
         int, typer.Option("--jobs", metavar="N", min=1, help="Files at the same time.")
     ] = 1,
 ) -> None:
-    """Predict the emotion of recordings, with the score of every class.
+    """Predict the emotion of recordings: the best, how sure the model is, and the runner-up.
 
-    A file that cannot be used is reported on stderr, and as an object with "error" in JSON; the
-    others go on, and the exit status is then 1.
+    A file that cannot be used is reported on stderr, and has a code and an error in JSON and CSV;
+    the others go on, and the exit status is then 1.
     """
     from emovox.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(
         model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s
     )
-    results = predict_sources(recognizer, sources, jobs)
-    writers = {
-        Format.TABLE: write_table,
-        Format.JSON: write_json,
-        Format.JSONL: write_jsonl,
-        Format.CSV: write_csv,
-    }
+    found = list(find_sources(sources))
+    # Rows that go to the terminal as they are known show the progress themselves, but a table's
+    # can be written above a bar.
+    to_terminal = sys.stdout.isatty()
+    console = make_console() if to_terminal and output is Format.TABLE else None
+    has_bar = sys.stderr.isatty() and (console or not to_terminal or output is Format.JSON)
+    results = predict_sources(recognizer, found, jobs)
+    if has_bar:
+        results = show_progress(results, len(found), console)
     n_failures = 0
 
     def watch_failures() -> Iterator[Prediction | FileFailure]:
@@ -86,72 +97,128 @@ def predict(
                 typer.echo(f"emovox: {result.error}", err=True)
             yield result
 
-    writers[output](watch_failures(), recognizer.info.labels)
+    with closing(results):
+        write(output, watch_failures(), recognizer.info.labels, console)
     if n_failures:
         raise typer.Exit(1)
 
 
-def predict_sources(
-    recognizer: "Recognizer", sources: list[str], jobs: int
-) -> Iterator[Prediction | FileFailure]:
-    """Predict files, the audio files of folders, and standard input, in the order given."""
+def find_sources(sources: list[str]) -> Iterator[Any]:
+    """Yield the recordings that arguments name, or a failure; tell which files are passed over."""
+    from emovox.audio.folders import list_audio_files
     from emovox.errors import AudioError
 
-    for kind, group in groupby(sources, key=classify_source):
-        if kind == "file":
-            yield from recognizer.predict_files(group, jobs=jobs)
-            continue
-        for source in group:
+    for source in sources:
+        if source == STDIN:
+            yield sys.stdin.buffer
+        elif not os.path.isdir(source):
+            yield source
+        else:
+            passed_over: Counter[str] = Counter()
             try:
-                if kind == "stdin":
-                    yield recognizer.predict(sys.stdin.buffer)
-                else:
-                    yield from recognizer.predict_folder(source, jobs=jobs)
+                yield from list_audio_files(source, passed_over)
             except AudioError as error:
-                yield FileFailure(source, str(error))
+                yield FileFailure(source, str(error), error.code, error.detail)
+            if passed_over:
+                kinds = [f"{n} {end or 'without ending'}" for end, n in passed_over.most_common()]
+                files = f"{passed_over.total()} other file{'s' * (passed_over.total() > 1)}"
+                text = f"emovox: {printable(source)}: {files} passed over ({', '.join(kinds)})"
+                typer.echo(text, err=True)
 
 
-def classify_source(source: str) -> str:
-    """Tell standard input, a folder and a file apart."""
-    if source == STDIN:
-        return "stdin"
-    return "folder" if os.path.isdir(source) else "file"
+def predict_sources(
+    recognizer: "Recognizer", sources: Iterable[Any], jobs: int
+) -> Generator[Prediction | FileFailure, None, None]:
+    """Predict recordings, and hand on what has failed already, in the order given."""
+    for failed, group in groupby(sources, key=lambda source: isinstance(source, FileFailure)):
+        if failed:
+            yield from group
+        else:
+            yield from recognizer.predict_many(group, jobs=jobs)
 
 
-def write_table(results: Results, labels: tuple[str, ...]) -> None:
-    """Print a line per recording as soon as it is known: emotion, confidence, all scores, file."""
-    has_head = False
-    for p in results:
-        if isinstance(p, FileFailure):
-            continue
-        if not has_head:
-            head = " ".join(f"{label:>9}" for label in labels)
-            typer.echo(f"{'emotion':<10} {'confidence':>10}  {head}  file")
-            has_head = True
-        scores = " ".join(f"{p.scores[label]:>9.3f}" for label in labels)
-        name = p.file or STDIN
-        typer.echo(f"{p.emotion or p.abstained:<10} {p.confidence:>10.3f}  {scores}  {name}")
+def make_console() -> "Console":
+    """Return a console for the terminal; rich is imported for no other output."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)
 
 
-def write_json(results: Results, labels: tuple[str, ...]) -> None:  # noqa: ARG001
-    """Print one JSON array."""
-    typer.echo(json.dumps([result.to_dict() for result in results], indent=2))
+def show_progress(
+    results: Results, n_sources: int, console: "Console | None"
+) -> Generator[Prediction | FileFailure, None, None]:
+    """Hand results on below a progress bar, on the console that the table goes to, or stderr."""
+    from emovox.cli.progress import ProgressBars
+
+    with ProgressBars("predict", console) as bars:
+        bars.start_bar("recordings", n_sources)
+        for result in results:
+            bars.end_clip()
+            yield result
 
 
-def write_jsonl(results: Results, labels: tuple[str, ...]) -> None:  # noqa: ARG001
-    """Print a JSON object per line, as soon as it is known."""
-    for result in results:
-        typer.echo(json.dumps(result.to_dict()))
+def write(
+    output: Format, results: Results, labels: tuple[str, ...], console: "Console | None"
+) -> None:
+    """Print results in a format: a table, JSON Lines and CSV line by line, as they are known."""
+    if output is Format.TABLE:
+        write_table(results, labels, console)
+    elif output is Format.JSON:
+        typer.echo(json.dumps([result.to_dict() for result in results], indent=2))
+    elif output is Format.JSONL:
+        for result in results:
+            typer.echo(json.dumps(result.to_dict()))
+    else:
+        write_csv(results, labels)
+
+
+def write_table(results: Results, labels: tuple[str, ...], console: "Console | None") -> None:
+    """Print a line per recording: answer, confidence, runner-up, file; in colour on a console."""
+    width = max(10, *map(len, labels))
+    head = f"{'emotion':<{width}} {'confidence':>10}  {'runner-up':<{width + 6}} "
+    for at, p in enumerate(r for r in results if isinstance(r, Prediction)):
+        if at == 0:
+            print_row(console, head, "file", "bold")
+        answer = f"{p.emotion or p.abstained:<{width}} "
+        confidence, second = "-", "-"
+        if p.scores is not None:
+            confidence = f"{p.confidence:.3f}"
+            # An uncertain model gives no answer, so what it holds most probable runs up to it.
+            ranked = sorted(p.scores, key=p.scores.__getitem__, reverse=True)
+            emotion = ranked[0 if p.abstained else 1]
+            second = f"{emotion} {p.scores[emotion]:.3f}"
+        cells = f"{answer}{confidence:>10}  {second:<{width + 6}} "
+        style = ANSWER_STYLES[p.abstained]
+        print_row(console, cells, printable(p.file or STDIN), style, len(answer))
+
+
+def print_row(
+    console: "Console | None", cells: str, name: str, style: str, n_styled: int | None = None
+) -> None:
+    """Print a row: as it is in a pipe, coloured and as wide as the screen on a console."""
+    if console is None:
+        typer.echo(cells + name)
+        return
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    # The end of a path says more than its beginning.
+    while len(name) > 9 and cell_len(cells + name) > console.width:
+        name = "…" + name[2:]
+    text = Text(cells + name)
+    text.stylize(style, 0, n_styled)
+    console.print(text, soft_wrap=True)
+
+
+def printable(name: str) -> str:
+    """Escape what would break a line or steer the terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def write_csv(results: Results, labels: tuple[str, ...]) -> None:
-    """Print CSV with a column per emotion."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("file", "start", "end", "emotion", "confidence", "abstained", *labels))
-    for p in results:
-        if isinstance(p, FileFailure):
-            continue
-        row = p.to_dict()
-        scores = row.pop("scores")
-        writer.writerow([*row.values(), *(scores[label] for label in labels)])
+    """Print CSV with a column per emotion; failures have a row too, with their code and text."""
+    writer = csv.DictWriter(sys.stdout, [*CSV_COLUMNS, *labels], lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        writer.writerow(list_cells(result))
         sys.stdout.flush()

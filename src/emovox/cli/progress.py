@@ -16,9 +16,10 @@ class ProgressBars(Watcher):
 
     Args:
         name: What the bars belong to, e.g. the recipe.
+        console: Where to draw; ``None``: on stderr. What is printed there goes above the bar.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, console: Console | None = None) -> None:
         self.name = name
         self.title = name
         self.last: Epoch | None = None
@@ -30,9 +31,13 @@ class ProgressBars(Watcher):
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
         )
-        console = Console(stderr=True)
         self.progress = Progress(
-            *columns, console=console, transient=True, disable=not sys.stderr.isatty()
+            *columns,
+            console=console or Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+            # Only what the terminal shows anyway: the rest is for a file or a pipe.
+            redirect_stdout=sys.stdout.isatty(),
         )
 
     def __enter__(self) -> Self:

@@ -60,9 +60,9 @@ def stress(
         Path | None,
         typer.Option("--out", metavar="FILE.csv", help="Also write the results as CSV."),
     ] = None,
-    output: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = (
-        TableFormat.TABLE
-    ),
+    output: Annotated[
+        TableFormat, typer.Option("--format", case_sensitive=False, help="How to print.")
+    ] = (TableFormat.TABLE),
 ) -> None:
     """Perturb recordings in realistic ways and count how many predictions change.
 

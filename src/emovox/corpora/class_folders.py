@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from emovox.audio.folders import walk_audio
 from emovox.corpora.clips import CorpusListing
+from emovox.corpora.folders import walk_corpus
 from emovox.corpora.listed import ListedRow, collect_rows, recognize_label
 from emovox.labels import map_label
 
@@ -29,7 +29,7 @@ def read_class_folders(folder: Path) -> CorpusListing:
         'recordings-angry/0001'
     """
     rows = []
-    for _, file in walk_audio(folder):
+    for _, file in walk_corpus(folder):
         path = Path(file)
         names = [part.name for part in path.relative_to(folder).parents if part.name]
         label = next((name for name in names if map_label(name)), None)

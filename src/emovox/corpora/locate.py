@@ -47,7 +47,8 @@ def find_ravdess(data: Path | None = None) -> Path:
     raise CorpusError(
         f"no RAVDESS speech clip found in {looked}: expected files named like "
         "03-01-06-02-01-02-12.wav; run 'emovox data fetch ravdess', or name the folder with --data "
-        "or EMOVOX_DATA"
+        "or EMOVOX_DATA",
+        code="corpus.missing",
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.folders import rank_copy, walk_corpus
 from emovox.labels import map_label, name_label
 
 
@@ -166,7 +166,7 @@ def list_named(corpus: str, folder: Path) -> CorpusListing:
     """
     parse = NAMED_CORPORA[corpus]
     copies: dict[str, list[tuple[tuple[int, int, str], NamedRecording]]] = {}
-    for depth, file in walk_audio(folder):
+    for depth, file in walk_corpus(folder):
         recording = parse(Path(file))
         if recording is not None:
             copies.setdefault(recording.name, []).append((rank_copy(depth, file), recording))

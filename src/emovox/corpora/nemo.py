@@ -4,8 +4,8 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.folders import rank_copy, walk_corpus
 from emovox.errors import CorpusError
 from emovox.labels import map_label
 
@@ -31,7 +31,7 @@ def list_nemo(folder: Path) -> CorpusListing:
     if not table.is_file():
         return CorpusListing("nemo", folder, ())
     copies: dict[str, list[tuple[int, int, str]]] = {}
-    for depth, file in walk_audio(folder):
+    for depth, file in walk_corpus(folder):
         copies.setdefault(Path(file).stem, []).append(rank_copy(depth, file))
     clips: dict[str, Clip] = {}
     left_out: Counter[str] = Counter()

@@ -7,8 +7,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.folders import rank_copy, walk_corpus
 from emovox.errors import CorpusError
 from emovox.labels import RAVDESS_EMOTIONS
 
@@ -193,7 +193,7 @@ def read_ravdess(folder: Path) -> list[Clip]:
 
 def holds_ravdess(folder: Path) -> bool:
     """Return whether a folder has at least one RAVDESS speech clip, stopping at the first."""
-    return any(_is_speech(Path(file).stem) for _, file in walk_audio(folder))
+    return any(_is_speech(Path(file).stem) for _, file in walk_corpus(folder))
 
 
 def list_song(folder: Path) -> CorpusListing:
@@ -230,7 +230,7 @@ def scan_ravdess(folder: Path, channel: str = "speech") -> RavdessListing:
     copies: dict[str, list[tuple[bool, tuple[int, int, str]]]] = {}
     names: dict[str, RavdessName] = {}
     strays: list[Path] = []
-    for depth, file in walk_audio(folder):
+    for depth, file in walk_corpus(folder):
         stem = os.path.splitext(os.path.basename(file))[0]
         try:
             parsed = parse_ravdess_name(stem)

@@ -36,7 +36,8 @@ def read_corpus(source: str, data: Path | None = None) -> CorpusListing:
     if not is_path(source) or not path.exists():
         raise CorpusError(
             f"no corpus named {source!r}, and no such list or folder; known: "
-            f"{', '.join(CORPORA)}, or the path of one, such as ./recordings"
+            f"{', '.join(CORPORA)}, or the path of one, such as ./recordings",
+            code="corpus.missing",
         )
     return read_path(path, data)
 

@@ -203,7 +203,8 @@ def find_corpus(name: str, data: Path | None = None) -> CorpusListing:
     raise CorpusError(
         f"no clip of {corpus.title} found in {looked}: expected its folder below one of these, as "
         f"{corpus.folders[0]}; put it there, or name the folder that holds it with --data or "
-        "EMOVOX_DATA"
+        "EMOVOX_DATA",
+        code="corpus.missing",
     )
 
 

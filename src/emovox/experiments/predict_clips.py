@@ -63,7 +63,11 @@ def predict_clips(
         )
     probabilities = []
     for clip in clips:
-        probabilities.append(list(recognizer.predict(clip.path).scores.values()))
+        scores = recognizer.predict(clip.path).scores
+        # Digital silence has no scores; it counts as a guess.
+        probabilities.append(
+            [1 / len(EMOTIONS)] * len(EMOTIONS) if scores is None else list(scores.values())
+        )
         on_clip()
     return Predictions(
         clips=np.array([c.name for c in clips]),

@@ -133,10 +133,12 @@ def load_speech(recognizer: Recognizer, source: str | Path | bytes | BinaryIO) -
     """
     rate_hz = recognizer.info.sample_rate_hz
     waveform = load_audio(source, rate_hz, max_duration_s=recognizer.max_duration_s)
-    if not recognizer.hears_speech(waveform):
+    if recognizer.predict(waveform).abstained == "no speech":
         raise AudioError(
-            f"{name_source(source)}: nobody is heard speaking, so there is no decision to explain; "
-            "expected speech. Without the voice-activity detector, noise is explained too"
+            "nobody is heard speaking, so there is no decision to explain; expected speech. "
+            "Without the voice-activity detector, noise is explained too",
+            code="audio.no_speech",
+            source=name_source(source),
         )
     return waveform
 
@@ -188,7 +190,7 @@ def explain_waveform(
 
     Args:
         recognizer: Holds the model.
-        waveform: At the model's rate.
+        waveform: At any rate; at the model's, it is not resampled each time.
         emotion: Explain this one; ``None``: the most probable.
         n_times: Stretches of equal length.
         n_bands: Bands up to 8 kHz, evenly apart in mel.
@@ -208,7 +210,8 @@ def explain_waveform(
     if waveform.duration_s > MAX_WINDOW_S:
         raise AudioError(
             f"found {waveform.duration_s:.1f} s; expected at most {MAX_WINDOW_S:g} s: a longer "
-            "recording is answered by the mean of several, so cut out the utterance to explain"
+            "recording is answered by the mean of several, so cut out the utterance to explain",
+            code="audio.too_long",
         )
     if emotion is not None and emotion not in labels:
         raise EmovoxError(
@@ -220,7 +223,7 @@ def explain_waveform(
             f"a grid of {n_times} by {n_bands}; expected at least 1 by 1, and {MAX_CELLS:,} cells "
             "at most: the model runs once for each"
         )
-    whole = recognizer.run_model(waveform)
+    whole = recognizer.score_waveform(waveform)
     asked = int(whole.argmax()) if emotion is None else labels.index(emotion)
     time_edges_s = np.linspace(0, waveform.duration_s, n_times + 1)
     band_edges_hz = make_band_edges(waveform.rate_hz, n_bands)
@@ -229,7 +232,8 @@ def explain_waveform(
 
     def measure_drop(removed: FloatArray) -> float:
         rest = (waveform.samples - removed).astype(np.float32)
-        return float(whole[asked] - recognizer.run_model(Waveform(rest, waveform.rate_hz))[asked])
+        scores = recognizer.score_waveform(Waveform(rest, waveform.rate_hz))
+        return float(whole[asked] - scores[asked])
 
     sound = bands.sum(axis=0)
     return Explanation(

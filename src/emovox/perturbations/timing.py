@@ -88,7 +88,8 @@ def _check_crop(samples: Samples, n_samples: int) -> None:
     if not 0 <= n_samples < len(samples):
         raise AudioError(
             f"holds {len(samples):,} samples, of which {n_samples:,} cannot be cropped; expected "
-            "a longer recording: leave it out"
+            "a longer recording: leave it out",
+            code="audio.too_short",
         )
 
 

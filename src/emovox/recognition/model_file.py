@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -15,6 +16,8 @@ import onnxruntime as ort
 
 from emovox.errors import ModelFileError
 from emovox.recognition.session import open_session
+
+_log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 INPUT_NAME = "waveform"
@@ -101,15 +104,23 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """An opened model file.
+    """An opened model file; pickled or copied, it is opened again.
 
     Attributes:
         session: Runs the network.
         info: What the file says about itself.
+        path: Where the file lies, absolute.
+        threads: CPU threads for one prediction.
     """
 
     session: ort.InferenceSession
     info: ModelInfo
+    path: Path
+    threads: int = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot be pickled or copied.
+        return reopen_model, (self.path, self.threads, self.info)
 
 
 def check_size(path: Path, status: os.stat_result) -> None:
@@ -119,11 +130,16 @@ def check_size(path: Path, status: os.stat_result) -> None:
         ModelFileError: It is a device or a pipe, or too large.
     """
     if not stat.S_ISREG(status.st_mode):
-        raise ModelFileError(f"{path}: a device or a pipe; expected a model.onnx on a disk")
+        raise ModelFileError(
+            "a device or a pipe; expected a model.onnx on a disk",
+            code="model.unreadable",
+            source=str(path),
+        )
     if status.st_size > MAX_MODEL_BYTES:
         raise ModelFileError(
-            f"{path}: {status.st_size:,} bytes; expected a model file of at most "
-            f"{MAX_MODEL_BYTES:,}"
+            f"{status.st_size:,} bytes; expected a model file of at most {MAX_MODEL_BYTES:,}",
+            code="model.too_large",
+            source=str(path),
         )
 
 
@@ -154,16 +170,37 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
             content = file.read()
     except OSError as error:
         raise ModelFileError(
-            f"{path}: cannot be read ({error.strerror}); expected a model.onnx written by emovox"
+            f"cannot be read ({error.strerror}); expected a model.onnx written by emovox",
+            code="model.unreadable",
+            source=str(path),
         ) from None
     try:
         session = open_session(content, threads=threads)
     except Exception as error:  # onnxruntime's errors share no base class of their own
         reason = str(error).splitlines()[0][:200]
-        raise ModelFileError(f"{path}: not a usable ONNX model ({reason})") from None
+        raise ModelFileError(
+            f"not a usable ONNX model ({reason})", code="model.damaged", source=str(path)
+        ) from None
     info = read_info(path, dict(session.get_modelmeta().custom_metadata_map))
     check_network(path, session, info)
-    return ModelFile(session, info)
+    _log.info("%s: model %r opened, %d emotions", path, info.name, len(info.labels))
+    return ModelFile(session, info, path.absolute(), threads)
+
+
+def reopen_model(path: Path, threads: int, info: ModelInfo) -> ModelFile:
+    """Open a model file that was open elsewhere, unless it is another one by now.
+
+    Raises:
+        ModelFileError: It cannot be opened, or says something else about itself.
+    """
+    model = open_model(path, threads=threads)
+    if model.info != info:
+        raise ModelFileError(
+            f"holds another model than the {info.name!r} that was opened before; open it anew",
+            code="model.changed",
+            source=str(path),
+        )
+    return model
 
 
 def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
@@ -179,15 +216,19 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
     }
     if not found:
         raise ModelFileError(
-            f"{path}: an ONNX file without emovox metadata; expected one written by 'emovox train'"
+            "an ONNX file without emovox metadata; expected one written by 'emovox train'",
+            code="model.foreign",
+            source=str(path),
         )
     try:
         values: dict[str, Any] = {key: json.loads(value) for key, value in found.items()}
         version = values["format_version"]
         if version != FORMAT_VERSION:
             raise ModelFileError(
-                f"{path}: model file format {version}; this emovox reads {FORMAT_VERSION}: "
-                "install the emovox that wrote it, or train it again"
+                f"model file format {version}; this emovox reads {FORMAT_VERSION}: "
+                "install the emovox that wrote it, or train it again",
+                code="model.version",
+                source=str(path),
             )
         check_keys("metadata", set(values), ModelInfo)
         info = ModelInfo(
@@ -200,9 +241,13 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
         )
         check_info(info)
     except KeyError as error:
-        raise ModelFileError(f"{path}: the metadata entry {error} is missing") from None
+        raise ModelFileError(
+            f"the metadata entry {error} is missing", code="model.damaged", source=str(path)
+        ) from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: malformed metadata: {error}") from None
+        raise ModelFileError(
+            f"malformed metadata: {error}", code="model.damaged", source=str(path)
+        ) from None
     return info
 
 
@@ -280,13 +325,17 @@ def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) ->
     kind = "tensor(float)"
     if inputs != [(INPUT_NAME, kind, 2)] or outputs != [(OUTPUT_NAME, kind, 2)]:
         raise ModelFileError(
-            f"{path}: found input {inputs} and output {outputs}; expected {INPUT_NAME} "
-            f"(batch, samples) and {OUTPUT_NAME} (batch, classes), both float32"
+            f"found input {inputs} and output {outputs}; expected {INPUT_NAME} "
+            f"(batch, samples) and {OUTPUT_NAME} (batch, classes), both float32",
+            code="model.damaged",
+            source=str(path),
         )
     n_classes = session.get_outputs()[0].shape[1]
     if n_classes != len(info.labels):
         raise ModelFileError(
-            f"{path}: the network gives {n_classes} classes, its metadata names {len(info.labels)}"
+            f"the network gives {n_classes} classes, its metadata names {len(info.labels)}",
+            code="model.damaged",
+            source=str(path),
         )
 
 

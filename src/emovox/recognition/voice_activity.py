@@ -8,8 +8,10 @@ own ONNX file, and runs through the runtime that the emotion model needs anyway.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +56,12 @@ class SpeechDetector:
     """
 
     def __init__(self, *, threads: int = 1) -> None:
+        self.threads = threads
         self._session = open_session(find_speech_model().read_bytes(), threads=threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot be pickled or copied; the copy opens its own.
+        return partial(SpeechDetector, threads=self.threads), ()
 
     def has_speech(self, waveform: Waveform) -> bool:
         """Return whether anybody speaks, shouts, whispers or sings in a recording.

@@ -132,10 +132,8 @@ def predict_perturbed(
     ]
 
     def predict(samples: Samples, recognizer: Recognizer) -> int:
-        prediction = recognizer.predict_waveform(samples, rate_hz)
-        if prediction.abstained == "no speech":
-            return NO_SPEECH
-        return int(np.argmax([prediction.scores[label] for label in labels]))
+        scores = recognizer.predict(samples, rate_hz=rate_hz).scores
+        return NO_SPEECH if scores is None else int(np.argmax([scores[x] for x in labels]))
 
     def predict_clip(clip: Clip) -> list[list[int]]:
         samples = load_audio(clip.path, rate_hz).samples

@@ -163,8 +163,9 @@ class EmbeddingCache:
             content = hashlib.sha256(clip.path.read_bytes())
         except OSError as error:
             raise AudioError(
-                f"{clip.path}: cannot be read ({error.strerror}), expected a recording; check the "
-                "path"
+                f"cannot be read ({error.strerror}), expected a recording; check the path",
+                code="audio.unreadable",
+                source=str(clip.path),
             ) from None
         content.update(hashlib.sha256(settings.encode()).digest())
         return self.folder / encoder.name / f"{content.hexdigest()}.npy"

@@ -7,7 +7,6 @@ file is refused before a training and not behind it. Training and the model file
 """
 
 import re
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from emovox.errors import ExportError
 from emovox.recipes.settings import HuggingFaceSettings
-from emovox.recognition.session import open_session
+from emovox.recognition.session import open_once, open_session
 from emovox.training.hf_files import EncoderFiles, find_encoder_files
 from emovox.training.hf_states import PooledEncoder, load_encoder
 from emovox.training.speech_encoder import ENCODER_INPUT
@@ -94,7 +93,7 @@ class HuggingFaceFrontend(nn.Module):
         return embedding
 
 
-@lru_cache(maxsize=1)
+@open_once
 def trace_encoder(files: EncoderFiles) -> bytes:
     """Trace an encoder into an ONNX model and compare the two.
 
@@ -139,7 +138,7 @@ def check_graph(content: bytes, encoder: PooledEncoder, files: EncoderFiles) -> 
         )
 
 
-@lru_cache(maxsize=1)
+@open_once
 def open_encoder(files: EncoderFiles) -> ort.InferenceSession:
     """Open an encoder's graph once."""
     return open_session(trace_encoder(files))

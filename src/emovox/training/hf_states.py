@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from emovox.errors import EncoderError
+from emovox.recognition.session import open_once
 from emovox.training.hf_files import EncoderFiles, explain_missing
 from emovox.training.whisper_mel import MAX_SAMPLES, WhisperLogMel
 
@@ -149,7 +149,7 @@ def pad_frame(waveform: Tensor) -> Tensor:
     return nn.functional.pad(waveform, (FRAME_SAMPLES // 2, FRAME_SAMPLES // 2))
 
 
-@lru_cache(maxsize=1)
+@open_once
 def load_encoder(files: EncoderFiles) -> PooledEncoder:
     """Load an encoder by transformers, from safetensors alone, with all its weights.
 

@@ -16,7 +16,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from emovox.recognition.session import open_session
+from emovox.recognition.session import open_once, open_session
 
 ENCODER_INPUT = "waveform"
 ENCODER_OUTPUT = "embedding"
@@ -105,7 +105,7 @@ def hash_speech_encoder() -> str:
     return hashlib.sha256(find_speech_encoder().read_bytes()).hexdigest()
 
 
-@lru_cache(maxsize=1)
+@open_once
 def open_speech_encoder() -> ort.InferenceSession:
     """Open the bundled encoder once, with one thread for each clip."""
     return open_session(find_speech_encoder().read_bytes())

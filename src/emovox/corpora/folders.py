@@ -1,0 +1,26 @@
+"""Walk over a corpus' folder, and choose among copies of a recording."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from emovox.audio.folders import AUDIO_SUFFIXES, walk_audio
+from emovox.errors import AudioError, CorpusError
+
+
+def walk_corpus(folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield what :func:`emovox.audio.folders.walk_audio` does.
+
+    Raises:
+        CorpusError: A folder is missing or unreadable.
+    """
+    try:
+        yield from walk_audio(folder)
+    except AudioError as error:
+        raise CorpusError(error.detail, code="corpus.unreadable", source=error.source) from error
+
+
+def rank_copy(depth: int, file: str) -> tuple[int, int, str]:
+    """Return a sort key by which the best of several copies of a recording comes first."""
+    suffix = os.path.splitext(file)[1].lower()
+    return depth, AUDIO_SUFFIXES.index(suffix), file

@@ -1,0 +1,53 @@
+"""Predictions as a pandas table, with the index that audformat uses for segments."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from emovox.errors import EmovoxError
+from emovox.recognition.results import FileFailure, Prediction, list_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_frame(results: Iterable[Prediction | FileFailure]) -> "pd.DataFrame":
+    """Put predictions into a pandas table.
+
+    Args:
+        results: Predictions, and failures where some recordings could not be used.
+
+    Returns:
+        A row for each, in their order. The index is audformat's segmented one
+        (https://audeering.github.io/audformat): ``file``, and ``start`` and ``end`` as timedelta;
+        ``file`` is missing for what was no path, ``end`` for failures. Columns: ``emotion``,
+        ``confidence``, ``abstained``, ``error_code``, ``error``, then the probability of each
+        emotion; missing where there is none.
+
+    Raises:
+        EmovoxError: pandas is not installed.
+
+    Example:
+        >>> to_frame(recognizer.predict_folder("clips"))["emotion"].value_counts()  # doctest: +SKIP
+    """
+    try:
+        import pandas as pd
+    except ModuleNotFoundError:
+        raise EmovoxError(
+            "to_frame needs pandas, which is not installed; pip install 'emovox[frame]'",
+            code="package.missing",
+        ) from None
+    results = list(results)
+    ends_s = [r.end_s if isinstance(r, Prediction) else None for r in results]
+    starts_s = [r.start_s if isinstance(r, Prediction) else 0.0 for r in results]
+    index = pd.MultiIndex.from_arrays(
+        [
+            pd.Index([r.file for r in results], dtype="string"),
+            pd.to_timedelta(pd.Series(starts_s, dtype=float), unit="s").astype("timedelta64[ns]"),
+            pd.to_timedelta(pd.Series(ends_s, dtype=float), unit="s").astype("timedelta64[ns]"),
+        ],
+        names=["file", "start", "end"],
+    )
+    labels = dict.fromkeys(label for r in results for label in getattr(r, "scores", None) or ())
+    columns = ["emotion", "confidence", "abstained", "error_code", "error"]
+    frame = pd.DataFrame([list_cells(r) for r in results], index=index, columns=[*columns, *labels])
+    return frame.astype({"confidence": float, **dict.fromkeys(labels, float)})
