@@ -115,8 +115,8 @@ def stress(
 
 def print_report(report: "StressReport", output: TableFormat) -> None:
     """Print the result as a table, JSON or CSV."""
-    from emovox.evaluation.summary import count
     from emovox.runs.stress import format_stress
+    from emovox.wording import count
 
     if output is TableFormat.CSV:
         typer.echo(format_stress(report.rows), nl=False)

@@ -17,8 +17,9 @@ from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
+from emovox.evaluation.summary import Summary, choose_resampling, describe_score, summarize
 from emovox.recognition.model_file import ProtocolScore
+from emovox.wording import count, name_speaker_rule
 
 BOOTSTRAP_SEED = 0
 
@@ -60,7 +61,7 @@ class Evaluation:
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
         summary, protocol = self.summary, self.protocol
-        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
+        kind = name_speaker_rule(protocol.speaker_independent)
         folds = count(summary.n_folds, "fold")
         clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
         return (

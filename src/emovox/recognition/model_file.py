@@ -15,6 +15,7 @@ import onnxruntime as ort
 
 from emovox.errors import ModelFileError
 from emovox.recognition.session import open_session
+from emovox.wording import count, name_speaker_rule
 
 FORMAT_VERSION = 2
 INPUT_NAME = "waveform"
@@ -51,11 +52,11 @@ class ProtocolScore:
     n_speakers: int
 
     def __str__(self) -> str:
-        speakers = "speaker-independent" if self.speaker_independent else "speaker-dependent"
         return (
             f"{self.name} {100 * self.value:.1f} (95% interval {100 * self.low:.1f} to "
-            f"{100 * self.high:.1f}), {self.protocol}, {speakers}, {self.n_seeds} seed"
-            f"{'s' * (self.n_seeds != 1)}, {self.n_clips:,} clips of {self.n_speakers} speakers"
+            f"{100 * self.high:.1f}), {self.protocol}, "
+            f"{name_speaker_rule(self.speaker_independent)}, {count(self.n_seeds, 'seed')}, "
+            f"{count(self.n_clips, 'clip')} of {count(self.n_speakers, 'speaker')}"
         )
 
 

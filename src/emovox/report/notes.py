@@ -9,6 +9,7 @@ from emovox.evaluation.breakdown import ConfusedPair
 from emovox.evaluation.metrics import Metrics, score_confusions
 from emovox.evaluation.predictions import Predictions
 from emovox.runs.scores import FoldEntry, RunScores
+from emovox.wording import count
 
 _FEW_CLIPS = 200
 _WELL_CALIBRATED = 0.03
@@ -21,11 +22,6 @@ _RAVDESS_NOTE = (
     "Acted speech: professional actors speak two fixed sentences in a studio, in North American "
     f"English. {_ACTED_NOTE}"
 )
-
-
-def count_words(count: int, noun: str) -> str:
-    """Return a count with its noun, such as ``"1 clip"`` or ``"1,440 clips"``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def describe_findings(
@@ -106,8 +102,8 @@ def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
     if not fitted or len(fitted) < len(folds):
         return "Probabilities as trained, not calibrated: there were no validation clips."
     temperatures = sorted(entry.temperature for entry in fitted)
-    clips = count_words(min(entry.n_clips for entry in fitted), "validation clip")
-    speakers = count_words(min(entry.n_speakers for entry in fitted), "speaker")
+    clips = count(min(entry.n_clips for entry in fitted), "validation clip")
+    speakers = count(min(entry.n_speakers for entry in fitted), "speaker")
     if len(fitted) == 1:
         return f"Temperature {temperatures[0]:.3g}, fitted on {clips} of {speakers}."
     return (
@@ -132,7 +128,7 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
         'Speaker-dependent:'
     """
     n_clips = np.unique(predictions.clips).size
-    speakers = count_words(np.unique(predictions.speakers).size, "speaker")
+    speakers = count(np.unique(predictions.speakers).size, "speaker")
     notes = []
     if scores.protocol.speaker_independent:
         notes.append(
@@ -158,7 +154,7 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
         )
     if len(predictions) > n_clips:
         notes.append(
-            f"Repeated splits: {count_words(n_clips, 'clip')} were tested {len(predictions):,} "
+            f"Repeated splits: {count(n_clips, 'clip')} were tested {len(predictions):,} "
             f"times over {scores.n_folds} splits. Tables and figures pool all tests, so a clip "
             "counts as often as it was drawn. The interval is for other splits of the same clips, "
             "not for new clips or speakers."

@@ -38,6 +38,7 @@ from emovox.runs.history import read_history
 from emovox.runs.predictions import read_predictions
 from emovox.runs.scores import RunScores, ScoreEntry, read_scores
 from emovox.runs.stress import read_stress
+from emovox.wording import count, name_speaker_rule
 
 N_MISTAKE_MAPS = 6
 
@@ -91,8 +92,7 @@ class ReportPage:
     @property
     def speaker_words(self) -> str:
         """The words that have to stand beside each score."""
-        independent = self.scores.protocol.speaker_independent
-        return "speaker-independent" if independent else "speaker-dependent"
+        return name_speaker_rule(self.scores.protocol.speaker_independent)
 
 
 def write_report(run_folder: Path, clips: Mapping[str, Clip] | None) -> Path:
@@ -217,7 +217,7 @@ def render_page(page: ReportPage) -> str:
     """
     environment = make_page_environment("emovox.report")
     environment.filters["percent"] = format_percent
-    environment.filters["counted"] = notes.count_words
+    environment.filters["counted"] = count
     return environment.get_template("report.html.j2").render(page=page)
 
 

@@ -9,7 +9,6 @@ from emovox.corpora.protocols import Fold
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
 from emovox.evaluation.stress_scores import HeardClips, StressRow, score_stress
-from emovox.evaluation.summary import count
 from emovox.files import write_text
 from emovox.progress import Watcher
 from emovox.recognition.model_file import open_model
@@ -23,6 +22,7 @@ from emovox.stress.perturbed_clips import (
     hear_clips,
     join_heard,
 )
+from emovox.wording import count
 
 
 @dataclass(frozen=True, slots=True)
