@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         score_speakers,
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
+    from emovox.experiments.evaluate_model import ModelEvaluation, evaluate_model
     from emovox.experiments.export import export_run
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
@@ -70,6 +71,10 @@ _ROOMS = {
     "emovox.evaluation.evaluate": (
         "Evaluation",
         "evaluate_predictions",
+    ),
+    "emovox.experiments.evaluate_model": (
+        "ModelEvaluation",
+        "evaluate_model",
     ),
     "emovox.experiments.export": ("export_run",),
     "emovox.experiments.finished": (
@@ -117,6 +122,7 @@ __all__ = [
     "Fold",
     "FeatureCache",
     "ImageCache",
+    "ModelEvaluation",
     "ModelInfo",
     "Prediction",
     "Protocol",
@@ -127,6 +133,7 @@ __all__ = [
     "Watcher",
     "Waveform",
     "compare_runs",
+    "evaluate_model",
     "evaluate_predictions",
     "evaluate_run",
     "explain_recording",

@@ -17,7 +17,13 @@ from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import Summary, choose_resampling, describe_score, summarize
+from emovox.evaluation.summary import (
+    ResampleBy,
+    Summary,
+    choose_resampling,
+    describe_score,
+    summarize,
+)
 from emovox.recognition.model_file import ProtocolScore
 from emovox.wording import count, name_speaker_rule
 
@@ -117,6 +123,8 @@ def evaluate_predictions(
     protocol: Protocol,
     predictions: Predictions,
     calibrations: Mapping[str, Calibration] | None = None,
+    *,
+    resample_by: ResampleBy | None = None,
 ) -> Evaluation:
     """Score the test predictions of all folds.
 
@@ -124,11 +132,14 @@ def evaluate_predictions(
         protocol: What they were tested by.
         predictions: Of every fold.
         calibrations: Each fold's, by its name; without them no threshold is scored.
+        resample_by: What the intervals resample; ``None``: what suits the protocol.
 
     Returns:
         The scores.
     """
-    resample_by = choose_resampling(predictions, speaker_independent=protocol.speaker_independent)
+    resample_by = resample_by or choose_resampling(
+        predictions, speaker_independent=protocol.speaker_independent
+    )
     summary = summarize(predictions, resample_by, np.random.default_rng(BOOTSTRAP_SEED))
     metrics = compute_metrics(predictions.true, predictions.probabilities, predictions.labels)
     interval = bootstrap_calibration_error(

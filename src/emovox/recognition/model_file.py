@@ -23,6 +23,8 @@ OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 2**31 - 1
 """What an ONNX file can hold (a limit of Protocol Buffers)."""
 METADATA_PREFIX = "emovox."
+DEFAULT_MODEL = "default"
+"""Names the model that comes with the package where a command takes a model file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ def check_size(path: Path, status: os.stat_result) -> None:
 def find_default_model() -> Path:
     """Return the path of the model that comes with the package."""
     return Path(str(resources.files("emovox") / "assets" / "default.onnx"))
+
+
+def find_model(name: str) -> Path:
+    """Return the path of a model that is named on the command line: a file, or ``default``."""
+    return find_default_model() if name == DEFAULT_MODEL else Path(name)
 
 
 def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
