@@ -20,12 +20,12 @@ from emovox.evaluation.fairness import compare_genders_of_seeds
 from emovox.evaluation.group_calibration import measure_group_calibration
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.stress_scores import StressRow
-from emovox.evaluation.summary import count
 from emovox.files import write_text
 from emovox.recognition.model_file import find_default_model, open_model
 from emovox.runs.folder import open_seeds
 from emovox.runs.predictions import read_predictions
 from emovox.runs.stress import read_stress
+from emovox.wording import count
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "model_card_template.md"

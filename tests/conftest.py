@@ -13,6 +13,22 @@ import soundfile as sf
 if TYPE_CHECKING:
     from emovox.recipes.recipe import Recipe
 
+TINY = """
+name = "tiny"
+[frontend]
+sample_rate_hz = 8000
+n_fft = 256
+hop_samples = 128
+image_height = 16
+image_width = 16
+[network]
+conv_channels = [4]
+dense_units = [8]
+[training]
+batch_size = 16
+epochs = 2
+"""
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -120,6 +136,35 @@ def tiny_recipe() -> "Recipe":
             },
         }
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a recipe that trains in a moment."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_runs(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_corpus: Path,
+    tiny_split: Path,
+    tiny_recipe_file: Path,
+) -> tuple[Path, Path]:
+    """Return two finished runs on the same split, by RMSprop and by Adam."""
+    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.train_and_test import run_experiment
+    from emovox.recipes.recipe import load_recipe
+
+    folder = tmp_path_factory.mktemp("runs")
+    for optimizer in ("rmsprop", "adam"):
+        changes = [f"training.optimizer={optimizer}", f"name=tiny-{optimizer}"]
+        recipe = load_recipe(tiny_recipe_file, changes)
+        protocol = load_protocol(recipe, tiny_corpus, split=tiny_split)
+        run_experiment(recipe, protocol, folder / optimizer)
+    return folder / "rmsprop", folder / "adam"
 
 
 @pytest.fixture(scope="session")

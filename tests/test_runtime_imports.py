@@ -1,5 +1,6 @@
 """What is installed without an extra has to do: nothing of training is imported to predict."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def run_blocked(blocked: list[str], code: str, *args: str | Path) -> Completed:
     """Run code in a process of its own in which some modules seem not to be installed."""
     script = f"blocked = {blocked!r}\n{BLOCKER}\n{code}"
     command = [sys.executable, "-c", script, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -131,3 +132,64 @@ def test_a_model_file_is_stress_tested_without_pytorch(tmp_path: Path) -> None:
     result = run_blocked(["torch", "sklearn", "onnx"], code, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     assert [line.split(",")[0] for line in result.stdout.splitlines()[1:]] == ["gain", "gain +6 dB"]
+
+
+TORCH = ["torch", "onnxscript", "safetensors", "transformers", "keras", "h5py", "optuna"]
+"""What is not installed with ``emovox[evaluate]``."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed", "written"),
+    [
+        (["compare", "{run}", "{other}"], "custom-tiny v1, speaker-independent; tiny", ""),
+        (["report", "{run}", "--maps", "--data", "{data}"], "report.html", "report.html"),
+        (["evaluate", "{run}", "--data", "{data}"], "WA ", "report.html"),
+        (
+            ["evaluate", "{model}", "--corpus", "ravdess", "--data", "{data}", "--out", "{run}/on"],
+            "on ravdess, training corpus, 8 labels, 96 clips of 6 speakers",
+            "on/report.html",
+        ),
+        (
+            ["stress", "{model}", "--corpus", "ravdess", "--data", "{data}"]
+            + ["--tests", "level", "--clips", "4"],
+            "4 of 96 clips",
+            "",
+        ),
+        (
+            ["stress", "{run}", "--data", "{data}", "--tests", "level", "--clips", "4"],
+            "4 of 64 clips",
+            "stress.csv",
+        ),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_finished_runs_and_model_files_need_no_torch(
+    arguments: list[str],
+    printed: str,
+    written: str,
+    tiny_runs: tuple[Path, Path],
+    tiny_corpus: Path,
+    tmp_path: Path,
+) -> None:
+    run = Path(shutil.copytree(tiny_runs[0], tmp_path / "run"))
+    (run / "report.html").unlink()
+    model = run / "fold-01" / "model.onnx"
+    names = {"run": run, "other": tiny_runs[1], "model": model, "data": tiny_corpus}
+    code = "from emovox.cli.main import main; main()"
+    result = run_blocked(TORCH, code, *(text.format(**names) for text in arguments))
+    assert result.returncode == 0, result.stderr
+    assert printed in result.stdout
+    assert (run / written).exists()
+
+
+def test_public_evaluation_needs_no_torch(loudness_model: Path) -> None:
+    code = """
+from emovox import EmovoxError, compare_runs, evaluate_model, evaluate_predictions, evaluate_run
+try:
+    evaluate_model(sys.argv[1], "none.csv")
+except EmovoxError as error:
+    print(error)
+"""
+    result = run_blocked(TORCH, code, loudness_model)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("no corpus named 'none.csv'")

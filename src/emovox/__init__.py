@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
     from emovox.evaluation.predictions import Predictions
+    from emovox.experiments.evaluate_model import ModelEvaluation, evaluate_model
     from emovox.experiments.export import export_run
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
@@ -103,6 +104,10 @@ _ROOMS = {
         "evaluate_predictions",
     ),
     "emovox.evaluation.predictions": ("Predictions",),
+    "emovox.experiments.evaluate_model": (
+        "ModelEvaluation",
+        "evaluate_model",
+    ),
     "emovox.experiments.export": ("export_run",),
     "emovox.experiments.finished": (
         "compare_runs",
@@ -165,6 +170,7 @@ __all__ = [
     "FeatureCache",
     "ImageCache",
     "ModelFileError",
+    "ModelEvaluation",
     "ModelInfo",
     "Prediction",
     "Predictions",
@@ -181,6 +187,7 @@ __all__ = [
     "Watcher",
     "Waveform",
     "compare_runs",
+    "evaluate_model",
     "evaluate_predictions",
     "evaluate_run",
     "explain_recording",

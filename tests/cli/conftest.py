@@ -24,21 +24,6 @@ class Answer:
 
 Call = Callable[..., Answer]
 Emovox = Callable[..., subprocess.CompletedProcess[str]]
-TINY = """
-name = "tiny"
-[frontend]
-sample_rate_hz = 8000
-n_fft = 256
-hop_samples = 128
-image_height = 16
-image_width = 16
-[network]
-conv_channels = [4]
-dense_units = [8]
-[training]
-batch_size = 16
-epochs = 2
-"""
 
 
 @pytest.fixture
@@ -81,32 +66,3 @@ def call(
         return Answer(int(ending.value.code or 0), stdout, stderr)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def tiny_recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of a recipe that trains in a moment."""
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture(scope="session")
-def tiny_runs(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_corpus: Path,
-    tiny_split: Path,
-    tiny_recipe_file: Path,
-) -> tuple[Path, Path]:
-    """Return two finished runs on the same split, by RMSprop and by Adam."""
-    from emovox.experiments.folds import load_protocol
-    from emovox.experiments.train_and_test import run_experiment
-    from emovox.recipes.recipe import load_recipe
-
-    folder = tmp_path_factory.mktemp("runs")
-    for optimizer in ("rmsprop", "adam"):
-        changes = [f"training.optimizer={optimizer}", f"name=tiny-{optimizer}"]
-        recipe = load_recipe(tiny_recipe_file, changes)
-        protocol = load_protocol(recipe, tiny_corpus, split=tiny_split)
-        run_experiment(recipe, protocol, folder / optimizer)
-    return folder / "rmsprop", folder / "adam"

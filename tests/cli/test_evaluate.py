@@ -115,3 +115,90 @@ def test_an_unfinished_run_is_refused(
     assert (answer.status, answer.stdout) == (1, "")
     (line,) = answer.stderr.splitlines()
     assert "finish the run with 'emovox train --resume'" in line
+
+
+@pytest.fixture
+def model(tiny_runs: tuple[Path, Path]) -> Path:
+    """Return a model file that was trained on half of the tiny corpus."""
+    return tiny_runs[0] / "fold-01" / "model.onnx"
+
+
+def test_a_model_file_is_scored_on_a_list(
+    call: Callable[..., Any], model: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "mine.csv"
+    lines = [
+        f"{path},{emotion},{path.stem[-2:]}\n"
+        for path in sorted(tiny_corpus.rglob("*.wav"))
+        for code, emotion in (("01", "neutral"), ("05", "angry"), ("06", "fear"))
+        if path.stem[6:8] == code and path.stem[-1] in "456"
+    ]
+    manifest.write_text("file,emotion,speaker\n" + "".join(lines) + "gone.wav,sad,1\n")
+    command = ("evaluate", model, "--corpus", manifest, "--no-vad", "--jobs", "2")
+    answer = call(*command)
+    assert answer.status == 0
+    # Files under a name of RAVDESS are known to be RAVDESS', which this model was trained on.
+    assert answer.stderr == (
+        "emovox: the model was trained on 48 clips of ravdess, and these clips may be among them: "
+        "scores on unseen clips would be lower\n"
+    )
+    out = Path("runs") / "evaluate-rmsprop-fold-01-mine"
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith("rmsprop-fold-01 on mine: training corpus; the model was trained")
+    assert lines[1] == "mine: 1 not used: no such file"
+    assert lines[2] == (
+        "scored over the 3 labels that both have, no other can be predicted: neutral, angry, "
+        "fearful"
+    )
+    assert lines[4].startswith("WA ")
+    assert lines[4].endswith("on mine, training corpus, 3 labels, 18 clips of 3 speakers")
+    assert "as shipped, over its 8 labels: " in answer.stdout
+    assert "by gender" in answer.stdout
+    assert [line.split()[-1] for line in lines[-5:-2]] == ["6", "6", "6"]
+    assert lines[-1] == f"report: {out / 'report.html'}"
+    assert (out / "report.html").is_file()
+    content = json.loads(call(*command, "--format", "json").stdout)
+    assert content == json.loads((out / "metrics.json").read_text())
+    assert content["corpus"]["overlap"] == "training corpus"
+    (out / "report.html").unlink()
+    assert call("report", out).stdout == f"{out / 'report.html'}\n"
+    assert "<audio" in (out / "report.html").read_text()
+
+
+def test_the_shipped_model_is_scored_and_unusable_clips_are_reported(
+    call: Callable[..., Any], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    for emotion, code in (("angry", "05"), ("sad", "04")):
+        (folder / emotion).mkdir(parents=True)
+        for number, path in enumerate(sorted(tiny_corpus.rglob(f"03-01-{code}-*.wav"))[:2]):
+            shutil.copy(path, folder / emotion / f"{number}.wav")
+    for number in range(12):
+        (folder / "sad" / f"broken-{number:02d}.wav").write_bytes(b"no audio")
+    command = ("evaluate", "default", "--corpus", folder, "--no-vad", "--out", tmp_path / "out")
+    answer = call(*command)
+    assert answer.status == 1
+    *reasons, rest = answer.stderr.splitlines()
+    assert len(reasons) == 10
+    assert reasons[0].startswith(f"emovox: {folder / 'sad' / 'broken-00.wav'}: ")
+    assert rest == f"emovox: and 2 more, named in {tmp_path / 'out' / 'metrics.json'}"
+    assert "12 clips not scored that cannot be used" in answer.stdout
+    assert "on mine, unseen corpus, 2 labels, 4 clips of unknown speakers" in answer.stdout
+    assert "'uncertain' is no safeguard here" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("model.onnx", [], "a model file needs labelled recordings: --corpus mine.csv"),
+        ("default", [], "a model file needs labelled recordings: --corpus mine.csv"),
+        ("", ["--corpus", "ravdess"], "a run is scored on its own test clips; for others name"),
+        ("", ["--jobs", "2"], "--out, --jobs and --no-vad are for a model file with --corpus"),
+    ],
+)
+def test_a_model_needs_a_corpus_and_a_run_takes_none(
+    call: Callable[..., Any], model: Path, target: str, options: list[str], message: str
+) -> None:
+    answer = call("evaluate", target if target == "default" else model.parent / target, *options)
+    assert (answer.status, answer.stdout) == (2, "")
+    assert message in " ".join(answer.stderr.split())

@@ -31,7 +31,7 @@ def test_the_strongest_regions_are_told_in_words(
     assert (answer.status, answer.stderr) == (0, "")
     head, rule, *lines = answer.stdout.splitlines()
     # The mean of the tone: 0.8 times (0 + 0.71 + 1 + 0.71) / 4, a quarter of the time.
-    assert head == f"{clip}: loud, probability 0.12 (loudness)"
+    assert head == f"{clip}: loud, probability 12% (loudness)"
     assert rule == "without the region, the probability of loud falls (+) or rises (-) by:"
     assert lines[1] == "cells"
     cells = lines[2 : lines.index("stretches, all frequencies") - 1]
@@ -42,8 +42,8 @@ def test_the_strongest_regions_are_told_in_words(
         "  0.60-0.70",
         "  0.70-0.80",
     }
-    assert all(line.endswith(" s, 730-1,114 Hz: +0.03") for line in cells)
-    assert lines[-1] == "  0.00-1.60 s, 730-1,114 Hz: +0.12"
+    assert all(line.endswith(" s, 730-1,114 Hz: +3 points") for line in cells)
+    assert lines[-1] == "  0.00-1.60 s, 730-1,114 Hz: +12 points"
 
 
 def test_json_holds_the_whole_map(call: Call, loudness_model: Path, clip: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_map_is_drawn(call: Call, loudness_model: Path, clip: Path, tmp_path
     assert root.get("width") == "900"
     assert "var(" not in figure
     page = (tmp_path / "map.HTML").read_text()
-    assert "a &lt;b&gt; &amp; c.wav: quiet, probability 0.88." in page
+    assert "a &lt;b&gt; &amp; c.wav: quiet, probability 88%." in page
     assert page.count("<audio") == page.count("<svg") == 1
     assert "<script" not in page
     assert str(tmp_path) not in page

@@ -31,29 +31,40 @@ def test_report_is_built_with_recordings(
     assert "custom-tiny" in page
 
 
-def test_answers_are_explained_where_the_models_are(
+def test_predictions_are_explained_where_that_is_asked_for_and_the_models_are(
     call: Callable[..., Any], run: Path, tiny_corpus: Path
 ) -> None:
     assert call("report", run, "--data", tiny_corpus).status == 0
+    page = (run / "report.html").read_text()
+    assert 'class="map"' not in page
+    assert 'id="hits"' not in page
+    command = ("report", run, "--data", tiny_corpus, "--maps")
+    assert call(*command).status == 0
     first = (run / "report.html").read_bytes()
     page = first.decode()
     mistakes, rest = page.split('<section id="hits"')
     predictions = read_predictions(run / "predictions.csv")
     wrong = np.unique(predictions.clips[predictions.predicted != predictions.true]).size
-    assert mistakes.count('<div class="map"') == min(6, wrong) > 0
+    assert mistakes.count('<p class="rests small">') == min(6, wrong) > 0
     right = np.unique(predictions.true[predictions.predicted == predictions.true]).size
-    assert rest.count('<div class="map"') == right > 0
+    assert rest.count('<p class="rests small">') == right > 0
+    # A map where some region decides, and words in its place where none does.
+    n_maps = page.count('<div class="map"')
+    assert n_maps == page.count('small">Strongest region: ')
+    n_words = page.count('small">No single region decides: ')
+    assert n_maps + n_words == page.count('<p class="rests small">')
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     # Pictures in the maps are in the page as well.
     assert set(re.findall(r'(?:href|src)="(?!#)(.{10})', page)) <= {"data:image", "data:audio"}
-    assert call("report", run, "--data", tiny_corpus).status == 0
+    assert call(*command).status == 0
     assert (run / "report.html").read_bytes() == first
     for model in run.rglob("model.onnx"):
         model.unlink()
-    assert call("report", run, "--data", tiny_corpus).status == 0
+    assert call(*command).status == 0
     page = (run / "report.html").read_text()
     assert "<audio" in page
+    assert "No maps: the model file that made these predictions is not here." in page
     assert 'class="map"' not in page
     assert 'id="hits"' not in page
 

@@ -15,7 +15,6 @@ from emovox.evaluation.summary import (
     Score,
     Summary,
     choose_resampling,
-    count,
     describe_score,
     score_folds,
     summarize,
@@ -198,14 +197,6 @@ def test_speaker_independence_is_said_too() -> None:
         n_seeds=1,
     )
     assert line.startswith("F1 66.7 (95% interval 51.2 to 80.1), emobox-6 v1, speaker-independent,")
-
-
-def test_nouns_follow_their_number() -> None:
-    assert (count(1, "clip"), count(0, "clip"), count(1440, "clip")) == (
-        "1 clip",
-        "0 clips",
-        "1,440 clips",
-    )
 
 
 def test_the_bootstrap_costs_a_moment() -> None:

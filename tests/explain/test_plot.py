@@ -43,7 +43,7 @@ def test_what_is_above_the_picture_does_not_set_its_colours() -> None:
     waveform = Waveform(NOISE.samples, 48_000)
     svg = plot_explanation(explained(high, 48_000), waveform)
     assert count_cells(svg) == (3, 1)
-    assert "sad, probability 0.75; strongest cell: 40 points" in svg
+    assert "sad, probability 75%; strongest cell: 40 points" in svg
 
 
 @pytest.mark.parametrize("n_samples", [1, 100, 20_000])

@@ -1,50 +1,177 @@
-"""``emovox evaluate``: score a run's model files again."""
+"""``emovox evaluate``: score a run's model files again, or any model file on any corpus."""
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, RunArgument, ScoreFormat, ScoreFormatOption
+from emovox.cli.options import DataOption, ScoreFormat, ScoreFormatOption
+
+if TYPE_CHECKING:
+    from emovox.evaluation.evaluate import Evaluation
+    from emovox.experiments.evaluate_model import ModelEvaluation
+
+N_FAILURES = 10
+"""Unusable clips that are named on stderr; metrics.json names all."""
 
 
 def evaluate(
-    run: RunArgument, data: DataOption = None, output: ScoreFormatOption = ScoreFormat.TABLE
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODEL", help="A run folder; or a model.onnx, or default: the shipped one."
+        ),
+    ],
+    corpus: Annotated[
+        str | None,
+        typer.Option(
+            "--corpus",
+            metavar="NAME|PATH",
+            help="Labelled recordings to score a model file on: a known corpus, a CSV list, or a "
+            "folder for each class.",
+        ),
+    ] = None,
+    data: DataOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Where a model's report and scores go. Default: runs/evaluate-MODEL-CORPUS.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=1, help="A model's clips at the same time.")
+    ] = 1,
+    vad: Annotated[
+        bool,
+        typer.Option(" /--no-vad", help="Do not ask first whether anybody speaks in a clip."),
+    ] = True,
+    output: ScoreFormatOption = ScoreFormat.TABLE,
 ) -> None:
-    """Predict a run's test clips again with its model files, and write scores and report anew."""
+    """Score a model: a run on its own test clips, or a model file on the recordings of --corpus.
+
+    A run's test clips are predicted again with its model files, and its scores and report written
+    anew. A model file is scored over the labels that it shares with the corpus; a clip that cannot
+    be used is reported on stderr, the others go on, and the exit status is then 1.
+    """
+    from emovox.recognition.model_file import DEFAULT_MODEL
+
+    if corpus is None:
+        if Path(target).is_file() or target == DEFAULT_MODEL:
+            raise typer.BadParameter(
+                "a model file needs labelled recordings: --corpus mine.csv", param_hint="--corpus"
+            )
+        if out is not None or jobs != 1 or not vad:
+            raise typer.BadParameter(
+                "--out, --jobs and --no-vad are for a model file with --corpus",
+                param_hint="RUN|MODEL",
+            )
+        evaluate_run_folder(Path(target), data, output)
+        return
+    if target != DEFAULT_MODEL and Path(target).is_dir():
+        raise typer.BadParameter(
+            f"a run is scored on its own test clips; for others name one of its model files, such "
+            f"as {Path(target) / 'model.onnx'}",
+            param_hint="--corpus",
+        )
+    evaluate_model_file(target, corpus, data, out, jobs, vad, output)
+
+
+def evaluate_run_folder(run: Path, data: Path | None, output: ScoreFormat) -> None:
+    """Score a run again, and print its scores."""
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.finished import evaluate_run
+    from emovox.runs.metrics import scores_to_dict
 
     with ProgressBars(run.name) as watcher:
         evaluation = evaluate_run(run, data, watcher)
-    takes = evaluation.repeated_takes
     if output is ScoreFormat.JSON:
-        content = {
-            **evaluation.summary.to_dict(),
-            "metrics": evaluation.metrics.to_dict(),
-            "calibration_interval": evaluation.calibration_interval.to_dict(),
-            "calibration_by_group": evaluation.calibration_by_group.to_dict(),
-            "abstention": evaluation.abstention.to_dict(),
-            "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
-            "repeated_takes": takes.to_dict() if takes else None,
-        }
+        content = {**evaluation.summary.to_dict(), **scores_to_dict(evaluation)}
         typer.echo(json.dumps(content, indent=2))
         return
-    for line in evaluation.describe():
+    for line in (*evaluation.describe(), evaluation.describe_calibration()):
         typer.echo(line)
-    metrics = evaluation.metrics
-    typer.echo(evaluation.describe_calibration())
-    typer.echo("\nconfidence against accuracy, percent, 95% interval over speakers:")
-    for line in evaluation.calibration_by_group.describe():
-        typer.echo(line)
+    print_calibration(evaluation)
     typer.echo("\naccuracy of the most confident predictions:")
     for line in evaluation.describe_abstention():
         typer.echo(line)
+    print_groups(evaluation)
+
+
+def evaluate_model_file(
+    model: str,
+    corpus: str,
+    data: Path | None,
+    out: Path | None,
+    jobs: int,
+    vad: bool,
+    output: ScoreFormat,
+) -> None:
+    """Score a model file on a corpus, and print its scores."""
+    from emovox.cli.progress import ProgressBars
+    from emovox.experiments.evaluate_model import evaluate_model, name_evaluation_folder
+
+    out = out or name_evaluation_folder(model, corpus)
+    with ProgressBars(model) as watcher:
+        evaluation = evaluate_model(
+            model, corpus, out, data=data, jobs=jobs, vad=vad, watcher=watcher
+        )
+    for clip in evaluation.unusable[:N_FAILURES]:
+        typer.echo(f"emovox: {clip.reason}", err=True)
+    if len(evaluation.unusable) > N_FAILURES:
+        rest = len(evaluation.unusable) - N_FAILURES
+        typer.echo(f"emovox: and {rest:,} more, named in {out / 'metrics.json'}", err=True)
+    if not evaluation.overlap.is_unseen:
+        typer.echo(f"emovox: {evaluation.overlap.reason}", err=True)
+    if output is ScoreFormat.JSON:
+        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+    else:
+        print_model_scores(evaluation, out)
+    if evaluation.unusable:
+        raise typer.Exit(1)
+
+
+def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
+    """Print the scores of a model file, and what they rest on."""
+    typer.echo(f"{evaluation.title}: {evaluation.overlap.kind}; {evaluation.overlap.reason}")
+    for line in evaluation.describe_unused():
+        typer.echo(line)
+    typer.echo(
+        f"scored over the {len(evaluation.labels)} labels that both have, no other can be "
+        f"predicted: {', '.join(evaluation.labels)}\n"
+    )
+    for line in evaluation.describe():
+        typer.echo(line)
+    typer.echo()
+    for line in evaluation.describe_shipped():
+        typer.echo(line)
+    if evaluation.overlap.is_unseen:
+        typer.echo(
+            "the threshold was fitted on recordings like the training data: 'uncertain' is no "
+            "safeguard here, and this share is what it is worth"
+        )
+    print_calibration(evaluation.scored)
+    print_groups(evaluation.scored)
+    typer.echo(f"\nreport: {out / 'report.html'}")
+
+
+def print_calibration(evaluation: "Evaluation") -> None:
+    """Print how far confidence can be trusted, for women, men and single speakers."""
+    typer.echo("\nconfidence against accuracy, percent, 95% interval over speakers:")
+    for line in evaluation.calibration_by_group.describe():
+        typer.echo(line)
+
+
+def print_groups(evaluation: "Evaluation") -> None:
+    """Print how women and men are served, and a line for each class."""
     if evaluation.fairness is not None:
         typer.echo("\nby gender:")
         for line in evaluation.fairness.describe():
             typer.echo(line)
     typer.echo(f"\n{'class':<10} precision  recall      F1  clips")
-    for entry in metrics.per_class:
+    for entry in evaluation.metrics.per_class:
         if entry.support:
             figures = f"{entry.precision:9.3f} {entry.recall:7.3f} {entry.f1:7.3f}"
             typer.echo(f"{entry.label:<10} {figures} {entry.support:6,}")

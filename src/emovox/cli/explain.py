@@ -1,4 +1,4 @@
-"""``emovox explain``: which regions of a recording drove the answer."""
+"""``emovox explain``: which regions of a recording drove the prediction."""
 
 import json
 import sys
@@ -24,7 +24,9 @@ def explain(
     ] = None,
     emotion: Annotated[
         str | None,
-        typer.Option("--emotion", metavar="NAME", help="Explain this one. Default: the answer."),
+        typer.Option(
+            "--emotion", metavar="NAME", help="Explain this one. Default: the most probable."
+        ),
     ] = None,
     vad: Annotated[
         bool,
@@ -37,9 +39,9 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Say which stretches of time and frequency drove the answer.
+    """Say which stretches of time and frequency drove the prediction.
 
-    Each region sinks to the recording's own background in turn, and the model is asked again: by
+    Each region in turn is lowered to the recording's own background, and the model is run again: by
     how much does the probability fall?
     """
     from emovox.explain.page import check_suffix, write_explanation
@@ -62,7 +64,7 @@ def explain(
 def print_regions(source: str, model_name: str, explanation: "Explanation") -> None:
     """Print the strongest regions in words."""
     emotion = explanation.emotion
-    typer.echo(f"{source}: {emotion}, probability {explanation.probability:.2f} ({model_name})")
+    typer.echo(f"{source}: {emotion}, probability {explanation.probability:.0%} ({model_name})")
     typer.echo(f"without the region, the probability of {emotion} falls (+) or rises (-) by:")
     print_block("cells", explanation.find_regions())
     print_block("stretches, all frequencies", explanation.find_stretches())
@@ -75,4 +77,4 @@ def print_block(title: str, regions: "tuple[Region, ...]") -> None:
     for region in regions:
         typer.echo(f"  {region}")
     if not regions:
-        typer.echo("  none changes it by 0.01")
+        typer.echo("  none changes it by a point")

@@ -1,25 +1,38 @@
-"""``emovox report``: build a run's page again."""
+"""``emovox report``: build the report of a run, or of a model file's evaluation, again."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, RunArgument
+from emovox.cli.options import DataOption
 
 
-def report(run: RunArgument, data: DataOption = None) -> None:
-    """Build report.html of a run again, with players for its worst mistakes where the data is."""
-    from emovox.corpora.cross import list_corpora
-    from emovox.corpora.read import load_clips
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="A run folder, or what evaluating a model file left."
+        ),
+    ],
+    data: DataOption = None,
+    maps: Annotated[
+        bool,
+        typer.Option(
+            "--maps", help="Draw what predictions rest on as well; takes half a minute more."
+        ),
+    ] = False,
+) -> None:
+    """Build report.html again, with players for the worst mistakes where the recordings are."""
     from emovox.errors import CorpusError
     from emovox.report.page import write_report
-    from emovox.runs.folder import open_finished_run
+    from emovox.report.sources import load_report_clips
 
-    settings = open_finished_run(run).recipe.data
     clips = None
     try:
-        corpora = list_corpora(settings.protocol, settings.corpora)
-        clips = {clip.name: clip for clip in load_clips(data, corpora)}
+        clips = load_report_clips(folder, data)
     except CorpusError as error:
         if data is not None:
             raise
         typer.echo(f"emovox: without recordings: {error}", err=True)
-    typer.echo(write_report(run, clips))
+    typer.echo(write_report(folder, clips, maps=maps))

@@ -104,6 +104,34 @@ def measure_abstention(
     )
 
 
+def answer_as_shipped(
+    predictions: Predictions, min_confidence: float, no_speech: Sequence[str]
+) -> Answered:
+    """Count the clips to which a model as shipped gives an emotion, and how many are right.
+
+    Args:
+        predictions: Over all labels of the model.
+        min_confidence: Its own threshold.
+        no_speech: Clips in which the speech detector hears nobody: they get no emotion.
+
+    Returns:
+        Coverage of all clips, and the accuracy of those that get an emotion.
+
+    Example:
+        >>> answer_as_shipped(predictions, 0.495, ()).accuracy  # doctest: +SKIP
+        0.43
+    """
+    answered = predictions.probabilities.max(axis=1) >= min_confidence
+    answered &= ~np.isin(predictions.clips, np.array(no_speech, dtype=np.str_))
+    right = (predictions.predicted == predictions.true)[answered]
+    return Answered(
+        min_confidence,
+        count=right.size,
+        coverage=right.size / len(predictions),
+        accuracy=float(right.mean()) if right.size else None,
+    )
+
+
 def average_coverages(
     seeds: Sequence[Predictions], coverages: Sequence[float] = COVERAGES
 ) -> tuple[tuple[float, float], ...]:

@@ -22,10 +22,10 @@ from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import (
     ResampleBy,
     bootstrap_outcomes,
-    count,
     score_folds,
     sort_rows,
 )
+from emovox.wording import count
 
 _SINGULAR = {"speakers": "speaker", "true": "true emotion"}
 

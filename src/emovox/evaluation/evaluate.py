@@ -19,8 +19,15 @@ from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.repeated_takes import RepeatedTakes, score_repeated_takes
-from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
+from emovox.evaluation.summary import (
+    ResampleBy,
+    Summary,
+    choose_resampling,
+    describe_score,
+    summarize,
+)
 from emovox.recognition.model_file import ProtocolScore
+from emovox.wording import count, name_speaker_rule
 
 BOOTSTRAP_SEED = 0
 
@@ -67,7 +74,7 @@ class Evaluation:
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
         summary, protocol = self.summary, self.protocol
-        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
+        kind = name_speaker_rule(protocol.speaker_independent)
         folds = count(summary.n_folds, "fold")
         clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
         return (
@@ -123,6 +130,8 @@ def evaluate_predictions(
     protocol: Protocol,
     predictions: Predictions,
     calibrations: Mapping[str, Calibration] | None = None,
+    *,
+    resample_by: ResampleBy | None = None,
 ) -> Evaluation:
     """Score the test predictions of all folds.
 
@@ -130,11 +139,14 @@ def evaluate_predictions(
         protocol: What they were tested by.
         predictions: Of every fold.
         calibrations: Each fold's, by its name; without them no threshold is scored.
+        resample_by: What the intervals resample; ``None``: what suits the protocol.
 
     Returns:
         The scores.
     """
-    resample_by = choose_resampling(predictions, speaker_independent=protocol.speaker_independent)
+    resample_by = resample_by or choose_resampling(
+        predictions, speaker_independent=protocol.speaker_independent
+    )
     summary = summarize(predictions, resample_by, np.random.default_rng(BOOTSTRAP_SEED))
     metrics = compute_metrics(predictions.true, predictions.probabilities, predictions.labels)
     interval = bootstrap_calibration_error(

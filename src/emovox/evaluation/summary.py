@@ -20,6 +20,7 @@ from emovox.evaluation.metrics import (
     score_confusions,
 )
 from emovox.evaluation.predictions import Predictions
+from emovox.wording import count, name_speaker_rule
 
 ResampleBy = Literal["speakers", "splits", "clips"]
 """What an interval resamples: whole speakers, repeated splits, or single clips."""
@@ -333,9 +334,9 @@ def describe_score(
     if summary.resample_by == "splits":
         low, high = 100 * min(score.folds), 100 * max(score.folds)
         text += f", mean of {summary.n_folds} splits ({low:.1f} to {high:.1f})"
-    speakers = "speaker-independent" if speaker_independent else "speaker-dependent"
     return (
-        f"{text}, {protocol} v{version}, {speakers}, {count(n_seeds, 'seed')}, "
+        f"{text}, {protocol} v{version}, {name_speaker_rule(speaker_independent)}, "
+        f"{count(n_seeds, 'seed')}, "
         f"{count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}"
     )
 
@@ -347,8 +348,3 @@ def format_score(score: Score) -> str:
         f"{100 * score.value:.1f} ({100 * interval.level:g}% interval "
         f"{100 * interval.low:.1f} to {100 * interval.high:.1f})"
     )
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 seed``, ``1,440 clips``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

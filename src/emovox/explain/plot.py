@@ -64,7 +64,7 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
         if not compact:
             _draw_bands(figure.add_subplot(grid[1, 1], sharey=axes), explanation)
             above.set_title(
-                f"{explanation.emotion}, probability {explanation.probability:.2f}; "
+                f"{explanation.emotion}, probability {explanation.probability:.0%}; "
                 f"strongest cell: {100 * _find_scale(explanation):.0f} points",
                 loc="left",
                 fontsize="medium",

@@ -44,9 +44,10 @@ class Region:
     drop: float
 
     def __str__(self) -> str:
+        points = round(100 * self.drop)
         return (
             f"{self.start_s:.2f}-{self.end_s:.2f} s, {self.low_hz:,.0f}-{self.high_hz:,.0f} Hz: "
-            f"{self.drop:+.2f}"
+            f"{points:+d} {'point' if abs(points) == 1 else 'points'}"
         )
 
 
@@ -87,7 +88,7 @@ class Explanation:
 
         Example:
             >>> print(explanation.find_regions()[0])  # doctest: +SKIP
-            1.15-1.44 s, 259-614 Hz: +0.21
+            1.15-1.44 s, 259-614 Hz: +21 points
         """
         return _rank_regions(self.drops, self.time_edges_s, self.band_edges_hz, limit, min_drop)
 

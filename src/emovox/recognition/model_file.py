@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from emovox.errors import ModelFileError
 from emovox.recognition.session import open_session
+from emovox.wording import count, name_speaker_rule
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 2**31 - 1
 """What an ONNX file can hold (a limit of Protocol Buffers)."""
 METADATA_PREFIX = "emovox."
+DEFAULT_MODEL = "default"
+"""Names the model that comes with the package where a command takes a model file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,11 @@ class ProtocolScore:
     n_speakers: int
 
     def __str__(self) -> str:
-        speakers = "speaker-independent" if self.speaker_independent else "speaker-dependent"
         return (
             f"{self.name} {100 * self.value:.1f} (95% interval {100 * self.low:.1f} to "
-            f"{100 * self.high:.1f}), {self.protocol}, {speakers}, {self.n_seeds} seed"
-            f"{'s' * (self.n_seeds != 1)}, {self.n_clips:,} clips of {self.n_speakers} speakers"
+            f"{100 * self.high:.1f}), {self.protocol}, "
+            f"{name_speaker_rule(self.speaker_independent)}, {count(self.n_seeds, 'seed')}, "
+            f"{count(self.n_clips, 'clip')} of {count(self.n_speakers, 'speaker')}"
         )
 
 
@@ -146,6 +149,11 @@ def check_size(path: Path, status: os.stat_result) -> None:
 def find_default_model() -> Path:
     """Return the path of the model that comes with the package."""
     return Path(str(resources.files("emovox") / "assets" / "default.onnx"))
+
+
+def find_model(name: str) -> Path:
+    """Return the path of a model that is named on the command line: a file, or ``default``."""
+    return find_default_model() if name == DEFAULT_MODEL else Path(name)
 
 
 def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:

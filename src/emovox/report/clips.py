@@ -1,9 +1,10 @@
-"""The report's clips: each with a player, its scores, and a map of what the answer rests on."""
+"""The report's clips: each with a player, its scores, and a map of what the prediction rests on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
 from emovox.audio.load import load_audio
@@ -11,30 +12,33 @@ from emovox.corpora.clips import Clip
 from emovox.errors import AudioError, ModelFileError
 from emovox.evaluation.breakdown import ClipAnswer
 from emovox.explain.plot import plot_explanation
-from emovox.explain.regions import explain_waveform
+from emovox.explain.regions import Explanation, explain_waveform
 from emovox.pages.media import ClipMedia, make_clip_media
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.windows import MAX_WINDOW_S
-from emovox.runs.folder import MODEL_NAME
+from emovox.wording import count
 
 MAP_TIMES = 10
 MAP_BANDS = 6
 """A coarser grid than the command's: a page of 14 maps shall take seconds."""
+
+MIN_SHOWN = 0.05
+"""Where no region changes the probability by 5 points, a map has nothing to show."""
 
 _BARS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ClipMap:
-    """What an answer rests on; ``strongest`` names the cell that matters most."""
+    """What a prediction rests on, in words; ``figure`` is ``None`` where no region decides."""
 
-    figure: Markup
-    strongest: str
+    figure: Markup | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class ClipCard:
-    """An answer with its recording; ``problem`` says why the recording is not there."""
+    """A prediction with its recording; ``problem`` says why the recording is not there."""
 
     answer: ClipAnswer
     bars: tuple[tuple[str, float], ...]
@@ -45,25 +49,22 @@ class ClipCard:
 
 
 class FoldModels:
-    """The models of a run's folds, opened when they are first asked.
+    """The models that made a page's predictions, opened when they are first asked.
 
     Args:
-        run_folder: Holds ``model.onnx``, or a folder with one for each fold.
-        n_folds: How many folds it has.
+        paths: The model file of each fold, by the fold's name.
     """
 
-    def __init__(self, run_folder: Path, n_folds: int) -> None:
-        self.run_folder = run_folder
-        self.n_folds = n_folds
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self.paths = paths
         self.opened: dict[str, Recognizer | None] = {}
 
     def find(self, fold: str) -> Recognizer | None:
         """Return a fold's model, or ``None`` where it is not there or of another format."""
         if fold not in self.opened:
-            folder = self.run_folder / f"fold-{fold}" if self.n_folds > 1 else self.run_folder
             try:
-                self.opened[fold] = Recognizer.load(folder / MODEL_NAME, vad=False)
-            except ModelFileError:
+                self.opened[fold] = Recognizer.load(self.paths[fold], vad=False)
+            except (KeyError, ModelFileError):
                 # A report tells of the scores: it can be had without the models.
                 self.opened[fold] = None
         return self.opened[fold]
@@ -76,7 +77,7 @@ def collect_cards(
     models: FoldModels,
     n_maps: int,
 ) -> tuple[ClipCard, ...]:
-    """Return a card for each answer, with its recording where it can be had.
+    """Return a card for each prediction, with its recording where it can be had.
 
     Args:
         answers: What is shown.
@@ -86,7 +87,7 @@ def collect_cards(
         n_maps: Only so many cards get a map.
 
     Returns:
-        The cards, in the order of the answers.
+        The cards, in the order of the predictions.
 
     Example:
         >>> collect_cards(find_confident_mistakes(p), p.labels, None, models, 8)  # doctest: +SKIP
@@ -112,12 +113,12 @@ def collect_cards(
 
 
 def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | None:
-    """Draw what an answer rests on.
+    """Draw what a prediction rests on.
 
     Args:
         answer: What the model said.
         clip: The recording.
-        models: The answer's fold's is asked.
+        models: The one of the prediction's fold is asked.
 
     Returns:
         The map, or ``None`` where the model is not there or does not hear all of it at once.
@@ -134,8 +135,17 @@ def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | No
     explanation = explain_waveform(
         recognizer, waveform, emotion=answer.predicted, n_times=MAP_TIMES, n_bands=MAP_BANDS
     )
-    strongest = explanation.find_regions(1)
+    largest = find_largest_change(explanation)
+    if largest < MIN_SHOWN:
+        points = count(round(100 * largest), "point")
+        return ClipMap(None, f"No single region decides: without it, at most {points} change.")
+    strongest = explanation.find_regions(1) or explanation.find_stretches(1)
     return ClipMap(
         Markup(plot_explanation(explanation, waveform, compact=True)),  # noqa: S704
-        str(strongest[0]) if strongest else "",
+        f"Strongest region: {strongest[0]}",
     )
+
+
+def find_largest_change(explanation: Explanation) -> float:
+    """Return the largest change by a cell or a stretch of time, which is what a map shows."""
+    return max(float(np.abs(explanation.drops).max()), float(np.abs(explanation.time_drops).max()))

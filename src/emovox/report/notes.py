@@ -1,21 +1,25 @@
-"""What a run's scores show and what they do not, in plain words."""
+"""What the scores of a run or a model file show and what they do not, in plain words."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from emovox.corpora.registry import CORPORA
+from emovox.evaluation.abstention import Answered
 from emovox.evaluation.breakdown import ConfusedPair
+from emovox.evaluation.calibration import TARGET_ACCURACY
 from emovox.evaluation.metrics import Metrics, score_confusions
 from emovox.evaluation.predictions import Predictions
-from emovox.runs.scores import FoldEntry, RunScores
+from emovox.runs.scores import FoldEntry, ModelEntry, ModelScores, RunScores, ScoreEntry
+from emovox.wording import count
 
 _FEW_CLIPS = 200
+_SHOWN = 5
 _WELL_CALIBRATED = 0.03
 
 _ACTED_NOTE = (
-    "Nothing here tells how the model does on everyday speech, other languages, noise or telephone "
-    "lines. A label is the emotion that the actor was asked to portray, not what anyone felt."
+    "The scores say nothing about everyday speech, other languages, noise or telephone lines. "
+    "A label is the emotion that the actor was asked to portray, not what anyone felt."
 )
 _RAVDESS_NOTE = (
     "Acted speech: professional actors speak two fixed sentences in a studio, in North American "
@@ -23,18 +27,13 @@ _RAVDESS_NOTE = (
 )
 
 
-def count_words(count: int, noun: str) -> str:
-    """Return a count with its noun, such as ``"1 clip"`` or ``"1,440 clips"``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
 def describe_findings(
-    scores: RunScores, metrics: Metrics, pairs: Sequence[ConfusedPair]
+    uar: ScoreEntry, metrics: Metrics, pairs: Sequence[ConfusedPair]
 ) -> list[str]:
     """Say what the test predictions show.
 
     Args:
-        scores: The run's own account.
+        uar: Mean recall over classes, with its interval.
         metrics: Scores of all test predictions.
         pairs: The confused pairs, the most frequent first.
 
@@ -42,19 +41,16 @@ def describe_findings(
         A few sentences.
 
     Example:
-        >>> describe_findings(scores, metrics, pairs)[1]  # doctest: +SKIP
+        >>> describe_findings(summary.uar, metrics, pairs)[1]  # doctest: +SKIP
         'Most often found: angry (22 of 24, 91.7%); least often: sad (6 of 18, 33.3%).'
     """
-    baseline = score_most_frequent(metrics)[1]
-    uar = scores.summary.uar
+    baseline = score_majority_baseline(metrics)[1]
     if uar.low is None or uar.low > baseline:
-        notes = [
-            f"UA is {uar.mean / baseline:.1f} times that of one answer for all ({baseline:.1%})."
-        ]
+        notes = [f"UA is {uar.mean / baseline:.1f} times the majority baseline ({baseline:.1%})."]
     else:
         notes = [
-            f"It is not shown to do better than one answer for all: UA {baseline:.1%} lies within "
-            "the interval or above it."
+            f"It is not shown to beat the majority baseline: UA {baseline:.1%} lies within the "
+            "interval or above it."
         ]
     present = [entry for entry in metrics.per_class if entry.support]
     ranked = sorted(present, key=lambda entry: -entry.recall)
@@ -73,20 +69,35 @@ def describe_findings(
     if metrics.absent_classes:
         notes.append(
             f"No test clip of: {', '.join(metrics.absent_classes)}. "
-            "Nothing is known of these, and no mean counts them."
+            "The scores say nothing about these, and no mean counts them."
         )
+    return notes
+
+
+def describe_confidence(metrics: Metrics) -> str:
+    """Say whether confidence and accuracy agree on average.
+
+    Args:
+        metrics: Scores of the probabilities that users get.
+
+    Returns:
+        A sentence.
+
+    Example:
+        >>> describe_confidence(metrics)[:29]  # doctest: +SKIP
+        'On average it is overconfident'
+    """
     n_tests = sum(entry.count for entry in metrics.calibration_bins)
     confidence = sum(b.confidence * b.count for b in metrics.calibration_bins) / n_tests
     gap = confidence - metrics.accuracy
-    verdict = "about as sure as it is right"
+    verdict = "neither overconfident nor underconfident"
     if abs(gap) > _WELL_CALIBRATED:
-        verdict = "too sure of itself" if gap > 0 else "less sure of itself than it could be"
-    notes.append(
-        f"On average it is {verdict}: mean confidence {confidence:.1%}, right in "
+        verdict = "overconfident" if gap > 0 else "underconfident"
+    return (
+        f"On average it is {verdict}: mean confidence {confidence:.1%}, accuracy "
         f"{metrics.accuracy:.1%}; expected calibration error "
         f"{100 * metrics.expected_calibration_error:.1f} points."
     )
-    return notes
 
 
 def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
@@ -106,8 +117,8 @@ def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
     if not fitted or len(fitted) < len(folds):
         return "Probabilities as trained, not calibrated: there were no validation clips."
     temperatures = sorted(entry.temperature for entry in fitted)
-    clips = count_words(min(entry.n_clips for entry in fitted), "validation clip")
-    speakers = count_words(min(entry.n_speakers for entry in fitted), "speaker")
+    clips = count(min(entry.n_clips for entry in fitted), "validation clip")
+    speakers = count(min(entry.n_speakers for entry in fitted), "speaker")
     if len(fitted) == 1:
         return f"Temperature {temperatures[0]:.3g}, fitted on {clips} of {speakers}."
     return (
@@ -132,53 +143,177 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
         'Speaker-dependent:'
     """
     n_clips = np.unique(predictions.clips).size
-    speakers = count_words(np.unique(predictions.speakers).size, "speaker")
+    speakers = count(np.unique(predictions.speakers).size, "speaker")
     notes = []
     if scores.protocol.speaker_independent:
         notes.append(
-            "Speaker-independent: no test speaker was heard in training. The scores speak for new "
-            f"voices, as far as these {speakers} are like them."
+            "Speaker-independent: no test speaker is in the training data. The scores hold for "
+            f"unseen speakers, as far as these {speakers} stand for them."
         )
     else:
         notes.append(
             f"Speaker-dependent: the {speakers} of the test clips also speak in the training "
-            "clips. For voices that the model has never heard, expect lower scores; a "
-            "speaker-independent protocol measures that."
+            "clips. Expect lower scores for unseen speakers; a speaker-independent protocol "
+            "measures them."
         )
     if n_clips < _FEW_CLIPS:
         n_per_test = scores.folds[0].n_clips if scores.folds else len(predictions)
-        width = scores.summary.accuracy
-        interval = ""
-        if width.low is not None and width.high is not None:
-            interval = f", and the interval is {100 * (width.high - width.low):.0f} points wide"
         notes.append(
-            f"Few clips: in a test of {n_per_test}, one clip is {100 / n_per_test:.1f} points"
-            f"{interval}. A few points between two models mean nothing here; 'emovox compare' "
-            "says whether the clips show one better."
+            f"{describe_few(n_per_test, scores.summary.accuracy)} A few points between two models "
+            "mean nothing here; 'emovox compare' says whether the data show one to be better."
         )
     if len(predictions) > n_clips:
         notes.append(
-            f"Repeated splits: {count_words(n_clips, 'clip')} were tested {len(predictions):,} "
+            f"Repeated splits: {count(n_clips, 'clip')} were tested {len(predictions):,} "
             f"times over {scores.n_folds} splits. Tables and figures pool all tests, so a clip "
             "counts as often as it was drawn. The interval is for other splits of the same clips, "
-            "not for new clips or speakers."
+            "not for other clips or speakers."
         )
     if scores.n_seeds == 1:
         notes.append(
             "One seed: training again with another would move the scores by an amount that this "
             "run does not measure."
         )
+    return notes + describe_corpus(corpus)
+
+
+def describe_few(n_clips: int, accuracy: ScoreEntry) -> str:
+    """Say how coarse a test of few clips is."""
+    interval = ""
+    if accuracy.low is not None and accuracy.high is not None:
+        interval = f", and the interval is {100 * (accuracy.high - accuracy.low):.0f} points wide"
+    return f"Few clips: in a test of {n_clips}, one clip is {100 / n_clips:.1f} points{interval}."
+
+
+def describe_corpus(corpus: str) -> list[str]:
+    """Say what is known of a corpus' recordings."""
     if corpus == "ravdess":
-        notes.append(_RAVDESS_NOTE)
-    elif corpus in CORPORA:
-        notes.append(
-            f"Acted speech, recorded for research, in {CORPORA[corpus].language}. {_ACTED_NOTE}"
+        return [_RAVDESS_NOTE]
+    if corpus in CORPORA:
+        language = CORPORA[corpus].language
+        return [f"Acted speech, recorded for research, in {language}. {_ACTED_NOTE}"]
+    return []
+
+
+def describe_own_threshold(own: Answered | None, n_folds: int, predictions: Predictions) -> str:
+    """Say what the models of a run leave out at their own thresholds.
+
+    Args:
+        own: What is left; ``None`` where no threshold was fitted.
+        n_folds: Folds, each with its own model.
+        predictions: Of the test clips.
+
+    Returns:
+        A sentence.
+    """
+    if own is None:
+        return "No threshold was fitted: there were no validation clips."
+    whose = "its" if n_folds == 1 else "each fold’s"
+    unit = "tests" if np.unique(predictions.clips).size < len(predictions) else "clips"
+    return (
+        f"At {whose} own threshold, fitted on validation clips for an accuracy of "
+        f"{TARGET_ACCURACY:.0%}, it names an emotion for {own.coverage:.1%} of the test {unit}"
+        f"{_describe_accuracy(own)}. That target holds for recordings like the validation clips "
+        "only."
+    )
+
+
+def describe_training(model: ModelEntry) -> str:
+    """Say what a model file was trained on."""
+    clips = count(model.training_clips, "clip")
+    return f"{', '.join(model.training_corpora)} ({clips})"
+
+
+def describe_model_temperature(model: ModelEntry) -> str:
+    """Say how a model file's confidence was fitted."""
+    if model.temperature == 1:
+        return "The model file has temperature 1: it was never calibrated."
+    return f"Temperature {model.temperature:.3g}, fitted on other recordings than these."
+
+
+def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
+    """Say what a model file as shipped predicts on a corpus, and that this is no safeguard.
+
+    Args:
+        own: What is left at its own threshold.
+        scores: The evaluation's own account.
+
+    Returns:
+        A few sentences.
+    """
+    text = (
+        f"At its own threshold of {scores.model.min_confidence:.3g}, the model as shipped names an "
+        f"emotion for {own.coverage:.1%} of the clips{_describe_accuracy(own)}."
+    )
+    if scores.no_speech:
+        n_silent = count(len(scores.no_speech), "clip")
+        text += f" In {n_silent} the speech detector hears nobody: it names none there."
+    if scores.corpus.is_unseen:
+        text += (
+            " The threshold was fitted on recordings like the training data. “Uncertain” is "
+            "therefore no safeguard here: what counts is the share measured on this page."
         )
-    return notes
+    return text
 
 
-def score_most_frequent(metrics: Metrics) -> tuple[float, float, float]:
-    """Score a model that always answers the most frequent emotion: what no model should be below.
+def describe_model_limits(scores: ModelScores, predictions: Predictions) -> list[str]:
+    """Say what must not be read out of the scores of a model file.
+
+    Args:
+        scores: The evaluation's own account.
+        predictions: What the model said, over all its labels.
+
+    Returns:
+        A few sentences, the most important first.
+    """
+    speakers = count(np.unique(predictions.speakers).size, "speaker")
+    notes = []
+    if not scores.corpus.is_unseen:
+        notes.append(
+            f"Not unseen: {scores.corpus.reason}. For the scores of a recipe on clips that its "
+            "models were not trained on, see a run's own report."
+        )
+    elif scores.corpus.speakers_known:
+        notes.append(
+            "Unseen as far as the model file tells: it names no training data that these clips "
+            f"could be part of. The scores hold for other speakers as far as these {speakers} "
+            "stand for them."
+        )
+    if not scores.corpus.speakers_known:
+        notes.append(
+            "The corpus does not say who speaks, so the intervals treat clips as independent. "
+            "Where one person speaks many of them, the true intervals are wider: name the speakers."
+        )
+    missing = [label for label in scores.model.labels if label not in scores.labels]
+    if missing:
+        notes.append(
+            f"WA, UA and F1 are over the {len(scores.labels)} labels that model and corpus share: "
+            f"the model was not allowed to predict {', '.join(missing)}. As shipped it may, and "
+            "is then wrong; confidence and abstention are therefore measured over all its labels."
+        )
+    if len(predictions) < _FEW_CLIPS:
+        notes.append(describe_few(len(predictions), scores.summary.accuracy))
+    unused = list(scores.notes)
+    if scores.other_labels:
+        names = ", ".join(f"{label} ({n:,})" for label, n in scores.other_labels.items())
+        unused.append(f"labels that the model lacks: {names}")
+    if scores.unusable:
+        names = ", ".join(entry.clip for entry in scores.unusable[:_SHOWN])
+        more = len(scores.unusable) - _SHOWN
+        names += f" and {more:,} more" if more > 0 else ""
+        unused.append(f"{count(len(scores.unusable), 'clip')} that cannot be used: {names}")
+    if unused:
+        notes.append(f"Not scored: {'; '.join(unused)}.")
+    return notes + describe_corpus(scores.corpus.source)
+
+
+def _describe_accuracy(own: Answered) -> str:
+    """Return the accuracy of what is left, to be put after its coverage."""
+    return "" if own.accuracy is None else f" and is right in {own.accuracy:.1%} of these"
+
+
+def score_majority_baseline(metrics: Metrics) -> tuple[float, float, float]:
+    """Score the majority baseline: always the most frequent emotion.
 
     Args:
         metrics: Scores of all test predictions.
@@ -187,7 +322,7 @@ def score_most_frequent(metrics: Metrics) -> tuple[float, float, float]:
         Accuracy, UAR and macro F1, each in [0, 1].
 
     Example:
-        >>> score_most_frequent(metrics)[0]  # doctest: +SKIP
+        >>> score_majority_baseline(metrics)[0]  # doctest: +SKIP
         0.133
     """
     support = metrics.confusion.sum(axis=1)

@@ -110,7 +110,7 @@ def average_curves(histories: Sequence[FoldHistory], name: str) -> tuple[FloatAr
 
 
 def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
-    """Draw how often the model is right at each confidence, over a histogram of its confidence.
+    """Draw accuracy at each confidence, over a histogram of confidence.
 
     Args:
         bins: The bins that hold clips.
@@ -142,7 +142,7 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
         axes.plot(confidence, accuracy, "o-", color=BLUE, linewidth=1.6, markersize=4.5)
         axes.lines[-1].set_label("this model")
         axes.set_ylim(-0.02, 1.02)
-        axes.set_ylabel("share right")
+        axes.set_ylabel("accuracy")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.tick_params(labelbottom=False)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2)
@@ -164,12 +164,12 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
 
 
 def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None) -> str:
-    """Draw the share of wrong answers where only the surest clips are answered.
+    """Draw the share of wrong predictions where only the most confident are kept.
 
     Args:
-        coverage: Shares answered, ``(clips,)``, rising.
-        risk: Share of wrong answers at each, ``(clips,)``.
-        own: What is answered at the models' own thresholds; marked where there is one.
+        coverage: Shares kept, ``(clips,)``, rising.
+        risk: Share of wrong predictions at each, ``(clips,)``.
+        own: What is left at the models' own thresholds; marked where there is one.
 
     Returns:
         The risk-coverage curve as SVG.
@@ -185,15 +185,13 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
         axes.step(
             coverage[shown], risk[shown], where="pre", color=BLUE, linewidth=1.9, label="wrong"
         )
-        axes.axhline(
-            1 - TARGET_ACCURACY, color=MUTED, linewidth=1, dashes=(2, 2), label="asked for"
-        )
+        axes.axhline(1 - TARGET_ACCURACY, color=MUTED, linewidth=1, dashes=(2, 2), label="target")
         if own is not None and own.accuracy is not None:
             at = ([own.coverage], [1 - own.accuracy])
             axes.plot(*at, "D", color=ORANGE, markersize=6, label="own threshold")
         axes.set_xlim(0, 1.01)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.set_xlabel("answered, the surest first")
+        axes.set_xlabel("coverage, the most confident first")
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylabel("wrong")

@@ -1,4 +1,4 @@
-"""The report's figure of a stress test: how answers hold as noise grows."""
+"""The report's figure of a stress test: how predictions hold as noise grows."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from emovox.pages.style import BLUE, HEIGHT_IN, INK, ORANGE, STYLE, make_axes, t
 
 
 def plot_noise_curves(rows: Sequence[StressRow]) -> str:
-    """Draw the share of unchanged answers over the level of the speech above each noise.
+    """Draw the share of unchanged predictions over the level of the speech above each noise.
 
     Args:
         rows: All tests; those without a ratio are left out.
@@ -53,7 +53,7 @@ def plot_noise_curves(rows: Sequence[StressRow]) -> str:
                 label=name,
             )
         axes.set_xlabel("speech over noise, dB")
-        axes.set_ylabel("answers unchanged")
+        axes.set_ylabel("predictions unchanged")
         axes.set_xticks(sorted({row.snr_db for row in rows if row.snr_db is not None}))
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -9,6 +9,7 @@ from emovox.errors import RunError
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe, change_settings, load_recipe
 from emovox.runs.scores import RunScores, read_scores
+from emovox.wording import name_speaker_rule
 
 RECIPE_NAME = "recipe.toml"
 SPLIT_NAME = "split.csv"
@@ -42,8 +43,8 @@ class FinishedRun:
     def label(self) -> str:
         """Protocol and version, with the words that every score must carry."""
         protocol = self.scores.protocol
-        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
-        return f"{protocol.name} v{protocol.version}, {kind}"
+        rule = name_speaker_rule(protocol.speaker_independent)
+        return f"{protocol.name} v{protocol.version}, {rule}"
 
 
 def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:

@@ -4,7 +4,8 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.evaluate import Evaluation
+from emovox.evaluation.summary import Summary
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe
 from emovox.runs.history import FoldHistory
@@ -19,6 +21,7 @@ from emovox.runs.history import FoldHistory
 METRICS_FORMAT = 1
 
 _PACKAGES = ("emovox", "numpy", "torch", "onnx", "onnxruntime", "scikit-learn", "soundfile", "soxr")
+_KEYS = ("accuracy", "uar", "macro_f1")
 
 
 def write_metrics(
@@ -38,8 +41,6 @@ def write_metrics(
         calibrations: Each fold's, by its name.
     """
     summary, protocol = evaluation.summary, evaluation.protocol
-    takes = evaluation.repeated_takes
-    keys = ("accuracy", "uar", "macro_f1")
     content: dict[str, Any] = {
         "format": METRICS_FORMAT,
         "run": path.parent.name,
@@ -50,25 +51,14 @@ def write_metrics(
             "speaker_independent": protocol.speaker_independent,
             "description": protocol.description,
         },
-        "n_clips": summary.n_clips,
-        "n_speakers": summary.n_speakers,
         "n_folds": summary.n_folds,
         "n_seeds": 1,
-        "summary": {
-            key: {"mean": s.value, "low": s.interval.low, "high": s.interval.high}
-            for key, s in zip(keys, summary.scores, strict=True)
-        },
-        "interval": f"95%, 2,000 bootstrap draws over {summary.resample_by}",
-        "metrics": evaluation.metrics.to_dict(),
-        "calibration_interval": evaluation.calibration_interval.to_dict(),
-        "calibration_by_group": evaluation.calibration_by_group.to_dict(),
-        "abstention": evaluation.abstention.to_dict(),
-        "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
-        "repeated_takes": takes.to_dict() if takes else None,
+        **summary_to_dict(summary),
+        **scores_to_dict(evaluation),
         "folds": [
             {
                 "fold": fold.name,
-                **{k: s.folds[i] for k, s in zip(keys, summary.scores, strict=True)},
+                **{k: s.folds[i] for k, s in zip(_KEYS, summary.scores, strict=True)},
                 "n_clips": len(fold.test),
                 "best_epoch": find_best_epoch(recipe, histories[i]),
                 "epochs": len(histories[i].epochs),
@@ -82,6 +72,32 @@ def write_metrics(
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
+def summary_to_dict(summary: Summary) -> dict[str, Any]:
+    """Return WA, UA and F1 with their intervals, and what these rest on, as JSON-ready types."""
+    return {
+        "n_clips": summary.n_clips,
+        "n_speakers": summary.n_speakers,
+        "summary": {
+            key: {"mean": s.value, "low": s.interval.low, "high": s.interval.high}
+            for key, s in zip(_KEYS, summary.scores, strict=True)
+        },
+        "interval": f"95%, 2,000 bootstrap draws over {summary.resample_by}",
+    }
+
+
+def scores_to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """Return all other scores as JSON-ready types."""
+    takes = evaluation.repeated_takes
+    return {
+        "metrics": evaluation.metrics.to_dict(),
+        "calibration_interval": evaluation.calibration_interval.to_dict(),
+        "calibration_by_group": evaluation.calibration_by_group.to_dict(),
+        "abstention": evaluation.abstention.to_dict(),
+        "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
+        "repeated_takes": takes.to_dict() if takes else None,
+    }
+
+
 def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
     """Return the epoch whose weights were kept: the last, or early stopping's best."""
     if not recipe.training.early_stopping_patience:
@@ -91,8 +107,13 @@ def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
 
 def describe_machine() -> dict[str, str]:
     """Return the versions and the machine that a figure was measured with."""
+    versions = {}
+    for package in _PACKAGES:
+        # Whoever only evaluates need not have PyTorch.
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     return {
         "python": platform.python_version(),
-        **{package: version(package) for package in _PACKAGES},
+        **versions,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
     }

@@ -77,21 +77,77 @@ class PooledEntry(_Entry):
     confusion: list[list[int]]
 
 
-class RunScores(_Entry):
-    """The part of metrics.json that a report shows."""
+class _Scores(_Entry):
+    """What the reports of runs and of model files both show."""
 
     run: str
+    summary: SummaryEntry
+    interval: str = ""
+    metrics: PooledEntry
+    versions: dict[str, Any] = {}
+
+
+class RunScores(_Scores):
+    """The part of a run's metrics.json that a report shows."""
+
     recipe: str
     protocol: ProtocolEntry
     n_folds: int
     n_seeds: int
-    summary: SummaryEntry
-    interval: str = ""
-    metrics: PooledEntry
     folds: tuple[FoldEntry, ...] = ()
-    versions: dict[str, Any] = {}
     seconds: float | None = None
     calibration_interval: IntervalEntry | None = None
+
+
+class ModelEntry(_Entry):
+    """The model file that was scored."""
+
+    file: str
+    sha256: str
+    name: str
+    labels: tuple[str, ...]
+    temperature: float
+    min_confidence: float
+    training_corpora: tuple[str, ...]
+    training_clips: int
+    licence: str
+    recipe: str
+
+
+class CorpusEntry(_Entry):
+    """The corpus that it was scored on, and whether it may have been trained on it."""
+
+    source: str
+    overlap: str
+    reason: str
+    is_unseen: bool
+    speakers_known: bool
+
+
+class UnusableEntry(_Entry):
+    """A clip that has no prediction; the reason may name a folder of the user's machine."""
+
+    clip: str
+    reason: str
+
+
+class ShippedEntry(_Entry):
+    """The model with all its labels, as users get it."""
+
+    calibration_interval: IntervalEntry
+
+
+class ModelScores(_Scores):
+    """The part of a model evaluation's metrics.json that a report shows."""
+
+    model: ModelEntry
+    corpus: CorpusEntry
+    labels: tuple[str, ...]
+    shipped: ShippedEntry
+    no_speech: tuple[str, ...] = ()
+    unusable: tuple[UnusableEntry, ...] = ()
+    other_labels: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
 
 
 def read_scores(path: Path) -> RunScores:
@@ -115,6 +171,25 @@ def read_scores(path: Path) -> RunScores:
         "'emovox train --resume'"
     )
     return read_entry(path, RunScores, expected=expected, remedy="evaluate the run again")
+
+
+def read_model_scores(path: Path) -> ModelScores:
+    """Read the metrics.json of a model file's evaluation.
+
+    Args:
+        path: The file to read.
+
+    Returns:
+        What a report shows of it.
+
+    Raises:
+        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+
+    Example:
+        >>> read_model_scores(Path("runs/evaluate-default-nemo/metrics.json"))  # doctest: +SKIP
+    """
+    expected = "the metrics.json of 'emovox evaluate MODEL --corpus': check the path"
+    return read_entry(path, ModelScores, expected=expected, remedy="evaluate the model again")
 
 
 def read_calibration(path: Path) -> Calibration:

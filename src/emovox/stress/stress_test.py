@@ -11,7 +11,6 @@ from emovox.corpora.protocols import Fold
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
 from emovox.evaluation.stress_scores import HeardClips, Result, StressRow, score_stress
-from emovox.evaluation.summary import count
 from emovox.files import write_text
 from emovox.perturbations.definition import GROUPS
 from emovox.progress import Watcher
@@ -26,6 +25,7 @@ from emovox.stress.perturbed_clips import (
     join_heard,
     predict_perturbed,
 )
+from emovox.wording import count
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,240 @@
+"""What a report is made of: a training run's files, or those of a model file's evaluation."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from emovox.corpora.clips import Clip
+from emovox.corpora.cross import list_corpora, name_tested
+from emovox.corpora.read import load_clips
+from emovox.errors import RunError
+from emovox.evaluation.abstention import Abstention, answer_as_shipped, measure_abstention
+from emovox.evaluation.predictions import Predictions, restrict_labels
+from emovox.evaluation.stress_scores import StressRow
+from emovox.recipes.recipe import load_recipe
+from emovox.recognition.model_file import find_model
+from emovox.report import notes
+from emovox.runs.folder import (
+    HISTORY_NAME,
+    METRICS_NAME,
+    MODEL_NAME,
+    PREDICTIONS_NAME,
+    RECIPE_NAME,
+    STRESS_NAME,
+    open_finished_run,
+)
+from emovox.runs.history import FoldHistory, read_history
+from emovox.runs.predictions import read_predictions
+from emovox.runs.scores import (
+    IntervalEntry,
+    ModelScores,
+    RunScores,
+    read_model_scores,
+    read_scores,
+)
+from emovox.runs.stress import read_stress
+from emovox.wording import count, name_speaker_rule
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportSource:
+    """What the page of a run and that of a model file say differently.
+
+    Attributes:
+        scores: The checked ``metrics.json``.
+        kicker: What kind of report it is, above the title.
+        badge: Words that stand beside the scores.
+        is_good: Whether the badge says that training knew none of the speakers.
+        facts: What is tested and by what, under the title: a word and its value.
+        description: How the test clips came about.
+        basis: Short words that stand beside each figure.
+        grounds: The same in full, for the scores.
+        predictions: Whose WA, UA and F1 the page shows.
+        trusted: Whose confidence the page judges.
+        calibration_interval: Of their expected calibration error.
+        temperatures: What the confidence was fitted on.
+        abstention: What abstaining brings.
+        own_words: What the model's own threshold does, in a sentence.
+        limits: What the scores do not show.
+        corpus: Name or path of the tested corpus.
+        model_paths: The model file of each fold; those that are not there are left out.
+        settings: A heading and a TOML text: what the model was trained by.
+        histories: How training went; none for a model file.
+        stress: Rows of a stress test, where there was one.
+    """
+
+    scores: RunScores | ModelScores
+    kicker: str
+    badge: str
+    is_good: bool
+    facts: tuple[tuple[str, str], ...]
+    description: str
+    basis: str
+    grounds: str
+    predictions: Predictions
+    trusted: Predictions
+    calibration_interval: IntervalEntry | None
+    temperatures: str
+    abstention: Abstention
+    own_words: str
+    limits: list[str]
+    corpus: str
+    model_paths: Mapping[str, Path]
+    settings: tuple[str, str]
+    histories: tuple[FoldHistory, ...] = ()
+    stress: tuple[StressRow, ...] = ()
+
+    @property
+    def run(self) -> RunScores | None:
+        """The scores where a run is reported; ``None`` for a model file's evaluation."""
+        return self.scores if isinstance(self.scores, RunScores) else None
+
+
+def is_model_evaluation(folder: Path) -> bool:
+    """Return whether a folder holds what ``emovox evaluate MODEL`` writes, not a run."""
+    return (folder / METRICS_NAME).exists() and not (folder / RECIPE_NAME).exists()
+
+
+def load_report_clips(folder: Path, data: Path | None = None) -> dict[str, Clip]:
+    """Find the recordings that a report is about.
+
+    Args:
+        folder: A run folder, or that of a model file's evaluation.
+        data: Where known corpora lie; ``None``: the usual places.
+
+    Returns:
+        The clips by name.
+
+    Raises:
+        CorpusError: They are not here.
+        RunError: The folder holds neither.
+
+    Example:
+        >>> load_report_clips(Path("runs/vanilla-reference"))  # doctest: +SKIP
+    """
+    if is_model_evaluation(folder):
+        corpora: tuple[str, ...] = (read_model_scores(folder / METRICS_NAME).corpus.source,)
+    else:
+        settings = open_finished_run(folder).recipe.data
+        corpora = list_corpora(settings.protocol, settings.corpora)
+    return {clip.name: clip for clip in load_clips(data, corpora)}
+
+
+def read_source(folder: Path) -> ReportSource:
+    """Read what a report is made of.
+
+    Args:
+        folder: A run folder, or that of a model file's evaluation.
+
+    Returns:
+        The checked content of its files.
+
+    Raises:
+        RunError: A file is missing or damaged.
+        RecipeError: The recipe cannot be read.
+
+    Example:
+        >>> read_source(Path("runs/vanilla-reference")).badge  # doctest: +SKIP
+        'speaker-dependent'
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such run folder; expected one that 'emovox train' made")
+    return read_model(folder) if is_model_evaluation(folder) else read_run(folder)
+
+
+def read_run(folder: Path) -> ReportSource:
+    """Read a training run."""
+    scores = read_scores(folder / METRICS_NAME)
+    predictions = read_predictions(folder / PREDICTIONS_NAME)
+    recipe = load_recipe(folder / RECIPE_NAME)
+    corpus = name_tested(recipe.data.protocol, recipe.data.corpora)
+    protocol = scores.protocol
+    rule = name_speaker_rule(protocol.speaker_independent)
+    names = [fold.fold for fold in scores.folds]
+    folders = {name: folder / f"fold-{name}" if len(names) > 1 else folder for name in names}
+    abstention = measure_abstention(predictions, find_own_thresholds(scores))
+    stress_path = folder / STRESS_NAME
+    return ReportSource(
+        scores=scores,
+        kicker="emovox evaluation report",
+        badge=rule,
+        is_good=protocol.speaker_independent,
+        facts=(
+            ("protocol", f"{protocol.name} (version {protocol.version})"),
+            ("recipe", scores.recipe),
+        ),
+        description=protocol.description,
+        basis=f"{protocol.name}, {rule}",
+        grounds=f"Protocol {protocol.name}, {rule}; {count(scores.n_folds, 'fold')}, "
+        f"{count(scores.n_seeds, 'seed')}",
+        predictions=predictions,
+        trusted=predictions,
+        calibration_interval=scores.calibration_interval,
+        temperatures=notes.describe_temperatures(scores.folds),
+        abstention=abstention,
+        own_words=notes.describe_own_threshold(abstention.own, scores.n_folds, predictions),
+        limits=notes.describe_limits(scores, predictions, corpus),
+        corpus=corpus,
+        model_paths={name: below / MODEL_NAME for name, below in folders.items()},
+        settings=("recipe.toml", (folder / RECIPE_NAME).read_text(encoding="utf-8").strip()),
+        histories=read_history(folder / HISTORY_NAME),
+        stress=read_stress(stress_path) if stress_path.exists() else (),
+    )
+
+
+def read_model(folder: Path) -> ReportSource:
+    """Read a model file's evaluation."""
+    scores = read_model_scores(folder / METRICS_NAME)
+    trusted = read_predictions(folder / PREDICTIONS_NAME)
+    model, corpus = scores.model, scores.corpus
+    if trusted.labels != model.labels or not set(scores.labels) <= set(model.labels):
+        raise RunError(
+            f"{folder}: predictions.csv and metrics.json are of different labels; expected both "
+            "from one evaluation: evaluate the model again"
+        )
+    own = answer_as_shipped(trusted, model.min_confidence, scores.no_speech)
+    path = find_model(model.file)
+    return ReportSource(
+        scores=scores,
+        kicker="emovox evaluation of a model file",
+        badge=corpus.overlap,
+        is_good=corpus.is_unseen,
+        facts=(
+            ("model", f"{model.name} (SHA-256 {model.sha256[:8]}…)"),
+            ("corpus", corpus.source),
+            ("trained on", notes.describe_training(model)),
+        ),
+        description=f"{corpus.reason[0].upper()}{corpus.reason[1:]}.",
+        basis=f"{scores.run}, {corpus.overlap}",
+        grounds=f"Model {model.name} {model.sha256[:8]} on {corpus.source}, {corpus.overlap}; over "
+        f"the {count(len(scores.labels), 'label')} that both have",
+        predictions=restrict_labels(trusted, scores.labels),
+        trusted=trusted,
+        calibration_interval=scores.shipped.calibration_interval,
+        temperatures=notes.describe_model_temperature(model),
+        abstention=replace(measure_abstention(trusted), own=own),
+        own_words=notes.describe_model_threshold(own, scores),
+        limits=notes.describe_model_limits(scores, trusted),
+        corpus=corpus.source,
+        model_paths={"01": path} if hash_file(path) == model.sha256 else {},
+        settings=("Recipe that trained it", model.recipe.strip()),
+    )
+
+
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256, or nothing where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def find_own_thresholds(scores: RunScores) -> dict[str, float] | None:
+    """Return each fold's own threshold, or ``None`` where one has none."""
+    fitted = {
+        fold.fold: fold.calibration.min_confidence
+        for fold in scores.folds
+        if fold.calibration and fold.calibration.n_clips
+    }
+    return fitted if scores.folds and len(fitted) == len(scores.folds) else None
