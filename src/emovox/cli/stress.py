@@ -136,7 +136,7 @@ def print_report(report: "StressReport", output: TableFormat) -> None:
     typer.echo(
         f"{first.clips:,} of {first.of_clips:,} clips{sampled}, {first.speakers} speakers, "
         f"{count(first.trainings, 'seed')}; UAR undisturbed {100 * first.plain_uar:.1f}; "
-        f"95% intervals over speakers; disturbed by seed {first.seed}"
+        f"95% {first.interval_name}; disturbed by seed {first.seed}"
     )
     typer.echo(
         f"\n{'':<24} {'unchanged':<20}  {'UAR change, points':<22}  {'asked for':<23}  "

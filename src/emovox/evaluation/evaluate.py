@@ -17,7 +17,13 @@ from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
+from emovox.evaluation.summary import (
+    Summary,
+    choose_resampling,
+    describe_basis,
+    describe_score,
+    summarize,
+)
 from emovox.recognition.model_file import ProtocolScore
 
 BOOTSTRAP_SEED = 0
@@ -59,13 +65,9 @@ class Evaluation:
 
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
-        summary, protocol = self.summary, self.protocol
-        kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
-        folds = count(summary.n_folds, "fold")
-        clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
-        return (
-            f"{protocol.name} v{protocol.version}, {kind}: {folds}, 1 seed, {clips} of {speakers}; "
-            f"percent, 95% intervals over {summary.resample_by}"
+        kind = "speaker-independent" if self.protocol.speaker_independent else "speaker-dependent"
+        return describe_basis(
+            self.summary, f"{self.protocol.name} v{self.protocol.version}, {kind}"
         )
 
     def describe_calibration(self) -> str:

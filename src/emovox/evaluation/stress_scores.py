@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.evaluation.intervals import bootstrap_over_clips, bootstrap_over_speakers
+from emovox.evaluation.intervals import bootstrap_over_clips
 from emovox.evaluation.metrics import FloatArray, IntArray
+from emovox.evaluation.outcomes import code_outcomes
+from emovox.evaluation.resampling import interval_over_speakers, name_interval
 from emovox.perturbations.definition import StressTest
 
 NO_SPEECH = -1
@@ -70,6 +72,11 @@ class StressRow:
     plain_uar: float
     seed: int
 
+    @property
+    def interval_name(self) -> str:
+        """What kind of intervals these are: ``"t interval over 9 speakers"``."""
+        return name_interval("speakers" if self.speakers > 1 else "clips", self.speakers)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready types."""
         return asdict(self)
@@ -95,8 +102,10 @@ class HeardClips:
 def score_stress(
     seeds: Sequence[HeardClips], tests: tuple[StressTest, ...], *, of_clips: int, seed: int
 ) -> tuple[StressRow, ...]:
-    """Score every test, with 95% intervals from 2,000 bootstrap draws over speakers.
+    """Score every test, with 95% intervals over speakers.
 
+    They are 2,000 bootstrap draws, or t intervals where speakers are few
+    (:func:`emovox.evaluation.resampling.interval_over_speakers`).
     Of several trainings the scores are the means. Each draw takes the same clips for all of them,
     as in :func:`emovox.evaluation.summary.summarize_seeds`.
 
@@ -124,19 +133,17 @@ def score_stress(
     rows = []
     for test in tests:
         said = [(heard.plain, heard.disturbed[test.name]) for heard in seeds]
-        table = np.stack([first.true, *chain.from_iterable(said)], axis=1)
-        outcomes, index = np.unique(table, axis=0, return_inverse=True)
-        index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
-        score = make_outcome_score(outcomes)
-        unchanged, plain_uar, uar, change = (
-            float(v) for v in score(np.bincount(index)[None])[:, 0]
-        )
+        outcomes = code_outcomes(first.true, *chain.from_iterable(said))
+        score = make_outcome_score(outcomes.rows)
+        unchanged, plain_uar, uar, change = (float(v) for v in score(outcomes.counts[None])[:, 0])
         # Of its own, so that a test's interval does not depend on which others are run.
         generator = np.random.default_rng(_BOOTSTRAP_SEED)
         if n_speakers > 1:
-            intervals = bootstrap_over_speakers(index, first.speakers, score, generator)
+            intervals = interval_over_speakers(
+                outcomes.index, first.speakers, score, generator, lowest=(0.0, 0.0, 0.0, -1.0)
+            )
         else:
-            intervals = bootstrap_over_clips(index, score, generator)
+            intervals = bootstrap_over_clips(outcomes.index, score, generator)
         rows.append(
             StressRow(
                 test=test.name,
