@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from emovox.experiments.reproduce import N_SEEDS
 from emovox.recipes.recipe import Recipe, load_recipe
+from emovox.runs.metrics import describe_machine
 
 TINY = (
     "frontend.sample_rate_hz=8000",
@@ -33,6 +35,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr("emovox.experiments.reproduce.load_recipe", load)
+    monkeypatch.setitem(N_SEEDS, "reference", 2)
 
 
 @pytest.mark.usefixtures("tiny")
@@ -42,25 +45,36 @@ def test_both_protocols_are_printed_with_what_follows(
     answer = call("reproduce", "--data", tiny_corpus, "--splits", "2")
     assert answer.status == 0
     text = answer.stdout
-    assert text.index("reference v1, speaker-dependent") < text.index("reference-repeated v1")
-    assert "The reference printed WA 66.67 for vanilla, and 50.00 in its own error" in text
-    assert "The reference printed WA 77.78 for optimized, and 66.67" in text
-    assert "it says nothing about new speakers" in text
-    assert "not a new one" in text
+    assert max(map(len, text.splitlines())) <= 80
+    words = " ".join(text.split())
+    assert words.index("reference v1, speaker-dependent: 1 fold, 2 seeds") < words.index(
+        "reference-repeated v1, speaker-dependent: 2 folds, 1 seed"
+    )
+    assert "95% t intervals over 2 seeds and " in words
+    assert "The reference printed WA 66.67 for vanilla, and 50.00 in its own error" in words
+    assert "The reference printed WA 77.78 for optimized, and 66.67" in words
+    assert "says nothing about unseen speakers" in words
+    assert "not unseen ones" in words
     assert "emobox" not in text
+    assert f"Trained on {describe_machine()['processor']}. On another processor" in words
     for name in ("vanilla", "optimized", "encoder"):
-        for protocol in ("reference", "reference-repeated"):
+        for protocol in (*(f"reference-seed{seed}" for seed in range(2)), "reference-repeated"):
             assert f"report: runs/{name}-{protocol}/report.html" in text
             assert Path(f"runs/{name}-{protocol}/report.html").is_file()
     cell = r"([+-]?\d+\.\d) \(([+-]?\d+\.\d) to ([+-]?\d+\.\d)\)"
-    differences = ("optimized - vanilla", "encoder - vanilla")
-    for label in ("vanilla", "optimized", "encoder", *differences):
-        rows = [line for line in text.splitlines() if re.match(rf"{label}  ", line)]
-        assert len(rows) == 2
-        for row in rows:
-            cells = [[float(n) for n in found] for found in re.findall(cell, row)]
-            assert len(cells) == 3
-            assert all(low <= value <= high for value, low, high in cells)
+    rows = [line for line in text.splitlines() if re.match(r"(WA|UA|F1) +[+-]?\d", line)]
+    # Of each protocol three scores of three recipes, and of two differences.
+    assert len(rows) == 12
+    for i, row in enumerate(rows):
+        cells = [[float(n) for n in found] for found in re.findall(cell, row)]
+        assert len(cells) == (3 if i % 6 < 3 else 2)
+        assert all(low <= value <= high for value, low, high in cells)
+    assert "optimized - vanilla      encoder - vanilla" in text
+    assert "WA of single seeds, from the lowest to the highest of 2:" in text
+    ranges = re.findall(r"(?<![(+-] )(\d+\.\d) to (\d+\.\d)(?!\))", text)
+    assert len(ranges) == 3
+    for (low, high), (mean, *_) in zip(ranges, re.findall(cell, rows[0]), strict=True):
+        assert float(low) <= float(mean) <= float(high)
     assert "epochs, loss" not in text
     again = call("reproduce", "--data", tiny_corpus, "--splits", "2")
     assert (again.status, again.stdout) == (0, text)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from emovox.evaluation.fairness import compare_genders, compare_genders_of_seeds
 from emovox.evaluation.predictions import Predictions
@@ -162,6 +163,41 @@ def test_the_printed_line_says_what_it_rests_on() -> None:
     fairness = compare_genders(make(rows), np.random.default_rng(0))
     assert fairness is not None
     assert fairness.describe()[0] == (
-        "WA of 3 women 100.0, of 3 men 0.0: +100.0 points (95% interval +100.0 to +100.0, over "
-        "speakers within gender); these speakers show a difference"
+        "WA of 3 women 100.0, of 3 men 0.0: +100.0 points (95% t interval over speakers within "
+        "gender: +100.0 to +100.0); these speakers show a difference"
     )
+
+
+def test_few_speakers_of_a_gender_get_welchs_interval() -> None:
+    """Accuracies of women 0.2, 0.5, 0.8 and of men 0.3, 0.6, 0.7 and 0.9, ten clips each."""
+    tenths = {"female": (2, 5, 8), "male": (3, 6, 7, 9)}
+    rows = [
+        (f"{gender}{speaker}", gender, clip % 2, clip % 2 if clip < n else 1 - clip % 2)
+        for gender, of_gender in tenths.items()
+        for speaker, n in enumerate(of_gender)
+        for clip in range(10)
+    ]
+    fairness = compare_genders(make(rows), np.random.default_rng(0))
+    assert fairness is not None
+    female, male = (np.array(values) / 10 for values in tenths.values())
+    gap = fairness.wa
+    assert gap.difference == pytest.approx(-0.125)
+    assert gap.interval is not None
+    expected = scipy.stats.ttest_ind(female, male, equal_var=False).confidence_interval(0.95)
+    assert (gap.interval.low, gap.interval.high) == pytest.approx((expected.low, expected.high))
+    assert gap.female_interval is not None
+    # t(2) is 4.302653, past either end; t(3) is 3.182446.
+    assert (gap.female_interval.low, gap.female_interval.high) == (0, 1)
+    assert gap.male_interval is not None
+    assert gap.male_interval.low == pytest.approx(0.625 - 3.182446 * male.std(ddof=1) / 2, abs=1e-6)
+
+
+def test_fifteen_speakers_of_each_are_bootstrapped() -> None:
+    outcomes = [(0, 0), (0, 1), (1, 1), (1, 1)]
+    rows = make_group("female", 15, outcomes) + make_group("male", 15, outcomes)
+    fairness = compare_genders(make(rows), np.random.default_rng(0))
+    assert fairness is not None
+    assert fairness.interval_name == "interval over speakers within gender"
+    fewer = compare_genders(make(rows[4:]), np.random.default_rng(0))
+    assert fewer is not None
+    assert fewer.interval_name == "t interval over speakers within gender"

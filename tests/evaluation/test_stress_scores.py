@@ -71,6 +71,7 @@ def test_trainings_give_the_mean_of_their_scores() -> None:
         assert len(set(of_seeds)) > 1
         assert getattr(row, name) == pytest.approx(np.mean(of_seeds))
     assert row.uar_change_low < row.uar_change < row.uar_change_high
+    assert row.interval_name == "t interval over 2 speakers"
 
 
 def test_the_mean_is_held_against_the_thresholds() -> None:

@@ -15,6 +15,7 @@ from emovox.evaluation.summary import (
     Score,
     Summary,
     choose_resampling,
+    describe_basis,
     describe_score,
     score_folds,
     summarize,
@@ -120,7 +121,7 @@ def test_a_perfect_model_has_no_interval_to_speak_of() -> None:
 
 @pytest.mark.parametrize("resample_by", ["speakers", "splits", "clips"])
 def test_the_same_seed_gives_the_same_bytes_in_any_order(resample_by: ResampleBy) -> None:
-    predictions = make_folds(n_folds=12)
+    predictions = make_folds(n_folds=12, n_speakers=15)
     order = np.random.default_rng(1).permutation(len(predictions))
     first, second, other = (
         json.dumps(
@@ -150,11 +151,10 @@ def test_what_is_resampled_follows_from_the_protocol(
     assert choose_resampling(predictions, speaker_independent=speaker_independent) == expected
 
 
-def summary_of(values: tuple[float, ...], resample_by: ResampleBy) -> Summary:
+def summary_of(values: tuple[float, ...], resample_by: ResampleBy, n_speakers: int = 4) -> Summary:
     score = Score("WA", 2 / 3, Interval(0.512, 0.801), values)
-    return Summary(
-        score, score, score, tuple(str(i) for i in range(len(values))), 1440, 4, resample_by
-    )
+    folds = tuple(str(i) for i in range(len(values)))
+    return Summary(score, score, score, folds, 1440, n_speakers, resample_by)
 
 
 def test_a_score_is_printed_with_what_it_rests_on() -> None:
@@ -189,7 +189,7 @@ def test_repeated_splits_are_printed_with_their_range() -> None:
 
 def test_speaker_independence_is_said_too() -> None:
     line = describe_score(
-        summary_of((0.6, 0.7), "speakers"),
+        summary_of((0.6, 0.7), "speakers", n_speakers=24),
         "F1",
         protocol="emobox-6",
         version=1,
@@ -197,6 +197,57 @@ def test_speaker_independence_is_said_too() -> None:
         n_seeds=1,
     )
     assert line.startswith("F1 66.7 (95% interval 51.2 to 80.1), emobox-6 v1, speaker-independent,")
+
+
+def test_a_t_interval_over_few_speakers_is_named() -> None:
+    line = describe_score(
+        summary_of((0.6, 0.7), "speakers", n_speakers=9),
+        "UA",
+        protocol="loso",
+        version=1,
+        speaker_independent=True,
+        n_seeds=1,
+    )
+    assert line.startswith("UA 66.7 (95% t interval over 9 speakers: 51.2 to 80.1), loso v1, ")
+    basis = describe_basis(summary_of((0.6,), "speakers", n_speakers=9), "loso v1")
+    assert basis == (
+        "loso v1: 1 fold, 1 seed, 1,440 clips of 9 speakers; percent, 95% t intervals over 9 "
+        "speakers"
+    )
+    many = describe_basis(summary_of((0.6,), "speakers", n_speakers=15), "loso v1", n_seeds=3)
+    assert many.endswith(
+        "1 fold, 3 seeds, 1,440 clips of 15 speakers; percent, 95% intervals over speakers"
+    )
+
+
+def test_few_speakers_get_the_t_interval_of_their_mean() -> None:
+    # Three speakers of 12 clips: 6, 9 and 12 right. Mean 3/4, deviation 1/4, t(2) 4.302653.
+    base = make_folds(n_speakers=3, n_clips=12)
+    right = np.concatenate([np.arange(12) < n for n in (6, 9, 12)])
+    said = np.where(right, base.true, (base.true + 1) % 3)
+    predictions = replace(base, probabilities=np.eye(3)[said])
+    summary = summarize(predictions, "speakers", np.random.default_rng(0))
+    assert summary.interval_name == "t interval over 3 speakers"
+    half = 4.302653 * 0.25 / np.sqrt(3)
+    assert summary.wa.interval.low == pytest.approx(0.75 - half, abs=1e-6)
+    assert summary.wa.interval.high == 1
+    assert summary.to_dict()["interval"] == "t interval over 3 speakers"
+
+
+def test_seeds_can_be_resampled_with_the_clips() -> None:
+    predictions = make_folds(n_speakers=24)
+    seeds = [predictions, guess_again(predictions, 1), guess_again(predictions, 2)]
+    fixed, drawn = (
+        summarize_seeds(seeds, "clips", np.random.default_rng(0), resample_seeds=resample_seeds)
+        for resample_seeds in (False, True)
+    )
+    assert drawn.wa.value == fixed.wa.value
+    assert drawn.wa.interval.low < fixed.wa.interval.low
+    assert drawn.wa.interval.high > fixed.wa.interval.high
+    assert drawn.interval_name == "t interval over 3 seeds and 720 clips"
+    assert fixed.interval_name == "interval over clips"
+    alone = summarize_seeds([predictions], "clips", np.random.default_rng(0), resample_seeds=True)
+    assert alone == summarize(predictions, "clips", np.random.default_rng(0))
 
 
 def test_the_bootstrap_costs_a_moment() -> None:

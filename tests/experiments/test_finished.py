@@ -12,7 +12,7 @@ from emovox.corpora.protocols import make_protocol, read_split
 from emovox.corpora.read import load_clips
 from emovox.errors import ModelFileError, ProtocolError, RunError
 from emovox.experiments.export import export_run
-from emovox.experiments.finished import compare_runs, evaluate_run
+from emovox.experiments.finished import compare_runs, evaluate_run, part_seeds
 from emovox.experiments.train_and_test import run_experiment
 from emovox.recipes.recipe import Recipe
 from emovox.recognition.model_file import open_model
@@ -142,6 +142,45 @@ def test_a_run_is_as_good_as_itself(runs: Path, tiny_run: Path) -> None:
     assert comparison.names == (str(runs / "tiny"), str(tiny_run))
     assert comparison.better is None
     assert [difference.value for difference in comparison.differences] == [0, 0, 0]
+
+
+def copy_seed(run: Path, folder: Path, seed: int) -> Path:
+    """Copy a run as if it came from another seed."""
+    copy = Path(shutil.copytree(run, folder))
+    recipe = copy / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("seed = 0", f"seed = {seed}"))
+    return copy
+
+
+def test_seeds_of_two_recipes_are_compared_as_recipes(runs: Path, tmp_path: Path) -> None:
+    tiny = [runs / "tiny", copy_seed(runs / "tiny", tmp_path / "tiny1", 1)]
+    other = [runs / "other", copy_seed(runs / "other", tmp_path / "other1", 1)]
+    comparison, _ = compare_runs(tiny, other)
+    assert (comparison.names, comparison.n_seeds) == (("tiny", "other"), (2, 2))
+    assert comparison.wa.value == pytest.approx(compare_runs(tiny[0], other[0])[0].wa.value)
+    assert "taken over 2 seeds each" in comparison.verdict
+    assert "these two trained models" not in comparison.verdict
+    mixed = [tiny[0], other[1], tiny[1], other[0]]
+    assert part_seeds(mixed) == (tiny, [other[1], other[0]])
+    with pytest.raises(
+        ProtocolError, match="found 1 training of .* and 2 of .*tiny and 1 more; expected one"
+    ):
+        compare_runs(tiny[0], tiny)
+    with pytest.raises(RunError, match="found the seeds 0, 0"):
+        compare_runs([tiny[0], tiny[0]], other)
+    with pytest.raises(RunError, match="has another recipe than"):
+        compare_runs([tiny[0], other[1]], other)
+
+
+def test_runs_are_parted_into_two_recipes_or_refused(runs: Path, tmp_path: Path) -> None:
+    seeds = [runs / "tiny", copy_seed(runs / "tiny", tmp_path / "tiny1", 1)]
+    assert part_seeds(seeds) == ([seeds[0]], [seeds[1]])
+    with pytest.raises(RunError, match=r"runs of 1 recipe \(tiny\); expected two runs, or several"):
+        part_seeds([*seeds, copy_seed(runs / "tiny", tmp_path / "tiny2", 2)])
+    with pytest.raises(RunError, match="runs of 1 recipe"):
+        part_seeds(seeds[:1])
+    with pytest.raises(RunError, match="no run folder"):
+        part_seeds([*seeds, tmp_path])
 
 
 def test_runs_of_different_protocols_are_not_compared(runs: Path, tiny_run: Path) -> None:

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,13 +50,14 @@ def reproduce_tiny(
     """Reproduce with small networks, actors 1-6 instead of 24, and two folds of each protocol."""
 
     def load_small(name: str, changes: list[str]) -> Recipe:
-        (change,) = changes
-        protocol = change.partition("=")[2].strip("'")
+        protocol, seed = (change.partition("=")[2].strip("'") for change in changes)
         values = tiny_recipe.model_dump()
-        values |= {"name": name, "seed": RECIPES.index(name), "data": {"protocol": protocol}}
+        values |= {"name": name, "seed": int(seed), "data": {"protocol": protocol}}
+        values["training"]["learning_rate"] = 0.01 / (1 + RECIPES.index(name))
         return build_recipe(values)
 
     monkeypatch.setattr(reproduce, "load_recipe", load_small)
+    monkeypatch.setitem(reproduce.N_SEEDS, "reference", 2)
     counter = Counter()
     results = reproduce_reference(
         folder,
@@ -78,21 +80,43 @@ def test_every_model_under_each_protocol_and_once_only(
         "loso v1, speaker-independent",
     ]
     for result in results:
-        assert [run.recipe.name for run in result.runs] == ["vanilla", "optimized", "encoder"]
+        assert [recipe.name for recipe in result.recipes] == ["vanilla", "optimized", "encoder"]
         assert result.comparison.names == ("optimized", "vanilla")
         assert result.gain.names == ("encoder", "vanilla")
-        for run in result.runs:
-            assert run.folder == tmp_path / f"{run.recipe.name}-{result.protocol}"
-            assert (run.folder / "report.html").is_file()
+        seeds = range(2) if result.protocol == "reference" else [0]
+        for recipe in result.recipes:
+            assert [run.recipe.seed for run in recipe.runs] == list(seeds)
+            for run in recipe.runs:
+                seed = f"-seed{run.recipe.seed}" if len(seeds) > 1 else ""
+                assert run.folder == tmp_path / f"{recipe.name}-{result.protocol}{seed}"
+                assert (run.folder / "report.html").is_file()
+            assert recipe.summary.wa.value == pytest.approx(np.mean(recipe.wa_of_seeds))
+    reference, repeated, _ = results
+    assert reference.comparison.n_seeds == (2, 2)
+    vanilla, optimized, _ = reference.recipes
+    difference = optimized.summary.wa.value - vanilla.summary.wa.value
+    assert reference.comparison.wa.value == pytest.approx(difference)
+    assert vanilla.summary.n_resampled_seeds == 2
+    # A single seed is scored as its own run is.
+    run = repeated.recipes[0].runs[0]
+    assert run.evaluation is not None
+    assert repeated.recipes[0].summary == run.evaluation.summary
     assert set(counter.epochs) == {
-        f"{name}, {result.protocol}" for name in RECIPES for result in results
+        f"{name}, {of_protocol}"
+        for name in RECIPES
+        for of_protocol in (
+            *(f"reference, seed {seed}" for seed in range(2)),
+            "reference-repeated",
+            "loso",
+        )
     }
     explained = [explain_result(result) for result in results]
     for result, text in zip(results, explained, strict=True):
-        assert text.startswith(result.comparison.verdict)
-    assert "too wide to tell models apart" in explained[0]
+        assert f"Optimized and vanilla: {result.comparison.verdict}" in text
+        assert f"Encoder and vanilla: {result.gain.verdict}" in text
+    assert "can tell models apart only if they are very different" in explained[0]
     assert "still those that the models trained on" in explained[1]
-    assert "On voices they have never heard" in explained[2]
+    assert "On unseen speakers" in explained[2]
 
     again, counter = reproduce_tiny(tiny_recipe, tiny_corpus, tmp_path, monkeypatch)
     assert counter.epochs == {}
@@ -104,5 +128,6 @@ def test_default_is_what_the_reference_printed() -> None:
         ("vanilla", "optimized", "encoder"),
         ("reference", "reference-repeated"),
     )
+    assert reproduce.N_SEEDS == {"reference": 5}
     found = {name: (score.first, score.own_analysis) for name, score in PUBLISHED.items()}
     assert found == {"vanilla": (0.6667, 0.5), "optimized": (0.7778, 0.6667)}

@@ -1,28 +1,45 @@
-"""``emovox compare``: whether the data show one run better than another."""
+"""``emovox compare``: whether the data show one run, or one recipe, to be better than another."""
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from emovox.cli.options import RunArgument, ScoreFormat, ScoreFormatOption
+from emovox.cli.options import ScoreFormat, ScoreFormatOption
+from emovox.cli.paragraphs import echo_wrapped
 
 
 def compare(
-    first: RunArgument, second: RunArgument, output: ScoreFormatOption = ScoreFormat.TABLE
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN...", help="Two run folders, or those of several seeds of two recipes."
+        ),
+    ],
+    output: ScoreFormatOption = ScoreFormat.TABLE,
 ) -> None:
-    """Compare two runs on the same test clips, paired, with intervals, and say what follows."""
-    from emovox.experiments.finished import compare_runs
+    """Compare two runs on the same test clips, paired, with intervals, and say what follows.
 
-    comparison, label = compare_runs(first, second)
+    Two runs are compared as the trained models that they are. Name several seeds of two recipes,
+    in any order, to compare the recipes: the intervals then cover other seeds as well.
+    """
+    from emovox.experiments.finished import compare_runs, part_seeds
+
+    comparison, label = compare_runs(*part_seeds(runs))
     if output is ScoreFormat.JSON:
         typer.echo(json.dumps({"protocol": label, **comparison.to_dict()}, indent=2))
         return
     a, b = comparison.names
-    typer.echo(f"{label}; {a} minus {b}, in points")
+    echo_wrapped(f"{label}; {a} minus {b}, in points")
     for d in comparison.differences:
         interval = f"{100 * d.interval.low:+.1f} to {100 * d.interval.high:+.1f}"
         typer.echo(
             f"{d.name}  {100 * d.first:5.1f}  {100 * d.second:5.1f}  {100 * d.value:+5.1f}  "
             f"(95% interval {interval})"
         )
-    typer.echo(comparison.verdict)
+    if max(comparison.n_seeds) > 1:
+        for name, values in zip(comparison.names, comparison.wa_of_seeds, strict=True):
+            seeds = " ".join(f"{100 * value:.1f}" for value in values)
+            echo_wrapped(f"WA of each seed of {name}: {seeds}")
+    echo_wrapped(comparison.verdict)

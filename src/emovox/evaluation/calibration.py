@@ -6,7 +6,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from emovox.evaluation.intervals import Interval, bootstrap_over_clips, bootstrap_over_speakers
-from emovox.evaluation.metrics import CALIBRATION_BINS, FloatArray, IntArray, bin_confidences
+from emovox.evaluation.metrics import FloatArray, IntArray, bin_confidences
+from emovox.evaluation.outcomes import code_outcomes
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import ResampleBy
 
@@ -165,25 +166,26 @@ def bootstrap_calibration_error(
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
-    _, index = bin_confidences(confidence)
-    # A clip's outcome is its bin, and whether it is right.
-    outcomes: IntArray = 2 * index + correct
-    n_outcomes = 2 * CALIBRATION_BINS
-    n_clips = np.bincount(outcomes, minlength=n_outcomes)
-    sums = np.bincount(outcomes, weights=confidence, minlength=n_outcomes)
-    # Mean confidence minus correctness of each outcome.
-    excess = sums / np.maximum(n_clips, 1) - np.arange(n_outcomes) % 2
+    # What a draw needs to know of a clip: its bin, and whether it is right.
+    outcomes = code_outcomes(bin_confidences(confidence)[1], correct.astype(np.int64))
+    bins, right = outcomes.rows.T
+    of_bin = (bins[:, None] == np.unique(bins)).astype(np.float64)  # (outcomes, bins)
+    # By how much a clip of an outcome is surer than it is right.
+    excess = np.bincount(outcomes.index, weights=confidence) / outcomes.counts - right
+
+    def measure(counts: IntArray) -> FloatArray:
+        gaps = np.abs((counts * excess) @ of_bin)  # (draws, bins)
+        error: FloatArray = gaps.sum(axis=1) / counts.sum(axis=1)
+        return error
+
+    measured = measure(outcomes.counts[None])[0]
 
     def score(counts: IntArray) -> FloatArray:
-        padded = np.pad(counts, ((0, 0), (0, n_outcomes - counts.shape[1])))
-        gaps = (padded * excess).reshape(len(counts), CALIBRATION_BINS, 2)  # (draws, bins, 2)
-        error = np.abs(gaps.sum(axis=2)).sum(axis=1) / counts.sum(axis=1)
-        moved: FloatArray = np.maximum(error - np.median(error) + measured, 0)[np.newaxis]
+        error = measure(counts)
+        moved: FloatArray = np.maximum(error - np.median(error) + measured, 0)[None]
         return moved  # (1, draws)
 
-    gaps = (n_clips * excess).reshape(CALIBRATION_BINS, 2)  # (bins, 2)
-    measured = float(np.abs(gaps.sum(axis=1)).sum() / correct.size)
     if resample_by == "clips":
-        return bootstrap_over_clips(outcomes, score, generator)[0]
+        return bootstrap_over_clips(outcomes.index, score, generator)[0]
     groups = predictions.speakers if resample_by == "speakers" else predictions.folds
-    return bootstrap_over_speakers(outcomes, groups, score, generator)[0]
+    return bootstrap_over_speakers(outcomes.index, groups, score, generator)[0]

@@ -1,113 +1,26 @@
 """Two models on the same test clips: is one better, as far as the data can tell?"""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from emovox.errors import ProtocolError
-from emovox.evaluation.intervals import (
-    Interval,
-    correct_interval_over_splits,
-    interval_over_splits,
-)
-from emovox.evaluation.metrics import (
-    SCORE_NAMES,
-    FloatArray,
-    IntArray,
-    count_confusions,
-    score_confusions,
-)
+from emovox.evaluation.comparison import Comparison, Difference, PairedTest
+from emovox.evaluation.intervals import correct_interval_over_splits, interval_over_splits
+from emovox.evaluation.metrics import SCORE_NAMES, FloatArray, IntArray
+from emovox.evaluation.outcomes import code_outcomes, score_models
+from emovox.evaluation.paired_test import compare_paired, exact_paired_interval
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import (
-    ResampleBy,
-    bootstrap_outcomes,
-    score_folds,
-    sort_rows,
-)
+from emovox.evaluation.resampling import find_intervals
+from emovox.evaluation.summary import ResampleBy, align_seeds, score_folds
 from emovox.wording import count
 
 _SINGULAR = {"speakers": "speaker", "true": "true emotion"}
 
-# Splits that cancel out can leave 1e-18 instead of zero, which must not decide a verdict.
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One score of two models, and how far they are apart.
-
-    Attributes:
-        name: ``"WA"``, ``"UA"`` or ``"F1"``.
-        first: Score of the first model, in [0, 1].
-        second: Score of the second model, in [0, 1].
-        value: First minus second, in [-1, 1].
-        interval: Paired interval of the difference.
-    """
-
-    name: str
-    first: float
-    second: float
-    value: float
-    interval: Interval
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the difference as JSON-ready types."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "value": self.value,
-            "interval": self.interval.to_dict(),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the same test clips say about two models.
-
-    Attributes:
-        names: The two models.
-        wa: Difference in accuracy; the verdict rests on it.
-        ua: Difference in mean recall over classes (UAR).
-        f1: Difference in macro F1.
-        resample_by: What the intervals resample.
-        corrected: Whether the intervals allow for the overlap of repeated splits.
-        n_units: How many speakers, splits or clips were resampled.
-        better: Name of the model that the data show to be better, or ``None``.
-        verdict: The same in words, with the difference and its interval.
-    """
-
-    names: tuple[str, str]
-    wa: Difference
-    ua: Difference
-    f1: Difference
-    resample_by: ResampleBy
-    corrected: bool
-    n_units: int
-    better: str | None
-    verdict: str
-
-    @property
-    def differences(self) -> tuple[Difference, Difference, Difference]:
-        """WA, UA and F1, in this order."""
-        return self.wa, self.ua, self.f1
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the comparison as JSON-ready types."""
-        return {
-            "names": list(self.names),
-            **{difference.name: difference.to_dict() for difference in self.differences},
-            "resample_by": self.resample_by,
-            "corrected": self.corrected,
-            "n_units": self.n_units,
-            "better": self.better,
-            "verdict": self.verdict,
-        }
-
 
 def compare_predictions(
-    first: Predictions,
-    second: Predictions,
+    first: Predictions | Sequence[Predictions],
+    second: Predictions | Sequence[Predictions],
     resample_by: ResampleBy,
     generator: np.random.Generator,
     *,
@@ -116,16 +29,21 @@ def compare_predictions(
 ) -> Comparison:
     """Compare two models that were tested on the same clips, in the same folds.
 
-    Both models' scores are taken from the same resampled speakers, splits or clips, so that what
-    is hard for both does not hide a difference. The verdict rests on WA, named beforehand:
-    looking for one score of three that differs would find differences by chance.
+    Both models' scores are taken from the same speakers, splits or clips, so that what is hard for
+    both does not hide a difference. The verdict rests on WA, named beforehand: looking for one
+    score of three that differs would find differences by chance.
+
+    With one training each, the verdict is about these trained models, not about their recipes; on
+    one split it is McNemar's exact test, and WA's interval is the one that agrees with it. With
+    several seeds of each, the intervals cover other seeds as well
+    (:func:`~emovox.evaluation.resampling.find_intervals`).
 
     Over splits, give ``test_to_train``: without it the interval speaks of other splits of the
     same clips only, and names one of two equally good models better far more often than 1 in 20
     times (:func:`~emovox.evaluation.intervals.correct_interval_over_splits`).
 
     Args:
-        first: One model's predictions; their order does not matter.
+        first: One model's predictions, or those of each of its seeds; their order does not matter.
         second: The other's.
         resample_by: ``"speakers"``, ``"splits"`` (repeated random splits) or ``"clips"`` (one
             small split); :func:`~emovox.evaluation.summary.choose_resampling` says which.
@@ -138,7 +56,8 @@ def compare_predictions(
         The differences with 95% intervals, and the verdict.
 
     Raises:
-        ProtocolError: If labels, clips, folds, speakers or true classes differ.
+        ProtocolError: If labels, clips, folds, speakers or true classes differ, or one model has
+            several seeds and the other has one.
         ValueError: If ``resample_by`` does not suit, as in
             :func:`~emovox.evaluation.summary.summarize`.
 
@@ -147,63 +66,74 @@ def compare_predictions(
         ...                     names=("vanilla", "optimized")).verdict  # doctest: +SKIP
         'The data do not show either to be better: ...'
     """
-    first, second = sort_rows(first), sort_rows(second)
-    _check_same_test(first, second, names)
+    sides = [
+        align_seeds([side] if isinstance(side, Predictions) else side) for side in (first, second)
+    ]
+    n_seeds = [len(side) for side in sides]
+    if min(n_seeds) == 1 and max(n_seeds) > 1:
+        raise ProtocolError(
+            f"found {count(n_seeds[0], 'training')} of {names[0]} and {n_seeds[1]} of {names[1]}; "
+            "expected one of each, or several seeds of each: train more, or compare one of each"
+        )
+    tested = sides[0][0]
+    _check_same_test(tested, sides[1][0], names)
+    test = None
     if resample_by == "splits":
-        by_fold = np.stack([score_folds(first), score_folds(second)])  # (2, scores, folds)
-        values = by_fold.mean(axis=2)
-        n_units = by_fold.shape[2]
+        of_seeds = [np.array([score_folds(seed) for seed in side]) for side in sides]
+        by_fold = of_seeds[0].mean(axis=0) - of_seeds[1].mean(axis=0)  # (scores, folds)
+        of_seeds = [scores.mean(axis=2) for scores in of_seeds]  # (seeds, scores)
+        n_units = by_fold.shape[1]
         intervals = tuple(
             interval_over_splits(row, generator)
             if test_to_train is None
             else correct_interval_over_splits(row, test_to_train=test_to_train)
-            for row in by_fold[0] - by_fold[1]
+            for row in by_fold
         )
     else:
-        said = np.stack([first.true, first.predicted, second.predicted], axis=1)
-        _, seen, index = np.unique(said, axis=0, return_index=True, return_inverse=True)
-        # Outcomes are numbered as clips bring them, so that B against A mirrors A against B.
-        order = np.argsort(seen)
-        outcomes = said[seen[order]]
-
-        def score(counts: IntArray, model: int) -> FloatArray:
-            return score_confusions(
-                count_confusions(counts, outcomes[:, 0], outcomes[:, model], len(first.labels))
-            )
-
-        index = np.argsort(order)[index.reshape(-1)]  # (clips,): numpy 2.0 gives (clips, 1)
-        values = np.stack([score(np.bincount(index)[None], model)[:, 0] for model in (1, 2)])
-        resampled = first.speakers if resample_by == "speakers" else first.clips
-        n_units = int(np.unique(resampled).size)
-        intervals = bootstrap_outcomes(
-            index,
-            first,
-            resample_by,
-            lambda counts: score(counts, 1) - score(counts, 2),
-            generator,
+        # Numbered as clips bring them, so that B against A mirrors A against B.
+        outcomes = code_outcomes(
+            tested.true, *(seed.predicted for side in sides for seed in side), by_appearance=True
         )
+        of_models = score_models(outcomes, len(tested.labels))
+
+        def score_difference(counts: IntArray) -> FloatArray:
+            scores = of_models(counts)  # (models, scores, draws)
+            first, second = (part.mean(axis=0) for part in np.split(scores, n_seeds[:1]))
+            difference: FloatArray = first - second
+            return difference
+
+        scores = of_models(outcomes.counts[None])[..., 0]  # (models, scores)
+        of_seeds = np.split(scores, n_seeds[:1])
+        n_units = int(np.unique(getattr(tested, resample_by)).size)
+        intervals = find_intervals(
+            outcomes.index,
+            tested,
+            resample_by,
+            score_difference,
+            generator,
+            seeds=of_seeds,
+            lowest=-1.0,
+        )
+        if resample_by == "clips" and max(n_seeds) == 1:
+            test = _test_paired(tested, sides[1][0])
+            exact = exact_paired_interval(test.first_only, test.second_only, n_units)
+            intervals = (exact, *intervals[1:])
     wa, ua, f1 = (
         Difference(name, float(a), float(b), float(a - b), interval)
-        for name, a, b, interval in zip(SCORE_NAMES, *values, intervals, strict=True)
+        for name, a, b, interval in zip(
+            SCORE_NAMES, *(scores.mean(axis=0) for scores in of_seeds), intervals, strict=True
+        )
     )
-    better = None
-    if wa.interval.low > _ROUNDING:
-        better = names[0]
-    elif wa.interval.high < -_ROUNDING:
-        better = names[1]
-    units = count(n_units, resample_by.removesuffix("s"))
-    if resample_by == "splits":
-        units += " of the same clips" if test_to_train is None else ", corrected for their overlap"
     return Comparison(
         names=names,
         wa=wa,
         ua=ua,
         f1=f1,
+        wa_of_seeds=(tuple(of_seeds[0][:, 0].tolist()), tuple(of_seeds[1][:, 0].tolist())),
         resample_by=resample_by,
         corrected=resample_by == "splits" and test_to_train is not None,
         n_units=n_units,
-        better=better,
-        verdict=_describe_verdict(wa, better, names, units),
+        test=test,
     )
 
 
@@ -240,27 +170,8 @@ def _check_same_test(first: Predictions, second: Predictions, names: tuple[str, 
             )
 
 
-def _describe_verdict(
-    wa: Difference, better: str | None, names: tuple[str, str], units: str
-) -> str:
-    """Say in words what the interval of the difference in accuracy says."""
-    low, high = wa.interval.low, wa.interval.high
-    level = f"{100 * wa.interval.level:g}% interval"
-    if better is None:
-        return (
-            f"The data do not show either to be better: {_points(wa.value)} points WA for "
-            f"{names[0]} against {names[1]} ({level} {_points(low)} to {_points(high)}, "
-            f"paired over {units})"
-        )
-    value = wa.value
-    if high < 0:
-        value, low, high = -value, -high, -low
-    return (
-        f"The data show that {better} is better: {_points(value)} points WA "
-        f"({level} {_points(low)} to {_points(high)}, paired over {units})"
-    )
-
-
-def _points(share: float) -> str:
-    """Return a difference in points with its sign: ``+3.1``; zero is ``+0.0``."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"
+def _test_paired(first: Predictions, second: Predictions) -> PairedTest:
+    """Count the clips that only one of two models gets right, and test whether that is chance."""
+    right = [model.predicted == model.true for model in (first, second)]
+    first_only, second_only = (int(np.count_nonzero(a & ~b)) for a, b in (right, reversed(right)))
+    return PairedTest(first_only, second_only, compare_paired(first_only, second_only))

@@ -23,11 +23,12 @@ from emovox.evaluation.summary import (
     ResampleBy,
     Summary,
     choose_resampling,
+    describe_basis,
     describe_score,
     summarize,
 )
 from emovox.recognition.model_file import ProtocolScore
-from emovox.wording import count, name_speaker_rule
+from emovox.wording import name_speaker_rule
 
 BOOTSTRAP_SEED = 0
 
@@ -73,13 +74,9 @@ class Evaluation:
 
     def describe_basis(self) -> str:
         """Return what a table of scores rests on, as the line above it."""
-        summary, protocol = self.summary, self.protocol
-        kind = name_speaker_rule(protocol.speaker_independent)
-        folds = count(summary.n_folds, "fold")
-        clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
-        return (
-            f"{protocol.name} v{protocol.version}, {kind}: {folds}, 1 seed, {clips} of {speakers}; "
-            f"percent, 95% intervals over {summary.resample_by}"
+        kind = name_speaker_rule(self.protocol.speaker_independent)
+        return describe_basis(
+            self.summary, f"{self.protocol.name} v{self.protocol.version}, {kind}"
         )
 
     def describe_calibration(self) -> str:

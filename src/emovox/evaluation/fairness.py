@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from emovox.evaluation.intervals import Interval, draw_speakers, take_percentiles
-from emovox.evaluation.metrics import FloatArray, IntArray, count_confusions, score_confusions
+from emovox.evaluation.metrics import FloatArray, IntArray
+from emovox.evaluation.outcomes import code_outcomes, score_models
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.resampling import FEW_SPEAKERS
 from emovox.evaluation.summary import align_seeds
+from emovox.evaluation.t_intervals import measure_speaker_variance, t_intervals
 
 SPEAKERS_FOR_GAP = 3
 """Fewest speakers of each gender for an interval."""
@@ -88,6 +91,12 @@ class Fairness:
         """WA and UA, in this order."""
         return self.wa, self.ua
 
+    @property
+    def interval_name(self) -> str:
+        """What kind of interval the gap's is."""
+        few = min(self.n_female, self.n_male) < FEW_SPEAKERS
+        return f"{'t ' if few else ''}interval over speakers within gender"
+
     def describe(self) -> list[str]:
         """Return a printable line each for WA and UA."""
         lines = []
@@ -95,8 +104,8 @@ class Fairness:
             interval = ""
             if gap.interval is not None:
                 interval = (
-                    f" (95% interval {100 * gap.interval.low:+.1f} to "
-                    f"{100 * gap.interval.high:+.1f}, over speakers within gender)"
+                    f" (95% {self.interval_name}: {100 * gap.interval.low:+.1f} to "
+                    f"{100 * gap.interval.high:+.1f})"
                 )
             lines.append(
                 f"{gap.name} of {self.n_female} women {100 * gap.female:.1f}, of {self.n_male} men "
@@ -109,6 +118,7 @@ class Fairness:
         return {
             "n_female": self.n_female,
             "n_male": self.n_male,
+            "interval": self.interval_name,
             **{gap.name: gap.to_dict() for gap in self.gaps},
         }
 
@@ -116,9 +126,10 @@ class Fairness:
 def compare_genders(predictions: Predictions, generator: np.random.Generator) -> Fairness | None:
     """Compare how well women and men are recognised.
 
-    Speakers are resampled within their gender, then clips within speakers, 2,000 times: the
-    interval says how far the gap would move with other women and men. Where a clip was tested
-    more than once, every test counts.
+    The intervals say how far scores and gap would move with other women and men. With
+    :data:`~emovox.evaluation.resampling.FEW_SPEAKERS` or more of a gender, speakers are resampled,
+    then clips within speakers, 2,000 times; with fewer it is a t interval, and then the gap's is
+    one too (Welch's). Where a clip was tested more than once, every test counts.
 
     Args:
         predictions: What the model said; speakers whose gender is not known are left out.
@@ -158,34 +169,43 @@ def compare_genders_of_seeds(
     """
     seeds = align_seeds(seeds)
     predictions = seeds[0]
-    said = np.stack([predictions.true, *(part.predicted for part in seeds)], axis=1)
-    outcomes, index = np.unique(said, axis=0, return_inverse=True)
-    index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
+    outcomes = code_outcomes(predictions.true, *(part.predicted for part in seeds))
+    of_models = score_models(outcomes, len(predictions.labels))
+    n_outcomes = len(outcomes.rows)
 
     def score(counts: IntArray) -> FloatArray:
-        n_classes = len(predictions.labels)
-        of_seeds = [
-            score_confusions(count_confusions(counts, outcomes[:, 0], predicted, n_classes))[:2]
-            for predicted in outcomes.T[1:]
-        ]
-        mean: FloatArray = np.mean(of_seeds, axis=0)
+        mean: FloatArray = of_models(counts).mean(axis=0)[:2]
         return mean  # (2, draws): accuracy and UAR
 
-    values, drawn, n_speakers = [], [], []
+    values, variances, n_speakers = [], [], []
+    drawn: list[FloatArray | None] = []
     for gender in ("female", "male"):
         own = predictions.genders == gender
         if not own.any():
             return None
-        values.append(score(np.bincount(index[own], minlength=len(outcomes))[None])[:, 0])
-        speakers = predictions.speakers[own]
+        index, speakers = outcomes.index[own], predictions.speakers[own]
+        values.append(score(np.bincount(index, minlength=n_outcomes)[None])[:, 0])
         n_speakers.append(int(np.unique(speakers).size))
         if n_speakers[-1] >= SPEAKERS_FOR_GAP:
-            counts = draw_speakers(index[own], speakers, generator, n_outcomes=len(outcomes))
-            drawn.append(score(counts))
+            variances.append(
+                measure_speaker_variance(index, speakers, score, n_outcomes=n_outcomes)
+            )
+        if n_speakers[-1] >= FEW_SPEAKERS:
+            drawn.append(score(draw_speakers(index, speakers, generator, n_outcomes=n_outcomes)))
+        else:
+            drawn.append(None)
     intervals: list[tuple[Interval | None, ...]] = [(None, None)] * 3
-    if len(drawn) == 2:
+    if len(variances) == 2:
+        intervals = [
+            t_intervals(value, [variance]) if draws is None else take_percentiles(draws)
+            for value, variance, draws in zip(values, variances, drawn, strict=True)
+        ]
         female, male = drawn
-        intervals = [take_percentiles(draws) for draws in (female, male, female - male)]
+        intervals.append(
+            t_intervals(values[0] - values[1], variances, lowest=-1.0)
+            if female is None or male is None
+            else take_percentiles(female - male)
+        )
     wa, ua = (
         GenderGap(
             name,

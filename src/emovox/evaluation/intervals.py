@@ -1,8 +1,8 @@
-"""Intervals: how far a score may lie from what other speakers, clips or splits would give.
+"""Intervals: how far a score may lie from what other speakers, clips, splits or seeds would give.
 
-Nothing here knows of emotions. A clip's *outcome* is a number that says what became of it (for
-one model its true and predicted class; for two, what each said), and a score is a function of how
-often each outcome was seen. Resampling outcomes costs the same for 36 clips as for 100,000.
+Nothing here knows of emotions. A clip's *outcome* is a number that says what became of it
+(:mod:`emovox.evaluation.outcomes`), and a score is a function of how often each outcome was seen.
+Resampling outcomes costs the same for 36 clips as for 100,000.
 """
 
 from collections.abc import Callable
@@ -118,24 +118,41 @@ def draw_speakers(
         >>> draw_speakers(outcomes, speakers, np.random.default_rng(0), draws=2).sum(axis=1)
         array([2, 2])
     """
-    if outcomes.shape != speakers.shape or outcomes.ndim != 1:
-        raise ValueError(
-            f"found outcomes of shape {outcomes.shape} and speakers of shape {speakers.shape}; "
-            "expected one of each for every clip"
-        )
-    names, speaker_index = np.unique(speakers, return_inverse=True)
-    if names.size < 2:
-        raise ValueError(
-            f"found {names.size} speaker; expected two or more to resample: resample clips instead"
-        )
-    times = generator.multinomial(names.size, np.full(names.size, 1 / names.size), size=draws)
+    n_speakers, speaker_index = number_groups(outcomes, speakers)
+    times = generator.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=draws)
     counts = np.zeros((draws, n_outcomes or int(outcomes.max()) + 1), dtype=np.int64)
-    for speaker in range(names.size):
+    for speaker in range(n_speakers):
         seen, n_seen = np.unique(outcomes[speaker_index == speaker], return_counts=True)
         n_clips = n_seen.sum()
         # A speaker drawn twice is two speakers, each with clips drawn anew.
         counts[:, seen] += generator.multinomial(times[:, speaker] * n_clips, n_seen / n_clips)
     return counts
+
+
+def number_groups(outcomes: IntArray, groups: npt.NDArray[np.str_]) -> tuple[int, IntArray]:
+    """Number the groups that clips are resampled in.
+
+    Args:
+        outcomes: What became of each clip, int ``(clips,)``.
+        groups: Group of each clip, such as its speaker, ``(clips,)``.
+
+    Returns:
+        How many groups there are, and each clip's, int64 ``(clips,)``.
+
+    Raises:
+        ValueError: If the arrays differ in length, or fewer than two groups are there.
+    """
+    if outcomes.shape != groups.shape or outcomes.ndim != 1:
+        raise ValueError(
+            f"found outcomes of shape {outcomes.shape} and speakers of shape {groups.shape}; "
+            "expected one of each for every clip"
+        )
+    names, index = np.unique(groups, return_inverse=True)
+    if names.size < 2:
+        raise ValueError(
+            f"found {names.size} speaker; expected two or more to resample: resample clips instead"
+        )
+    return names.size, index
 
 
 def bootstrap_over_clips(

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.evaluation.intervals import bootstrap_over_clips, bootstrap_over_speakers
+from emovox.evaluation.intervals import bootstrap_over_clips
 from emovox.evaluation.metrics import FloatArray, IntArray
+from emovox.evaluation.outcomes import code_outcomes
+from emovox.evaluation.resampling import interval_over_speakers, name_interval
 from emovox.perturbations.definition import StressTest
 
 NO_SPEECH = -1
@@ -90,6 +92,11 @@ class StressRow:
     plain_uar: float
     seed: int
 
+    @property
+    def interval_name(self) -> str:
+        """What kind of intervals these are: ``"t interval over 9 speakers"``."""
+        return name_interval("speakers" if self.speakers > 1 else "clips", self.speakers)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready types."""
         return asdict(self)
@@ -117,11 +124,12 @@ class HeardClips:
 def score_stress(
     seeds: Sequence[HeardClips], tests: tuple[StressTest, ...], *, of_clips: int, seed: int
 ) -> tuple[StressRow, ...]:
-    """Score every test, with 95% intervals from 2,000 bootstrap draws over speakers.
+    """Score every test, with 95% intervals over speakers.
 
     Scores are means over the trainings and over the random draws of a perturbation. Each bootstrap
     draw takes the same clips for all of them, as in
-    :func:`emovox.evaluation.summary.summarize_seeds`.
+    :func:`emovox.evaluation.summary.summarize_seeds`; where speakers are few, they are t intervals
+    (:func:`emovox.evaluation.resampling.interval_over_speakers`).
 
     Args:
         seeds: Predictions of each training for the same clips.
@@ -147,19 +155,17 @@ def score_stress(
     rows = []
     for test in tests:
         pairs = [(heard.plain, draw) for heard in seeds for draw in heard.perturbed[test.name]]
-        table = np.stack([first.true, *chain.from_iterable(pairs)], axis=1)
-        outcomes, index = np.unique(table, axis=0, return_inverse=True)
-        index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
-        score = make_outcome_score(outcomes)
-        unchanged, plain_uar, uar, change = (
-            float(v) for v in score(np.bincount(index)[None])[:, 0]
-        )
+        outcomes = code_outcomes(first.true, *chain.from_iterable(pairs))
+        score = make_outcome_score(outcomes.rows)
+        unchanged, plain_uar, uar, change = (float(v) for v in score(outcomes.counts[None])[:, 0])
         # One for each test, so that its interval does not depend on which others are run.
         generator = np.random.default_rng(_BOOTSTRAP_SEED)
         if n_speakers > 1:
-            intervals = bootstrap_over_speakers(index, first.speakers, score, generator)
+            intervals = interval_over_speakers(
+                outcomes.index, first.speakers, score, generator, lowest=(0.0, 0.0, 0.0, -1.0)
+            )
         else:
-            intervals = bootstrap_over_clips(index, score, generator)
+            intervals = bootstrap_over_clips(outcomes.index, score, generator)
         rows.append(
             StressRow(
                 test=test.name,

@@ -1,17 +1,12 @@
 """One line for a score: the number, how far to trust it, and what it rests on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from emovox.evaluation.intervals import (
-    Interval,
-    bootstrap_over_clips,
-    bootstrap_over_speakers,
-    interval_over_splits,
-)
+from emovox.evaluation.intervals import Interval, interval_over_splits
 from emovox.evaluation.metrics import (
     SCORE_NAMES,
     FloatArray,
@@ -19,7 +14,9 @@ from emovox.evaluation.metrics import (
     count_confusions,
     score_confusions,
 )
+from emovox.evaluation.outcomes import code_outcomes, score_models
 from emovox.evaluation.predictions import Predictions
+from emovox.evaluation.resampling import find_intervals, name_interval
 from emovox.wording import count, name_speaker_rule
 
 ResampleBy = Literal["speakers", "splits", "clips"]
@@ -69,6 +66,7 @@ class Summary:
         n_clips: Number of different test clips.
         n_speakers: Number of different test speakers.
         resample_by: What the intervals resample.
+        n_resampled_seeds: How many seeds they cover as well; 1: none.
     """
 
     wa: Score
@@ -78,6 +76,7 @@ class Summary:
     n_clips: int
     n_speakers: int
     resample_by: ResampleBy
+    n_resampled_seeds: int = 1
 
     @property
     def n_folds(self) -> int:
@@ -89,6 +88,12 @@ class Summary:
         """WA, UA and F1, in this order."""
         return self.wa, self.ua, self.f1
 
+    @property
+    def interval_name(self) -> str:
+        """What kind of intervals these are: ``"t interval over 9 speakers"``."""
+        units = {"clips": self.n_clips, "speakers": self.n_speakers, "splits": self.n_folds}
+        return name_interval(self.resample_by, units[self.resample_by], self.n_resampled_seeds)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready types."""
         return {
@@ -98,6 +103,7 @@ class Summary:
             "n_speakers": self.n_speakers,
             "n_folds": self.n_folds,
             "resample_by": self.resample_by,
+            "interval": self.interval_name,
         }
 
 
@@ -153,7 +159,11 @@ def summarize(
 
 
 def summarize_seeds(
-    seeds: Sequence[Predictions], resample_by: ResampleBy, generator: np.random.Generator
+    seeds: Sequence[Predictions],
+    resample_by: ResampleBy,
+    generator: np.random.Generator,
+    *,
+    resample_seeds: bool = False,
 ) -> Summary:
     """Score trainings that differ in their seed alone: the mean of their scores.
 
@@ -164,6 +174,8 @@ def summarize_seeds(
         seeds: Predictions of the same test clips, one for each seed.
         resample_by: What the intervals resample; :func:`choose_resampling` says which.
         generator: Source of randomness; the same state gives the same bytes.
+        resample_seeds: Let the intervals cover other seeds as well; over splits they always do,
+            since each split is a training of its own.
 
     Returns:
         The mean scores and what they rest on.
@@ -181,21 +193,23 @@ def summarize_seeds(
         values = by_fold.mean(axis=1)
         intervals = tuple(interval_over_splits(row, generator) for row in by_fold)
     else:
-        said = np.stack([predictions.true, *(part.predicted for part in seeds)], axis=1)
-        outcomes, index = np.unique(said, axis=0, return_inverse=True)
+        outcomes = code_outcomes(predictions.true, *(part.predicted for part in seeds))
+        of_models = score_models(outcomes, len(predictions.labels))
 
         def score(counts: IntArray) -> FloatArray:
-            n_classes = len(predictions.labels)
-            of_seeds = [
-                score_confusions(count_confusions(counts, outcomes[:, 0], said, n_classes))
-                for said in outcomes.T[1:]
-            ]
-            mean: FloatArray = np.mean(of_seeds, axis=0)
+            mean: FloatArray = of_models(counts).mean(axis=0)
             return mean
 
-        index = index.reshape(-1)  # (clips,): numpy 2.0 alone gives (clips, 1)
-        values = score(np.bincount(index)[None])[:, 0]
-        intervals = bootstrap_outcomes(index, predictions, resample_by, score, generator)
+        of_seeds = of_models(outcomes.counts[None])[..., 0]  # (seeds, scores)
+        values = of_seeds.mean(axis=0)
+        intervals = find_intervals(
+            outcomes.index,
+            predictions,
+            resample_by,
+            score,
+            generator,
+            seeds=[of_seeds] if resample_seeds else (),
+        )
     wa, ua, f1 = (
         Score(name, float(value), interval, tuple(folds.tolist()))
         for name, value, interval, folds in zip(
@@ -210,6 +224,7 @@ def summarize_seeds(
         n_clips=int(np.unique(predictions.clips).size),
         n_speakers=int(np.unique(predictions.speakers).size),
         resample_by=resample_by,
+        n_resampled_seeds=len(seeds) if resample_seeds else 1,
     )
 
 
@@ -264,42 +279,6 @@ def score_folds(predictions: Predictions) -> FloatArray:
     )
 
 
-def bootstrap_outcomes(
-    outcomes: IntArray,
-    predictions: Predictions,
-    resample_by: Literal["speakers", "clips"],
-    score: Callable[[IntArray], FloatArray],
-    generator: np.random.Generator,
-) -> tuple[Interval, ...]:
-    """Bootstrap scores of clips that are tested once each, over speakers or over clips.
-
-    Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
-        predictions: The same clips; says who speaks.
-        resample_by: ``"speakers"`` or ``"clips"``.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
-        generator: Source of randomness.
-
-    Returns:
-        The 95% interval of each score.
-
-    Raises:
-        ValueError: If a clip is tested more than once, or one speaker is to be resampled.
-
-    Example:
-        >>> bootstrap_outcomes(codes, predictions, "clips", score, generator)  # doctest: +SKIP
-    """
-    n_different = np.unique(predictions.clips).size
-    if n_different < len(predictions):
-        raise ValueError(
-            f"found {len(predictions)} tests of {n_different} clips; expected each clip once to "
-            f"resample {resample_by}: resample splits instead"
-        )
-    if resample_by == "clips":
-        return bootstrap_over_clips(outcomes, score, generator)
-    return bootstrap_over_speakers(outcomes, predictions.speakers, score, generator)
-
-
 def describe_score(
     summary: Summary,
     name: ScoreName,
@@ -330,7 +309,7 @@ def describe_score(
         36 clips of 4 speakers
     """
     score = summary.scores[SCORE_NAMES.index(name)]
-    text = f"{name} {format_score(score)}"
+    text = f"{name} {format_score(score, summary.interval_name)}"
     if summary.resample_by == "splits":
         low, high = 100 * min(score.folds), 100 * max(score.folds)
         text += f", mean of {summary.n_folds} splits ({low:.1f} to {high:.1f})"
@@ -341,10 +320,34 @@ def describe_score(
     )
 
 
-def format_score(score: Score) -> str:
+def format_score(score: Score, interval_name: str) -> str:
     """Return a score and its interval in percent: ``66.7 (95% interval 51.2 to 80.1)``."""
     interval = score.interval
+    # What a bootstrap resamples follows from the protocol; a t interval says what it rests on.
+    kind = f"{interval_name}:" if interval_name.startswith("t ") else "interval"
     return (
-        f"{100 * score.value:.1f} ({100 * interval.level:g}% interval "
+        f"{100 * score.value:.1f} ({100 * interval.level:g}% {kind} "
         f"{100 * interval.low:.1f} to {100 * interval.high:.1f})"
     )
+
+
+def describe_basis(summary: Summary, label: str, n_seeds: int = 1) -> str:
+    """Return what a table of scores rests on, as the line above it.
+
+    Args:
+        summary: The scores.
+        label: Protocol, version, and whether test speakers were trained on.
+        n_seeds: Number of trainings from different seeds behind each fold.
+
+    Returns:
+        The line.
+
+    Example:
+        >>> describe_basis(summary, "emobox-6 v1, speaker-independent")  # doctest: +SKIP
+        'emobox-6 v1, speaker-independent: 6 folds, 1 seed, 1,440 clips of 24 speakers; percent,
+        95% intervals over speakers'
+    """
+    folds, seeds = count(summary.n_folds, "fold"), count(n_seeds, "seed")
+    clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
+    intervals = summary.interval_name.replace("interval", "intervals")
+    return f"{label}: {folds}, {seeds}, {clips} of {speakers}; percent, 95% {intervals}"

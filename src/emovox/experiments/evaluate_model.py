@@ -133,7 +133,10 @@ class ModelEvaluation:
             f"{count(summary.n_clips, 'clip')} of "
             f"{speakers if self.speakers_known else 'unknown speakers'}"
         )
-        return [f"{score.name} {format_score(score)}, {basis}" for score in summary.scores]
+        return [
+            f"{score.name} {format_score(score, summary.interval_name)}, {basis}"
+            for score in summary.scores
+        ]
 
     def describe_unused(self) -> list[str]:
         """Return a printable line on each kind of clip that is not scored."""

@@ -1,5 +1,6 @@
 """Finished runs: collect their folds, score them again, compare two."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from emovox.corpora.protocols import Protocol
 from emovox.errors import ProtocolError, RunError
-from emovox.evaluation.compare import Comparison, compare_predictions
+from emovox.evaluation.compare import compare_predictions
+from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED, Evaluation, evaluate_predictions
 from emovox.evaluation.predictions import Predictions, concatenate_predictions
 from emovox.evaluation.summary import choose_resampling
@@ -24,12 +26,16 @@ from emovox.runs.folder import (
     PREDICTIONS_NAME,
     find_fold_folder,
     open_finished_run,
+    open_recipe,
+    open_seeds,
+    trains_alike,
 )
 from emovox.runs.history import read_history
 from emovox.runs.metrics import write_metrics
 from emovox.runs.predictions import read_predictions, write_predictions
 from emovox.runs.protocol import load_run_protocol, measure_test_to_train
 from emovox.runs.scores import read_calibration
+from emovox.wording import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,40 +117,88 @@ def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None
     return finished.evaluation
 
 
-def compare_runs(first: Path, second: Path) -> tuple[Comparison, str]:
-    """Compare two runs on the same test clips.
+def compare_runs(
+    first: Path | Sequence[Path], second: Path | Sequence[Path]
+) -> tuple[Comparison, str]:
+    """Compare two runs, or two recipes by several seeds of each, on the same test clips.
 
     Args:
-        first: A run folder.
-        second: Another, of the same protocol and version.
+        first: A run folder, or those of several seeds of one recipe.
+        second: Another, of the same protocol and version, or as many seeds as there are.
 
     Returns:
         The comparison, and the protocol's label.
 
     Raises:
-        RunError: A run is not finished.
-        ProtocolError: Their protocols or test clips differ.
+        RunError: A run is not finished, or the runs of a side differ in more than their seed.
+        ProtocolError: Their protocols or test clips differ, or one side has a single run and the
+            other several.
+
+    Example:
+        >>> compare_runs(sorted(Path("runs").glob("optimized-reference-seed*")),
+        ...              sorted(Path("runs").glob("vanilla-reference-seed*")))  # doctest: +SKIP
     """
-    a, b = open_finished_run(first), open_finished_run(second)
+    folders = [[side] if isinstance(side, Path) else list(side) for side in (first, second)]
+    sides = [open_seeds(side) for side in folders]
+    a, b = sides[0][0], sides[1][0]
     if a.label != b.label:
         raise ProtocolError(
-            f"{first} was tested by {a.label}, {second} by {b.label}; scores are only compared "
-            "within one protocol: train one of them again with --protocol"
+            f"{a.folder} was tested by {a.label}, {b.folder} by {b.label}; scores are only "
+            "compared within one protocol: train one of them again with --protocol"
         )
-    predictions_a, predictions_b = (
-        read_predictions(run.folder / PREDICTIONS_NAME) for run in (a, b)
-    )
+    seeds = [[read_predictions(run.folder / PREDICTIONS_NAME) for run in side] for side in sides]
     independent = a.scores.protocol.speaker_independent
-    resample_by = choose_resampling(predictions_a, speaker_independent=independent)
+    resample_by = choose_resampling(seeds[0][0], speaker_independent=independent)
     names = (a.recipe.name, b.recipe.name)
     if names[0] == names[1]:
-        names = (str(first), str(second))
+        names = (_name_seeds(folders[0]), _name_seeds(folders[1]))
     comparison = compare_predictions(
-        predictions_a,
-        predictions_b,
+        seeds[0],
+        seeds[1],
         resample_by,
         np.random.default_rng(BOOTSTRAP_SEED),
         names=names,
         test_to_train=measure_test_to_train(a) if resample_by == "splits" else None,
     )
     return comparison, a.label
+
+
+def part_seeds(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Part run folders into those of two recipes, whatever their seeds.
+
+    Args:
+        folders: Two run folders, or several of two recipes, in any order.
+
+    Returns:
+        The folders of the first recipe that is named, and those of the other.
+
+    Raises:
+        RunError: A folder is no run, or more than two hold another number of recipes than two.
+
+    Example:
+        >>> part_seeds(sorted(Path("runs").glob("*-reference-seed*")))  # doctest: +SKIP
+    """
+    if len(folders) == 2:
+        return [folders[0]], [folders[1]]
+    groups: list[tuple[Recipe, list[Path]]] = []
+    for folder in folders:
+        recipe = open_recipe(folder)
+        for known, members in groups:
+            if trains_alike(recipe, known):
+                members.append(folder)
+                break
+        else:
+            groups.append((recipe, [folder]))
+    if len(groups) != 2:
+        names = ", ".join(recipe.name for recipe, _ in groups) or "none"
+        raise RunError(
+            f"found runs of {count(len(groups), 'recipe')} ({names}); expected two runs, or "
+            "several seeds of two recipes: name no others"
+        )
+    return groups[0][1], groups[1][1]
+
+
+def _name_seeds(folders: Sequence[Path]) -> str:
+    """Name a side by its folder, where the recipe's name is not its own."""
+    more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
+    return f"{folders[0]}{more}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.evaluate import Evaluation
+from emovox.evaluation.intervals import DRAWS
 from emovox.evaluation.summary import Summary
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe
@@ -81,7 +82,7 @@ def summary_to_dict(summary: Summary) -> dict[str, Any]:
             key: {"mean": s.value, "low": s.interval.low, "high": s.interval.high}
             for key, s in zip(_KEYS, summary.scores, strict=True)
         },
-        "interval": f"95%, 2,000 bootstrap draws over {summary.resample_by}",
+        "interval": f"95%, {describe_draws(summary)}",
     }
 
 
@@ -105,6 +106,13 @@ def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
     return int(np.nanargmin(history.curves["validation_loss"])) + 1
 
 
+def describe_draws(summary: Summary) -> str:
+    """Say how the intervals came about: ``"t interval over 9 speakers"``."""
+    if summary.interval_name.startswith("t "):
+        return summary.interval_name
+    return f"{DRAWS:,} bootstrap draws over {summary.resample_by}"
+
+
 def describe_machine() -> dict[str, str]:
     """Return the versions and the machine that a figure was measured with."""
     versions = {}
@@ -116,4 +124,15 @@ def describe_machine() -> dict[str, str]:
         "python": platform.python_version(),
         **versions,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "processor": name_processor(),
     }
+
+
+def name_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's model name: a CNN trained on another one is another model."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, names), "") or platform.processor() or platform.machine()

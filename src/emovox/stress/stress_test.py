@@ -55,7 +55,8 @@ class StressReport:
             f"{self.name}: {self.basis}",
             f"{first.clips:,} of {first.of_clips:,} clips{sampled}, {first.speakers} speakers, "
             f"{count(first.trainings, 'seed')}, {count(draws, 'draw')} of each random "
-            f"perturbation; plain UAR {100 * first.plain_uar:.1f}; 95% intervals over speakers",
+            f"perturbation; plain UAR {100 * first.plain_uar:.1f}; 95% "
+            f"{first.interval_name}",
             "",
             f"{'':<20} {'unchanged':<20}  {'UAR change, points':<22}  {'threshold':<18}  result",
         ]
