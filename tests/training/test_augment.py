@@ -62,8 +62,9 @@ def test_same_generator_same_copy_other_generator_another() -> None:
     assert len({c.tobytes() for c in copies}) == 8
 
 
-# Stored embeddings are found again by the settings of the copies: the same draw has to give the same
-# copy in every version. Levels in dB of six stretches, for other processors give other last bits.
+# Stored embeddings are found again by the settings of the copies: the same draw has to give the
+# same copy in every version. Each row: length, and the levels in dB of six stretches; not hashes,
+# for other processors give other last bits.
 LEVELS = json.loads((Path(__file__).parent / "augmented_levels.json").read_text())
 
 

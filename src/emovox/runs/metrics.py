@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.evaluate import Evaluation
 from emovox.files import write_text
@@ -67,7 +65,7 @@ def write_metrics(
                 "fold": fold.name,
                 **{k: s.folds[i] for k, s in zip(keys, summary.scores, strict=True)},
                 "n_clips": len(fold.test),
-                "best_epoch": find_best_epoch(recipe, histories[i]),
+                "best_epoch": histories[i].best_epoch,
                 "epochs": len(histories[i].epochs),
                 "calibration": calibrations[fold.name].to_dict(),
             }
@@ -77,13 +75,6 @@ def write_metrics(
         "seconds": round(sum(history.seconds for history in histories), 1),
     }
     write_text(path, json.dumps(content, indent=1) + "\n")
-
-
-def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
-    """Return the epoch whose weights were kept: the last, or early stopping's best."""
-    if not recipe.training.early_stopping_patience:
-        return len(history.epochs)
-    return int(np.nanargmin(history.curves["validation_loss"])) + 1
 
 
 def describe_machine() -> dict[str, str]:

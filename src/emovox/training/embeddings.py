@@ -47,7 +47,7 @@ class EmbeddingSet:
         return len(self.classes)
 
     def measure(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of each feature, over the clips themselves, without copies."""
+        """Return mean and standard deviation of each feature over the clips, copies left out."""
         clips = self.embeddings[:, 0]
         # A feature that never changes tells nothing, and must not be divided by zero.
         return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
