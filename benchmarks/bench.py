@@ -224,7 +224,7 @@ def bench_head(bench: Bench) -> Iterator[Row]:
 
 
 def bench_embed(bench: Bench) -> Iterator[Row]:
-    """Embed clips and disturbed copies on one core, which the encoder recipe does once for each."""
+    """Embed clips and augmented copies on one core, which the encoder recipe does once for each."""
     command = (*OURS, "embed", bench.data)
     runs = [measure(command, one_core=True) for _ in range(bench.long_repeats)]
     for name in ("decode", "disturb", "embed"):

@@ -41,7 +41,7 @@ def main() -> None:
     train.add_argument("--epochs", type=int, default=50)
     head = commands.add_parser("head", help="train the encoder recipe's head on made embeddings")
     head.add_argument("--epochs", type=int, default=30)
-    embed = commands.add_parser("embed", help="embed clips and disturbed copies of them")
+    embed = commands.add_parser("embed", help="embed clips and augmented copies of them")
     embed.add_argument("data", type=Path)
     clip = commands.add_parser("clip", help="predict decoded samples again and again")
     clip.add_argument("model", type=Path)
@@ -155,14 +155,14 @@ def train_head(epochs: int) -> dict[str, Any]:
 
 
 def embed_clips(data: Path) -> dict[str, Any]:
-    """Return the mean milliseconds to decode a clip, to disturb it and to embed it."""
+    """Return the mean milliseconds to decode a clip, to perturb it and to embed it."""
     import numpy as np
 
     from emovox.audio.load import load_audio
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.ravdess import read_ravdess
     from emovox.recipes.recipe import load_recipe
-    from emovox.training.augment import disturb
+    from emovox.training.augment import perturb
     from emovox.training.speech_encoder import SpeechEncoder
 
     encoder, settings = SpeechEncoder(), load_recipe("encoder").augmentation
@@ -174,7 +174,7 @@ def embed_clips(data: Path) -> dict[str, Any]:
     decode_s = since(began_s)
     began_s = time.perf_counter()
     copies = [
-        disturb(samples, encoder.sample_rate_hz, settings, np.random.default_rng([copy, index]))
+        perturb(samples, encoder.sample_rate_hz, settings, np.random.default_rng([copy, index]))
         for index, samples in enumerate(recordings)
         for copy in range(N_COPIES)
     ]

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from emovox.files import replace_file
 from emovox.perturbations.babble import make_voice
 from emovox.recipes.settings import AugmentationSettings
-from emovox.training.augment import disturb
+from emovox.training.augment import perturb
 from emovox.training.fourier import MatmulPower
 from emovox.training.speech_encoder import find_speech_encoder
 from emovox.training.tracing import quiet_exporter
@@ -492,7 +492,7 @@ def make_voices() -> Iterator[Waveform]:
     for number in range(N_VOICES):
         generator = np.random.default_rng(number)
         voice = make_voice(VOICE_S * RATE_HZ, RATE_HZ, generator)
-        yield disturb(np.float32(0.5) * voice, RATE_HZ, settings, generator)
+        yield perturb(np.float32(0.5) * voice, RATE_HZ, settings, generator)
 
 
 if __name__ == "__main__":

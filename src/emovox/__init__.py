@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
     from emovox.experiments.predict_clips import predict_fold
+    from emovox.experiments.sweep import SweepRow, sweep_recipe
     from emovox.experiments.train_and_test import run_experiment
     from emovox.explain.regions import Explanation, explain_recording
     from emovox.labels import EMOTIONS
@@ -61,6 +62,11 @@ if TYPE_CHECKING:
     from emovox.stress.stress_test import StressReport, stress_model, stress_runs
     from emovox.training.features import FeatureCache, ImageCache
     from emovox.training.weights import load_network
+    from emovox.tuning.nested import NestedTuning, tune_nested
+    from emovox.tuning.objective import Metric
+    from emovox.tuning.study import StudySettings, TuneWatcher
+    from emovox.tuning.trials import Trial, Tuning
+    from emovox.tuning.tune import tune_recipe
 
 __version__ = "0.1.0"
 
@@ -116,6 +122,10 @@ _ROOMS = {
     ),
     "emovox.experiments.folds": ("load_protocol",),
     "emovox.experiments.predict_clips": ("predict_fold",),
+    "emovox.experiments.sweep": (
+        "SweepRow",
+        "sweep_recipe",
+    ),
     "emovox.experiments.train_and_test": ("run_experiment",),
     "emovox.explain.regions": (
         "Explanation",
@@ -150,6 +160,20 @@ _ROOMS = {
         "ImageCache",
     ),
     "emovox.training.weights": ("load_network",),
+    "emovox.tuning.nested": (
+        "NestedTuning",
+        "tune_nested",
+    ),
+    "emovox.tuning.objective": ("Metric",),
+    "emovox.tuning.study": (
+        "StudySettings",
+        "TuneWatcher",
+    ),
+    "emovox.tuning.trials": (
+        "Trial",
+        "Tuning",
+    ),
+    "emovox.tuning.tune": ("tune_recipe",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
@@ -171,7 +195,9 @@ __all__ = [
     "ImageCache",
     "ModelFileError",
     "ModelEvaluation",
+    "Metric",
     "ModelInfo",
+    "NestedTuning",
     "Prediction",
     "Predictions",
     "Protocol",
@@ -184,6 +210,11 @@ __all__ = [
     "SpeechDetector",
     "StressReport",
     "StressSettings",
+    "StudySettings",
+    "SweepRow",
+    "Trial",
+    "TuneWatcher",
+    "Tuning",
     "Watcher",
     "Waveform",
     "compare_runs",
@@ -211,6 +242,9 @@ __all__ = [
     "stress_model",
     "stress_runs",
     "to_frame",
+    "sweep_recipe",
+    "tune_nested",
+    "tune_recipe",
 ]
 
 

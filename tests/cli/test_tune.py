@@ -1,6 +1,7 @@
 """``emovox tune``: what it prints and leaves, what it refuses, and that it goes on."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -58,6 +59,36 @@ def test_a_study_leaves_trials_a_page_and_a_winner(
     assert "was started with another metric" in other.stderr
 
 
+def test_nested_prints_both_scores_and_what_was_chosen(
+    call: Callable[..., Any], arguments: list[Any]
+) -> None:
+    # Four speakers are enough for four test folds.
+    nested = [a for a in arguments if a not in ("--fold", "01")]
+    nested += ["--set", "data.actors=[1,2,3,4]", "--trials", "1", "--nested"]
+    answer = call(*nested)
+    assert answer.status == 0
+    lines = answer.stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("nested: the settings of"))
+    table = [line.split() for line in lines[start + 1 : start + 6]]
+    assert table[0] == ["fold", "trial", "UA", "learning_rate", "dense_units"]
+    assert [(row[0], row[1]) for row in table[1:]] == [(str(n), "0") for n in range(1, 5)]
+    basis, one, other, difference, runs, *_ = lines[start + 6 :]
+    assert basis.startswith("tested on loso v1, speaker-independent: 4 folds")
+    for line, name in ((one, "nested choice"), (other, "one choice over all folds")):
+        assert re.fullmatch(rf"{name} +WA \S+ \(\S+ to \S+\)  UA .*  F1 .*", line)
+    # With one trial there is nothing to choose: both have the recipe's own settings.
+    assert difference.split()[:5] == ["nested", "minus", "one", "choice", "WA"]
+    assert "WA +0.0" in difference
+    assert runs == "runs: runs/tune-tiny-loso/nested, runs/tune-tiny-loso/shared"
+    again = call(*nested, "--format", "json")
+    content = json.loads(again.stdout)
+    assert again.stderr == ""
+    assert content["nested"]["comparison"]["WA"]["value"] == 0
+    assert len(content["nested"]["folds"]) == 4
+    compared = call("compare", "runs/tune-tiny-loso/nested", "runs/tune-tiny-loso/shared")
+    assert compared.status == 0
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(
     call: Callable[..., Any], arguments: list[Any], tmp_path: Path
@@ -85,6 +116,7 @@ def test_ctrl_c_keeps_what_is_finished(
         (["--recipe", "vanilla"], 1, "'vanilla' does not say where to look"),
         (["--recipe", "encoder", "--protocol", "everything"], 1, "everything, fold 01: no valid"),
         (["--recipe", "encoder", "--fold", "9"], 1, "no fold '9'"),
+        (["--recipe", "encoder", "--fold", "01", "--nested"], 1, "leave out --fold"),
         (["--recipe", "encoder", "--storage", "nonsense"], 1, "not the URL of a database"),
         (["--recipe", "encoder", "--set", "tune.space={seed={choices=[1,2]}}"], 1, "'seed'"),
         (["--recipe", "encoder", "--metric", "wa"], 2, "expected ua or log-loss"),
@@ -98,6 +130,7 @@ def test_a_mistake_says_what_to_do(
     answer = call("tune", "--data", tiny_corpus, *loso, *options)
     assert (answer.status, answer.stdout) == (status, "")
     assert problem in answer.stderr
+    assert not Path("runs").exists()
     if status == 1:
         (line,) = answer.stderr.splitlines()
         assert line.startswith("emovox: ")

@@ -114,7 +114,7 @@ def test_a_run_of_the_encoder_recipe(
 
 
 @pytest.mark.parametrize(("augment", "n_rows"), [(False, 1), (True, 2)])
-def test_only_training_clips_are_disturbed(
+def test_only_training_clips_have_copies(
     protocol: Protocol, tmp_path: Path, augment: bool, n_rows: int
 ) -> None:
     features = FeatureCache(folder=tmp_path / "cache")

@@ -21,7 +21,6 @@ from emovox.corpora.protocols import Protocol, make_protocol, read_split
 from emovox.corpora.read import load_clips
 from emovox.errors import RunError
 from emovox.evaluation.calibration import fit_temperature
-from emovox.experiments import train_and_test
 from emovox.experiments.finished import Run
 from emovox.experiments.folds import load_protocol
 from emovox.experiments.predict_clips import predict_clips
@@ -228,9 +227,9 @@ def test_weights_that_do_not_fit_are_refused(
 
 
 class Recorder(Watcher):
-    """Notes which folds were trained, and may interrupt."""
+    """Notes which folds were trained, and may interrupt at an epoch, or before clips are heard."""
 
-    def __init__(self, stop_at: tuple[str, int] = ("", 0)) -> None:
+    def __init__(self, stop_at: tuple[str, int | str] = ("", 0)) -> None:
         self.stop_at = stop_at
         self.fold = ""
         self.trained: list[tuple[str, int]] = []
@@ -238,6 +237,11 @@ class Recorder(Watcher):
     def start_fold(self, name: str, n_folds: int) -> None:
         assert n_folds == 2
         self.fold = name
+
+    def start_clips(self, action: str, n_clips: int) -> None:
+        assert n_clips >= 0
+        if (self.fold, action) == self.stop_at:
+            raise KeyboardInterrupt
 
     def end_epoch(self, epoch: Epoch) -> None:
         self.trained.append((self.fold, epoch.epoch))
@@ -269,29 +273,43 @@ def test_resume_trains_only_what_is_missing(
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["save_weights", "export_fold", "predict_fold", "write_predictions", "finish_run"],
+    ("stop_at", "written"),
+    [
+        (("01", "validation clips"), {"history.csv"}),
+        (("02", "test clips"), FOLD_FILES - {"predictions.csv"}),
+    ],
 )
-def test_resume_after_each_stage(
+def test_resume_within_a_fold(
     run: Run,
     tiny_recipe: Recipe,
     protocol: Protocol,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
+    stop_at: tuple[str, str],
+    written: set[str],
 ) -> None:
     folder = tmp_path / "tiny"
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train_and_test, name, fail)
-        run_experiment(tiny_recipe, protocol, folder)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(tiny_recipe, protocol, folder, watcher=Recorder(stop_at))
+    # The model that is calibrated is in memory alone; the file is there before it is tested.
+    fold_folder = folder / f"fold-{stop_at[0]}"
+    assert {path.name for path in fold_folder.iterdir() if path.is_file()} == written
     run_experiment(tiny_recipe, protocol, folder, resume=True)
     assert list_files(folder) == list_files(run.folder)
     for path in ("fold-01/weights.safetensors", "fold-02/weights.safetensors", "predictions.csv"):
         assert hash_file(folder / path) == hash_file(run.folder / path)
+
+
+def test_resume_after_the_last_fold(
+    run: Run, tiny_recipe: Recipe, protocol: Protocol, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(run.folder, tmp_path / "tiny"))
+    for name in ("history.csv", "predictions.csv", "metrics.json", "report.html"):
+        (folder / name).unlink()
+    recorder = Recorder()
+    run_experiment(tiny_recipe, protocol, folder, resume=True, watcher=recorder)
+    assert recorder.trained == []
+    for name in ("history.csv", "predictions.csv", "metrics.json", "fold-01/model.onnx"):
+        assert hash_file(folder / name) == hash_file(run.folder / name)
 
 
 def test_a_finished_run_is_left_alone(run: Run, tiny_recipe: Recipe, protocol: Protocol) -> None:
@@ -318,7 +336,13 @@ def test_another_recipe_or_split_is_refused(
         run_experiment(tiny_recipe, loso, run.folder, resume=True)
 
 
+def find_kept_epochs(folder: Path) -> list[int]:
+    with (folder / "history.csv").open(newline="") as file:
+        return [int(row["epoch"]) for row in csv.DictReader(file) if row["kept"] == "1"]
+
+
 def test_each_clip_is_decoded_once(
+    run: Run,
     tiny_recipe: Recipe,
     protocol: Protocol,
     tmp_path: Path,
@@ -338,9 +362,15 @@ def test_each_clip_is_decoded_once(
     other = tiny_recipe.model_copy(update={"seed": 1})
     run_experiment(other, protocol, tmp_path / "b", features=cache, keep_models=False)
     assert decoded == {name: 1 for name in trained}
-    # Without models, predictions and scores are still there.
+    # Without models, predictions and scores are still there, best epochs among them.
     names = {path.name for path in (tmp_path / "a").rglob("*") if path.is_file()}
     assert names == RUN_FILES - {"report.html"} | {"calibration.json"}
+    assert hash_file(tmp_path / "a" / "predictions.csv") == hash_file(
+        run.folder / "predictions.csv"
+    )
+    for folder in (tmp_path / "a", run.folder):
+        folds = json.loads((folder / "metrics.json").read_text())["folds"]
+        assert [fold["best_epoch"] for fold in folds] == find_kept_epochs(folder)
 
 
 def test_everything_ends_without_scores(

@@ -24,7 +24,7 @@ from emovox.errors import AudioError
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
 from emovox.training import embeddings
-from emovox.training.augment import disturb
+from emovox.training.augment import perturb
 from emovox.training.embeddings import EmbeddingCache, EmbeddingSet
 
 ALONE = AugmentationSettings()
@@ -97,7 +97,7 @@ def test_the_clip_itself_comes_first_then_its_copies(clips: list[Clip], folder: 
     seed = int.from_bytes(hashlib.sha256(samples.tobytes()).digest()[:8], "little")
     for copy in (0, 1):
         generator = np.random.default_rng([copy, seed])
-        expected = disturb(samples, 16_000, TWO_COPIES, generator)
+        expected = perturb(samples, 16_000, TWO_COPIES, generator)
         assert np.array_equal(encoder.heard[1 + copy], expected)
         row = PlainEncoder().embed(expected)
         assert np.array_equal(data.embeddings[0, 1 + copy].numpy(), row)

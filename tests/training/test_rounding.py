@@ -8,17 +8,16 @@ from torch import Tensor, nn
 from emovox.training.rounding import MIN_ROUNDED, round_weights, split_weight
 
 
-def make_kernel(*shape: int, seed: int = 0) -> Tensor:
+def make_kernel(*shape: int) -> Tensor:
     """Make a kernel whose rows are of very different sizes."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     exponents = torch.rand(*shape[:-1], 1, generator=generator) * 20 - 14
     return torch.randn(*shape, generator=generator) * 10**exponents
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("shape", [(64, 200), (8, 8, 32), (200, 1)])
-def test_a_rounded_kernel_is_split_into_the_same_parts(shape: tuple[int, ...], seed: int) -> None:
-    steps, scales = split_weight(make_kernel(*shape, seed=seed))
+@pytest.mark.parametrize("shape", [(1_280, 200), (160, 8, 32), (4_000, 1)])
+def test_a_rounded_kernel_is_split_into_the_same_parts(shape: tuple[int, ...]) -> None:
+    steps, scales = split_weight(make_kernel(*shape))
     rounded = steps * scales
     again = split_weight(rounded)
     assert torch.equal(again[0], steps)

@@ -19,6 +19,7 @@ from tests.training.tiny_trainings import (
 
 from emovox.errors import RecipeError
 from emovox.progress import Epoch
+from emovox.runs.history import read_history
 from emovox.training import trainer
 from emovox.training.features import ImageSet
 from emovox.training.trainer import train_network
@@ -84,8 +85,9 @@ def test_history_csv_holds_every_epoch(tmp_path: Path) -> None:
     header, *rows = (tmp_path / "history.csv").read_text().splitlines()
     assert header == (
         "fold,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,"
-        "learning_rate,seconds"
+        "learning_rate,kept,seconds"
     )
+    assert [row.split(",")[7] for row in rows] == ["0", "0", "0", "0", "1"]
     assert [row.split(",")[:2] for row in rows] == [["07", str(i)] for i in range(1, 6)]
     for row, epoch in zip(rows, trained.history, strict=True):
         assert float(row.split(",")[2]) == pytest.approx(epoch.train_loss, rel=1e-9)
@@ -114,6 +116,8 @@ def test_best_weights_are_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     recipe = make_recipe("training.early_stopping_patience=3", "training.epochs=9")
     trained = train(recipe, tmp_path / "stopped")
     assert (len(trained.history), trained.best_epoch) == (5, 2)  # an equal loss is no better one
+    (written,) = read_history(tmp_path / "stopped" / "history.csv")
+    assert written.best_epoch == 2
     losses = iter([3.0, 1.0])
     two = make_recipe("training.early_stopping_patience=3", "training.epochs=2")
     assert to_bytes(train(two, tmp_path / "two")) == to_bytes(trained)

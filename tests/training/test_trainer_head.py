@@ -1,4 +1,4 @@
-"""A head on embeddings with disturbed copies, and smoothed labels."""
+"""A head on embeddings with augmented copies, and smoothed labels."""
 
 import math
 from pathlib import Path

@@ -31,16 +31,13 @@ from emovox.training.trainer import train_network
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+# Before the first checkpoint, within an epoch, after one, and on both sides of each file's writing.
 POINTS = [
     ("train_epoch", 1, False),
-    ("evaluate_loss", 1, False),
     ("evaluate_loss", 3, False),
     ("train_epoch", 4, True),
-    ("end_epoch", 2, True),
-    ("save_checkpoint", 1, False),
     ("save_checkpoint", 3, False),
     ("save_checkpoint", 3, True),
-    ("write_history", 3, False),
     ("write_history", 3, True),
 ]
 
@@ -77,13 +74,9 @@ def test_cut_off_beside_the_last_epochs_checkpoint(
     "changes",
     [
         ("training.optimizer=sgd",),
-        ("training.optimizer=sgd", "training.momentum=0.9"),
-        ("training.optimizer=rmsprop",),
-        ("training.optimizer=adamw", "training.weight_decay=0.01"),
-        ("training.optimizer=adam", "training.schedule=cosine"),
+        ("training.optimizer=adamw", "training.weight_decay=0.01", "training.schedule=cosine"),
         # From the second block on, channels-last kernels lie otherwise in memory than in the file.
         ("training.optimizer=adam", "network.conv_channels=[4, 8]"),
-        ("training.optimizer=adamw", "network.conv_channels=[4, 8]"),
         ("training.optimizer=rmsprop", "network.conv_channels=[4, 8]"),
         ("training.optimizer=sgd", "training.momentum=0.9", "network.conv_channels=[4, 8]"),
         ("network.dense_units=[]",),

@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.clips import Clip
+from emovox.corpora.protocols import Fold, Protocol, make_protocol
+from emovox.corpora.read import load_clips
 from emovox.errors import ProtocolError
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
-from emovox.tuning.objective import Metric, Objective, take_inner_folds
+from emovox.tuning.objective import (
+    Metric,
+    Objective,
+    split_training_speakers,
+    take_inner_folds,
+)
 
 
 def make_objective(protocol: Protocol, metric: Metric, n_seeds: int = 1) -> Objective:
@@ -75,6 +82,50 @@ def test_clips_are_computed_once(tiny_protocol: Protocol, tune_recipe_tiny: Reci
     calls: list[None] = []
     objective.load(tune_recipe_tiny, lambda: calls.append(None))
     assert (len(calls), objective.count_unknown(tune_recipe_tiny)) == (96, 0)
+
+
+def test_inner_folds_of_a_test_fold_are_whole_training_speakers(tiny_corpus: Path) -> None:
+    for fold in make_protocol("loso", load_clips(tiny_corpus)).folds:
+        inner = split_training_speakers(fold)
+        assert [part.name for part in inner] == [f"{fold.name}.{i}" for i in range(1, 6)]
+        training = {*fold.train, *fold.validation}
+        for part in inner:
+            assert {*part.train, *part.validation} == training
+            assert {c.speaker for c in part.train}.isdisjoint(c.speaker for c in part.validation)
+        # Every training clip validates once, no test clip ever.
+        validated = [clip for part in inner for clip in part.validation]
+        assert len(validated) == len(training)
+        assert {*validated} == training
+        assert training.isdisjoint(fold.test)
+
+
+def test_inner_folds_share_women_and_men_and_keep_other_corpora_for_training(
+    tiny_protocol: Protocol,
+) -> None:
+    clip = tiny_protocol.folds[0].train[0]
+
+    def make_clip(name: str, speaker: int, corpus: str = "ravdess") -> Clip:
+        gender = "female" if speaker % 2 else "male"
+        return replace(clip, name=name, speaker=str(speaker), gender=gender, corpus=corpus)
+
+    speech = tuple(make_clip(f"s{n}", n) for n in range(1, 21))
+    songs = (make_clip("song", 1, "ravdess-song"), make_clip("nemo", 99, "nemo"))
+    fold = Fold("03", (*speech[4:], *songs), speech[:4], (make_clip("t", 30),))
+    inner = split_training_speakers(fold)
+    for part in inner:
+        assert sorted(c.gender or "" for c in part.validation) == ["female"] * 2 + ["male"] * 2
+        assert {c.corpus for c in part.validation} == {"ravdess"}
+        sings = "1" in {c.speaker for c in part.validation}
+        assert [c.name for c in part.train if c.corpus != "ravdess"] == ["song", "nemo"][sings:]
+
+
+def test_one_training_speaker_cannot_be_split(tiny_protocol: Protocol) -> None:
+    fold = tiny_protocol.folds[0]
+    one = replace(fold, train=tuple(c for c in fold.train if c.speaker == "1"), validation=())
+    with pytest.raises(ProtocolError, match="fold 01: found 1 training speakers; .* at least 2"):
+        split_training_speakers(one)
+    two = replace(fold, train=tuple(c for c in fold.train if c.speaker in "12"), validation=())
+    assert len(split_training_speakers(two)) == 2
 
 
 def test_metrics_are_shown_as_people_read_them() -> None:

@@ -22,7 +22,7 @@ def make_trial(number: int, scores: tuple[float, ...], rate: float, **more: Any)
         "network.dense_units": [8],
     }
     score = sum(scores) / len(scores) if scores else math.nan
-    values = {"whole": True, "as_is": False, "seconds": 1.0, **more}
+    values = {"complete": True, "as_is": False, "seconds": 1.0, **more}
     return Trial(number, score=score, scores=scores, settings=settings, **values)
 
 
@@ -41,8 +41,8 @@ def tuning(tune_recipe_tiny: Recipe) -> Tuning:
         trials=(
             make_trial(2, (0.8, 0.6), 0.004),
             make_trial(0, (0.7, 0.65), 0.01, as_is=True),
-            make_trial(1, (0.3,), 0.0002, whole=False),
-            make_trial(3, (), 0.1, whole=False, problem="the loss is <nan>"),
+            make_trial(1, (0.3,), 0.0002, complete=False),
+            make_trial(3, (), 0.1, complete=False, problem="the loss is <nan>"),
         ),
         importance={"training.learning_rate": 0.75, "training.epochs": 0.25},
     )
@@ -50,7 +50,7 @@ def tuning(tune_recipe_tiny: Recipe) -> Tuning:
 
 def test_the_winner_is_put_beside_the_recipe_as_it_is(tuning: Tuning) -> None:
     lines = describe_winner(tuning)
-    assert lines[0] == "4 trials, 2 of them given up."
+    assert lines[0] == "4 trials, 2 of them pruned."
     assert lines[1] == "Trial 2 is best: UA 70.0."
     assert lines[2] == "The recipe as it is: 67.5; the winner is better in 1 of 2 trainings."
     assert "best of 4 on the same clips, which flatters it" in lines[3]
@@ -62,7 +62,7 @@ def test_nothing_better_and_no_winner_are_said(tuning: Tuning) -> None:
     none = replace(tuning, trials=tuning.trials[2:])
     assert none.winner is None
     assert none.make_winner() is None
-    assert describe_winner(none)[-1] == "No trial is whole: there is no winner."
+    assert describe_winner(none)[-1] == "No trial is complete: there is no winner."
 
 
 def test_log_loss_is_better_when_lower(tuning: Tuning) -> None:

@@ -1,4 +1,4 @@
-"""Which trials are tried, and which are given up."""
+"""Which trials are tried, and which are pruned."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ def make_running(curve: list[float]) -> optuna.trial.FrozenTrial:
 
 
 @pytest.mark.parametrize(
-    ("curve", "given_up"),
+    ("curve", "pruned"),
     [
         ([0.1], False),  # one step is luck
         ([0.9, 0.49], True),  # below the median of its own step, however good the first was
@@ -33,20 +33,18 @@ def make_running(curve: list[float]) -> optuna.trial.FrozenTrial:
         ([0.1, 0.5], False),  # the median itself
     ],
 )
-def test_a_trial_below_the_median_of_its_step_is_given_up(
-    curve: list[float], given_up: bool
-) -> None:
+def test_a_trial_below_the_median_of_its_step_is_pruned(curve: list[float], pruned: bool) -> None:
     curves = [[0.5, 0.4, 0.4], [0.5, 0.5, 0.5], [0.5, 0.6, 0.6]]
-    pruner = StepMedianPruner(n_whole=3, n_steps=2)
-    assert pruner.prune(make_study("maximize", curves), make_running(curve)) is given_up
+    pruner = StepMedianPruner(n_complete=3, n_steps=2)
+    assert pruner.prune(make_study("maximize", curves), make_running(curve)) is pruned
     losses = [[-value for value in row] for row in curves]
     falling = make_running([-value for value in curve])
-    assert pruner.prune(make_study("minimize", losses), falling) is given_up
+    assert pruner.prune(make_study("minimize", losses), falling) is pruned
 
 
-def test_no_trial_is_given_up_before_enough_are_whole() -> None:
+def test_no_trial_is_pruned_before_enough_are_complete() -> None:
     study = make_study("maximize", [[0.9, 0.9]] * 4)
-    assert not StepMedianPruner(n_whole=5, n_steps=2).prune(study, make_running([0.1, 0.1]))
+    assert not StepMedianPruner(n_complete=5, n_steps=2).prune(study, make_running([0.1, 0.1]))
 
 
 def draw(sampler: NumberedSampler, study: optuna.Study) -> float:
@@ -66,7 +64,7 @@ def test_draws_depend_on_seed_and_number_alone() -> None:
     assert draw(NumberedSampler(4, {}), third) != draws[0]
 
 
-def test_a_trial_that_was_broken_off_does_not_count() -> None:
+def test_an_interrupted_trial_does_not_count() -> None:
     whole, broken = optuna.create_study(), optuna.create_study()
     expected = [draw(NumberedSampler(3, {}), whole) for _ in range(14)]
     found = [draw(NumberedSampler(3, {}), broken) for _ in range(12)]

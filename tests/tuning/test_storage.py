@@ -12,8 +12,8 @@ from emovox.tuning.storage import hide_password, name_sqlite, open_storage, open
 ABOUT = {"recipe": "a", "space": "b"}
 
 
-def test_a_sqlite_file_is_made_with_its_folder(tmp_path: Path) -> None:
-    path = tmp_path / "runs" / "mine" / "study.db"
+def test_a_sqlite_file_is_made_and_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
     study = open_study(open_storage(name_sqlite(path)), "mine", ABOUT, maximize=True)
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert path.exists()

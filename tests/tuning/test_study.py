@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from emovox.corpora.protocols import Protocol
-from emovox.errors import RecipeError, RunError
+from emovox.errors import ProtocolError, RecipeError, RunError
 from emovox.recipes.recipe import Recipe, build_recipe, load_recipe
 from emovox.tuning.objective import Metric
-from emovox.tuning.storage import name_sqlite
-from emovox.tuning.study import StudySettings, TuneWatcher, tune_recipe
+from emovox.tuning.study import StudySettings, TuneWatcher
 from emovox.tuning.trials import Trial, Tuning
+from emovox.tuning.tune import tune_recipe
 
 N_TRIALS = 9
 
@@ -35,8 +35,10 @@ def tuning(
     tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path_factory: pytest.TempPathFactory
 ) -> Tuning:
     """Return a study that ran through."""
-    settings = StudySettings("whole", name_sqlite(tmp_path_factory.mktemp("study") / "study.db"))
-    return tune_recipe(tune_recipe_tiny, tiny_protocol, settings, N_TRIALS)
+    folder = tmp_path_factory.mktemp("study")
+    return tune_recipe(
+        tune_recipe_tiny, tiny_protocol, folder, settings=StudySettings(n_trials=N_TRIALS)
+    )
 
 
 def strip_times(trials: tuple[Trial, ...]) -> list[Trial]:
@@ -46,10 +48,10 @@ def strip_times(trials: tuple[Trial, ...]) -> list[Trial]:
 
 def test_trials_come_best_first_and_start_from_the_recipe(tuning: Tuning) -> None:
     assert sorted(trial.number for trial in tuning.trials) == list(range(N_TRIALS))
-    whole = [trial for trial in tuning.trials if trial.whole]
-    assert list(tuning.trials[: len(whole)]) == whole
-    assert [t.score for t in whole] == sorted((t.score for t in whole), reverse=True)
-    assert all(len(t.scores) == 2 and t.score == pytest.approx(sum(t.scores) / 2) for t in whole)
+    complete = [trial for trial in tuning.trials if trial.complete]
+    assert list(tuning.trials[: len(complete)]) == complete
+    assert [t.score for t in complete] == sorted((t.score for t in complete), reverse=True)
+    assert all(len(t.scores) == 2 and t.score == pytest.approx(sum(t.scores) / 2) for t in complete)
     assert tuning.start is not None
     assert tuning.start.number == 0
     assert tuning.start.settings == {
@@ -57,7 +59,7 @@ def test_trials_come_best_first_and_start_from_the_recipe(tuning: Tuning) -> Non
         "training.epochs": 2,
         "network.dense_units": [8],
     }
-    assert tuning.winner is whole[0]
+    assert tuning.winner is complete[0]
 
 
 def test_a_study_says_what_its_scores_rest_on(tuning: Tuning) -> None:
@@ -82,8 +84,7 @@ def test_the_winner_is_a_recipe(tuning: Tuning, tmp_path: Path) -> None:
 
 
 def test_importance_shares_sum_to_one(tuning: Tuning) -> None:
-    n_whole = sum(trial.whole for trial in tuning.trials)
-    assert n_whole >= 8
+    assert sum(trial.complete for trial in tuning.trials) >= 8
     assert set(tuning.importance) == set(tuning.recipe.tune.space)
     assert math.isclose(sum(tuning.importance.values()), 1)
     assert list(tuning.importance.values()) == sorted(tuning.importance.values(), reverse=True)
@@ -95,17 +96,26 @@ def test_an_interrupted_study_goes_on_as_if_nothing_had_happened(
     tiny_protocol: Protocol,
     tmp_path: Path,
 ) -> None:
-    settings = StudySettings("cut", name_sqlite(tmp_path / "study.db"))
+    settings = StudySettings(n_trials=N_TRIALS)
     for training in (1, 4):
         with pytest.raises(KeyboardInterrupt):
             tune_recipe(
-                tune_recipe_tiny, tiny_protocol, settings, N_TRIALS, watcher=Interruption(training)
+                tune_recipe_tiny,
+                tiny_protocol,
+                tmp_path,
+                settings=settings,
+                watcher=Interruption(training),
             )
-    resumed = tune_recipe(tune_recipe_tiny, tiny_protocol, settings, N_TRIALS)
+    resumed = tune_recipe(tune_recipe_tiny, tiny_protocol, tmp_path, settings=settings)
     assert strip_times(resumed.trials) == strip_times(tuning.trials)
     # Asked for what is there already, it only reads.
-    watcher = Interruption(1)
-    again = tune_recipe(tune_recipe_tiny, tiny_protocol, settings, 3, watcher=watcher)
+    again = tune_recipe(
+        tune_recipe_tiny,
+        tiny_protocol,
+        tmp_path,
+        settings=StudySettings(n_trials=3),
+        watcher=Interruption(1),
+    )
     assert again.trials == resumed.trials
 
 
@@ -119,10 +129,12 @@ def change_recipe(recipe: Recipe, **sections: dict[str, Any]) -> Recipe:
 def test_another_study_of_the_same_name_is_refused(
     tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
 ) -> None:
-    settings = StudySettings("one", name_sqlite(tmp_path / "study.db"))
-    tune_recipe(tune_recipe_tiny, tiny_protocol, settings, 1)
+    settings = StudySettings("one", n_trials=1)
+    tune_recipe(tune_recipe_tiny, tiny_protocol, tmp_path, settings=settings)
     described = tune_recipe_tiny.model_copy(update={"description": "the same, in other words"})
-    tune_recipe(described, tiny_protocol, settings, 1)
+    tune_recipe(described, tiny_protocol, tmp_path, settings=settings)
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {path.name for path in files} == {"study.db", "trials.json", "tune.html", "winner.toml"}
 
     space = {"space": {"training.epochs": {"low": 1, "high": 4}}}
     other_space = change_recipe(tune_recipe_tiny, tune=space)
@@ -141,29 +153,35 @@ def test_another_study_of_the_same_name_is_refused(
         (tune_recipe_tiny, tiny_protocol, replace(settings, n_seeds=2), "number of seeds"),
     ):
         with pytest.raises(RunError, match=f"'one' was started with another {what};"):
-            tune_recipe(recipe, protocol, changed, 2)
+            tune_recipe(recipe, protocol, tmp_path, settings=changed)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
-def test_a_loss_beyond_all_numbers_ends_a_trial_not_the_study(
+def test_a_loss_that_diverges_ends_a_trial_not_the_study(
     tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
 ) -> None:
     space = {"training.learning_rate": {"choices": [0.01, 1e30]}}
     recipe = change_recipe(tune_recipe_tiny, tune={"space": space}, training={"optimizer": "sgd"})
-    settings = StudySettings(
-        "wild", name_sqlite(tmp_path / "study.db"), metric=Metric.LOG_LOSS, folds=("01",)
-    )
-    tuning = tune_recipe(recipe, tiny_protocol, settings, 5)
+    settings = StudySettings(metric=Metric.LOG_LOSS, folds=("01",), n_trials=5)
+    tuning = tune_recipe(recipe, tiny_protocol, tmp_path, settings=settings)
     assert tuning.winner is not None
     assert tuning.winner.settings == {"training.learning_rate": 0.01}
-    wild = [trial for trial in tuning.trials if not trial.whole]
+    wild = [trial for trial in tuning.trials if not trial.complete]
     assert wild
     assert all("lower training.learning_rate" in trial.problem for trial in wild)
     assert all(math.isnan(trial.score) for trial in wild)
 
 
-def test_a_recipe_without_a_space_says_how_to_give_it_one(
-    tiny_recipe: Recipe, tiny_protocol: Protocol, tmp_path: Path
+def test_nothing_is_written_before_all_is_checked(
+    tiny_recipe: Recipe, tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
 ) -> None:
-    settings = StudySettings("none", name_sqlite(tmp_path / "study.db"))
+    folder = tmp_path / "runs" / "tune"
     with pytest.raises(RecipeError, match=r"'tiny' does not say where to look.*\[tune.space\]"):
-        tune_recipe(tiny_recipe, tiny_protocol, settings, 1)
+        tune_recipe(tiny_recipe, tiny_protocol, folder)
+    with pytest.raises(ProtocolError, match="no fold '9'"):
+        tune_recipe(tune_recipe_tiny, tiny_protocol, folder, settings=StudySettings(folds=("9",)))
+    with pytest.raises(RunError, match="not the URL of a database"):
+        tune_recipe(
+            tune_recipe_tiny, tiny_protocol, folder, settings=StudySettings(storage="nonsense")
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from emovox.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from emovox.tuning.nested import NestedTuning
     from emovox.tuning.trials import Tuning
 
 
@@ -77,23 +78,37 @@ def tune(
             help="Recipe of the winner. Default: winner.toml in the folder.",
         ),
     ] = None,
+    nested: Annotated[
+        bool,
+        typer.Option(
+            "--nested",
+            help="Choose settings for each test fold by its own training speakers, and test it: "
+            "what a search is worth on unseen speakers.",
+        ),
+    ] = False,
     output: ScoreFormatOption = ScoreFormat.TABLE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Search a recipe's space for better settings; test clips take no part.
+    """Search a recipe's space for better settings; test clips take no part in the choice.
 
     Ctrl-C keeps all finished trials: the same command goes on, and ends with the same trials. The
-    winner's score is the best of many and flatters it: test it once, by emovox train.
+    winner's score is the best of many and flatters it: test it once, by emovox train. With
+    --nested, each test fold is tested once with settings chosen by its own training speakers.
     """
     from emovox.cli.tune_progress import TuneProgress
     from emovox.experiments.folds import load_protocol
     from emovox.experiments.train_and_test import set_threads
-    from emovox.files import name_folder, write_text
     from emovox.recipes.recipe import load_recipe
+    from emovox.tuning.nested import tune_nested
     from emovox.tuning.objective import Metric
-    from emovox.tuning.page import write_page
-    from emovox.tuning.storage import name_sqlite
-    from emovox.tuning.study import StudySettings, tune_recipe
+    from emovox.tuning.study import StudySettings
+    from emovox.tuning.tune import (
+        PAGE_NAME,
+        WINNER_NAME,
+        find_study_folder,
+        name_study,
+        tune_recipe,
+    )
 
     if metric not in list(Metric):
         raise typer.BadParameter(f"{metric!r}; expected {' or '.join(Metric)}")
@@ -104,54 +119,84 @@ def tune(
     split = load_protocol(chosen, data)
     for note in split.notes:
         typer.echo(f"emovox: {note}", err=True)
-    name = study or name_folder(f"tune-{chosen.name}-{split.name}")
-    folder = Path("runs") / name_folder(name)
     settings = StudySettings(
-        name=name,
-        storage=storage or name_sqlite(folder / "study.db"),
-        metric=Metric(metric),
-        n_seeds=seeds,
-        folds=tuple(folds or ()),
+        study, storage, Metric(metric), n_seeds=seeds, folds=tuple(folds or ()), n_trials=trials
     )
-    with TuneProgress(name) as watcher:
-        tuning = tune_recipe(chosen, split, settings, trials, watcher=watcher)
-    write_text(folder / "trials.json", json.dumps(tuning.to_dict(), indent=2) + "\n")
-    write_page(folder / "tune.html", tuning)
-    winner, path = tuning.make_winner(), out or folder / "winner.toml"
-    if winner is not None:
-        write_text(path, winner.to_toml())
+    name = name_study(chosen, split, settings)
+    folder = find_study_folder(name)
+    outcome = None
+    if nested:
+        outcome = tune_nested(chosen, split, folder, settings=settings, out=out, watch=TuneProgress)
+        tuning = outcome.shared
+    else:
+        with TuneProgress(name) as watcher:
+            tuning = tune_recipe(chosen, split, folder, settings=settings, out=out, watcher=watcher)
+    path = (out or folder / WINNER_NAME) if tuning.winner else None
     if output is ScoreFormat.JSON:
         content: dict[str, Any] = {**tuning.to_dict(), "folder": str(folder)}
-        typer.echo(
-            json.dumps({**content, "winner_recipe": str(path) if winner else None}, indent=2)
-        )
+        content["winner_recipe"] = str(path) if path else None
+        if outcome is not None:
+            content["nested"] = outcome.to_dict()
+        typer.echo(json.dumps(content, indent=2))
         return
     print_tuning(tuning)
-    typer.echo(f"study: {folder / 'tune.html'}")
-    if winner is not None:
-        typer.echo(f"winner: {path}; test it once: emovox train --recipe {path}")
+    if outcome is not None:
+        print_nested(outcome)
+    typer.echo(f"study: {folder / PAGE_NAME}")
+    if path is not None:
+        test = "" if nested else f"; test it once: emovox train --recipe {path}"
+        typer.echo(f"winner: {path}{test}")
 
 
 def print_tuning(tuning: "Tuning") -> None:
     """Print the trials, best first, and what mattered."""
-    from emovox.tuning.page import describe_winner, format_value, shorten_keys
+    from emovox.tuning.page import describe_winner, format_settings, shorten_keys
 
     typer.echo(tuning.describe_basis())
-    keys = list(tuning.recipe.tune.space)
-    short = shorten_keys(keys)
+    short = shorten_keys(list(tuning.recipe.tune.space))
     typer.echo("  ".join([f"{'trial':>5}", f"{tuning.metric.label:>8}", *short, "note"]))
     for trial in tuning.trials:
-        cells = [
-            f"{format_value(trial.settings.get(key, '')):>{len(name)}}"
-            for key, name in zip(keys, short, strict=True)
-        ]
         score = "" if math.isnan(trial.score) else tuning.metric.show(trial.score)
         note = "the recipe as it is" if trial.as_is else ""
-        if not trial.whole:
-            note = trial.problem or f"given up after {len(trial.scores)}"
-        typer.echo("  ".join([f"{trial.number:>5}", f"{score:>8}", *cells, note]).rstrip())
+        if not trial.complete:
+            note = trial.problem or f"pruned after {len(trial.scores)}"
+        cells = [f"{trial.number:>5}", f"{score:>8}", *format_settings(tuning, trial), note]
+        typer.echo("  ".join(cells).rstrip())
     if tuning.importance:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in tuning.importance.items())
         typer.echo(f"importance: {shares}")
     for line in describe_winner(tuning):
         typer.echo(line)
+
+
+def print_nested(outcome: "NestedTuning") -> None:
+    """Print what each test fold was given, and what that scores beside the shared choice."""
+    from emovox.tuning.page import format_settings, shorten_keys
+
+    typer.echo("nested: the settings of each test fold, chosen by its own training speakers")
+    short = shorten_keys(list(outcome.shared.recipe.tune.space))
+    metric = outcome.shared.metric
+    typer.echo("  ".join([f"{'fold':>5}", f"{'trial':>5}", f"{metric.label:>8}", *short]))
+    for number, tuning in enumerate(outcome.folds, 1):
+        winner = tuning.trials[0]
+        cells = [f"{number:>5}", f"{winner.number:>5}", f"{metric.show(winner.score):>8}"]
+        typer.echo("  ".join([*cells, *format_settings(tuning, winner)]).rstrip())
+    typer.echo(f"tested on {outcome.nested_score.describe_basis()}")
+    rows = (
+        ("nested choice", outcome.nested_score),
+        ("one choice over all folds", outcome.shared_score),
+    )
+    for name, evaluation in rows:
+        scores = [
+            f"{s.name} {100 * s.value:.1f} "
+            f"({100 * s.interval.low:.1f} to {100 * s.interval.high:.1f})"
+            for s in evaluation.summary.scores
+        ]
+        typer.echo(f"{name:<26} {'  '.join(scores)}")
+    differences = [
+        f"{d.name} {100 * d.value:+.1f} "
+        f"({100 * d.interval.low:+.1f} to {100 * d.interval.high:+.1f})"
+        for d in outcome.comparison.differences
+    ]
+    typer.echo(f"{'nested minus one choice':<26} {'  '.join(differences)}")
+    typer.echo(f"runs: {outcome.nested_folder}, {outcome.shared_folder}")

@@ -26,9 +26,9 @@ class TuneProgress(ProgressBars, TuneWatcher):
         self.start_bar(f"{self.title}: trainings", self.n_trainings)
 
     def end_trial(self, trial: Trial, best: Trial) -> None:
-        """Say in one line how the trial ended."""
+        """Write one line on how the trial ended."""
         score = "no score" if math.isnan(trial.score) else f"{trial.score:.4f}"
-        ending = "" if trial.whole else f", given up after {len(trial.scores)}"
-        best_note = f"; best {best.score:.4f}, trial {best.number}" if best.whole else ""
+        ending = "" if trial.complete else f", pruned after {len(trial.scores)}"
+        best_note = f"; best {best.score:.4f}, trial {best.number}" if best.complete else ""
         sys.stderr.write(f"{self.name}, trial {trial.number}: {score}{ending}{best_note}\n")
         sys.stderr.flush()

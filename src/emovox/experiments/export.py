@@ -10,7 +10,7 @@ from emovox.export.onnx import export_onnx
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import FrontendSettings
 from emovox.recognition.model_file import open_model
-from emovox.runs.folder import MODEL_NAME, find_fold_folder, open_recipe
+from emovox.runs.folder import MODEL_NAME, find_fold_folder, open_fold_recipe, open_recipe
 from emovox.runs.protocol import read_run_folds
 from emovox.training.features import ImageCache
 from emovox.training.networks import SpectrogramCnn
@@ -42,7 +42,7 @@ def export_run(
 
     Raises:
         RunError: No such fold, or its weights are gone.
-        ExportError: The exported model's answers differ from PyTorch's.
+        ExportError: The exported model's predictions differ from PyTorch's.
     """
     recipe = open_recipe(folder)
     folds = read_run_folds(folder, recipe, data)
@@ -52,6 +52,7 @@ def export_run(
     chosen = folds[names.index(fold) if fold else 0]
     source = find_fold_folder(folder, chosen, len(folds))
     target = out or source
+    recipe = open_fold_recipe(source, recipe)
     model = load_network(source, recipe)
     clips = (chosen.test or chosen.train)[:N_PARITY_CLIPS]
     if output == "keras":

@@ -54,6 +54,19 @@ class Run:
     predictions: Predictions | None
     evaluation: Evaluation | None
 
+    @property
+    def scores(self) -> Evaluation:
+        """Its scores, of a run that was tested.
+
+        Raises:
+            RunError: It has no test clips.
+        """
+        if self.evaluation is None:
+            raise RunError(
+                f"{self.folder}: the run has no test clips; train it under another protocol"
+            )
+        return self.evaluation
+
 
 def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models: bool) -> Run:
     """Collect the folds: history, predictions, scores, and the report."""
@@ -111,10 +124,7 @@ def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None
         fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
         predictions = predict_fold(fold_folder / MODEL_NAME, fold, watcher.end_clip)
         write_predictions(fold_folder / PREDICTIONS_NAME, predictions)
-    finished = finish_run(run.recipe, protocol, folder, keep_models=True)
-    if finished.evaluation is None:
-        raise RunError(f"{folder}: the run has no test clips; train it under another protocol")
-    return finished.evaluation
+    return finish_run(run.recipe, protocol, folder, keep_models=True).scores
 
 
 def compare_runs(

@@ -10,16 +10,18 @@ from emovox.corpora.protocols import Fold
 from emovox.errors import ModelFileError
 from emovox.evaluation.predictions import Predictions, restrict_labels
 from emovox.labels import EMOTIONS
+from emovox.recognition.model_file import open_model, open_model_bytes
 from emovox.recognition.recognizer import Recognizer
+from emovox.runs.folder import MODEL_NAME
 
 
 def predict_fold(
-    model_path: Path, fold: Fold, on_clip: Callable[[], None] = lambda: None
+    model: Path | bytes, fold: Fold, on_clip: Callable[[], None] = lambda: None
 ) -> Predictions:
     """Predict a fold's test clips with its model file.
 
     Args:
-        model_path: The fold's ``model.onnx``.
+        model: The fold's ``model.onnx``, or what it holds.
         fold: Its test clips are predicted.
         on_clip: Called after each, for a progress bar.
 
@@ -30,12 +32,12 @@ def predict_fold(
         ModelFileError: The file is damaged, or names other emotions.
         AudioError: A test clip cannot be used.
     """
-    predictions = predict_clips(model_path, fold.test, fold.name, on_clip)
+    predictions = predict_clips(model, fold.test, fold.name, on_clip)
     return restrict_labels(predictions, fold.labels)
 
 
 def predict_clips(
-    model_path: Path,
+    model: Path | bytes,
     clips: Sequence[Clip],
     fold: str,
     on_clip: Callable[[], None] = lambda: None,
@@ -43,7 +45,7 @@ def predict_clips(
     """Predict clips with a model file; every clip gets scores, abstained or not.
 
     Args:
-        model_path: A ``model.onnx``.
+        model: A ``model.onnx``, or what it holds.
         clips: At least one.
         fold: Name of the fold, for the predictions.
         on_clip: Called after each, for a progress bar.
@@ -55,12 +57,12 @@ def predict_clips(
         ModelFileError: The file is damaged, or names other emotions.
         AudioError: A clip cannot be used.
     """
+    path = Path(f"fold {fold}") / MODEL_NAME if isinstance(model, bytes) else model
+    opened = open_model_bytes(model, path) if isinstance(model, bytes) else open_model(model)
     # Every clip counts, so nothing is left out as no speech or uncertain.
-    recognizer = Recognizer.load(model_path, vad=False, min_confidence=0)
+    recognizer = Recognizer(opened, min_confidence=0)
     if recognizer.info.labels != EMOTIONS:
-        raise ModelFileError(
-            f"{model_path}: found labels {recognizer.info.labels}; expected {EMOTIONS}"
-        )
+        raise ModelFileError(f"{path}: found labels {recognizer.info.labels}; expected {EMOTIONS}")
     probabilities = []
     for clip in clips:
         scores = recognizer.predict(clip.path).scores

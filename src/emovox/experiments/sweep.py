@@ -1,12 +1,22 @@
 """A sweep: every combination of given values, each a recipe of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from emovox.errors import RecipeError
+from emovox.errors import ProtocolError, RecipeError
+from emovox.evaluation.comparison import Comparison
+from emovox.evaluation.evaluate import Evaluation
+from emovox.experiments.finished import compare_runs
+from emovox.experiments.folds import load_protocol
+from emovox.experiments.train_and_test import run_experiment
+from emovox.files import name_folder
+from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, load_recipe
+from emovox.training.features import FeatureCache
 
 # The reference's own question: which of these techniques help?
 DEFAULT_OPTIMIZERS = ("rmsprop", "adam")
@@ -30,6 +40,98 @@ class Combination:
 
     name: str
     recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """What one combination scores.
+
+    Attributes:
+        name: Of the combination, e.g. ``"adam+L2"``.
+        folder: Its run folder; without models.
+        evaluation: Its scores.
+        against_first: It minus the sweep's first combination, paired; ``None`` for the first.
+    """
+
+    name: str
+    folder: Path
+    evaluation: Evaluation
+    against_first: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name, scores and comparison as JSON-ready types."""
+        return {
+            "name": self.name,
+            **self.evaluation.summary.to_dict(),
+            "against_first": self.against_first and self.against_first.to_dict(),
+        }
+
+
+def sweep_recipe(
+    base: str | Path = "vanilla",
+    folder: Path | None = None,
+    *,
+    grid: Sequence[str] = (),
+    changes: Sequence[str] = (),
+    protocol: str = "reference-repeated",
+    n_splits: int | None = None,
+    data: Path | None = None,
+    watch: Callable[[str], AbstractContextManager[Watcher]] = lambda _: nullcontext(Watcher()),
+) -> tuple[SweepRow, ...]:
+    """Train and test every combination of given values on the same folds.
+
+    What is finished is kept: the same call goes on with a sweep that was interrupted.
+
+    Args:
+        base: The recipe that the values are put into: a name, or the path of a TOML file.
+        folder: Where to write; ``None``: ``runs/sweep-PROTOCOL``.
+        grid: An axis each, ``"section.key=value,value"``; empty: RMSprop and Adam, each with no
+            regularisation, L1, L2, dropout, and L2 with dropout.
+        changes: ``"section.key=value"`` for all combinations.
+        protocol: Name of the protocol.
+        n_splits: Keep only the first folds, for a quick look.
+        data: Where the corpus lies; ``None``: the usual places.
+        watch: Makes a watcher for a run of the given name.
+
+    Returns:
+        A row for each combination, in the order of the grid.
+
+    Raises:
+        RecipeError: An axis cannot be read, or a value does not fit the recipe.
+        ProtocolError: The protocol cannot be made of the corpus, or tests nothing.
+        CorpusError: The corpus is not here.
+
+    Example:
+        >>> rows = sweep_recipe(grid=["training.optimizer=rmsprop,adam"])  # doctest: +SKIP
+        >>> rows[1].against_first.verdict  # doctest: +SKIP
+        'adam is better than rmsprop: ...'
+    """
+    shared = [*changes, f"data.protocol={protocol!r}"]
+    combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
+    folder = folder or Path("runs") / name_folder(f"sweep-{protocol}")
+    features = FeatureCache()
+    rows: list[SweepRow] = []
+    for number, combination in enumerate(combinations, 1):
+        folds = load_protocol(combination.recipe, data, n_splits=n_splits)
+        if not any(fold.test for fold in folds.folds):
+            raise ProtocolError(
+                f"{protocol} tests nothing; a sweep compares test scores: take another --protocol"
+            )
+        # With a folder per number of folds, a quick look is not in the full sweep's way.
+        run_folder = folder / f"{len(folds.folds)}-folds" / combination.recipe.name
+        with watch(f"{combination.name} ({number}/{len(combinations)})") as watcher:
+            run = run_experiment(
+                combination.recipe,
+                folds,
+                run_folder,
+                features=features,
+                resume=True,
+                keep_models=False,
+                watcher=watcher,
+            )
+        against = compare_runs(run_folder, rows[0].folder)[0] if rows else None
+        rows.append(SweepRow(combination.name, run_folder, run.scores, against))
+    return tuple(rows)
 
 
 def make_default_sweep(base: str | Path, changes: Sequence[str]) -> list[Combination]:

@@ -1,6 +1,6 @@
 """An experiment: one recipe under one protocol, from clips to a finished run folder.
 
-    for each fold: images -> training -> calibration -> weights.safetensors -> model.onnx
+    for each fold: images -> training -> calibration -> weights.safetensors, model.onnx
                    -> predictions.csv
     then:          metrics.json, the scores into each model file, report.html
 
@@ -22,8 +22,8 @@ from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
 from emovox.experiments.finished import Run, finish_run
 from emovox.experiments.predict_clips import predict_clips, predict_fold
-from emovox.export.onnx import export_onnx
-from emovox.files import write_text
+from emovox.export.onnx import build_onnx, check_parity
+from emovox.files import replace_file, write_text
 from emovox.labels import EMOTIONS
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
@@ -83,23 +83,29 @@ def run_experiment(
     """
     features = features or FeatureCache()
     watcher = watcher or Watcher()
-    if not isinstance(recipe.frontend, FrontendSettings):
-        # First of all: an encoder that no model file can hold would else fail behind the training.
-        make_encoder(recipe.frontend).read_graph()
+    check_encoder(recipe)
     open_run(folder, recipe, protocol, resume=resume)
     for fold in protocol.folds:
         watcher.start_fold(fold.name, len(protocol.folds))
-        run_fold(
-            recipe, fold, find_fold_folder(folder, fold, len(protocol.folds)), features, watcher
-        )
-        if not keep_models:
-            for name in ("weights.safetensors", "model.onnx"):
-                (find_fold_folder(folder, fold, len(protocol.folds)) / name).unlink(missing_ok=True)
+        fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
+        run_fold(recipe, fold, fold_folder, features, watcher, keep_models=keep_models)
     return finish_run(recipe, protocol, folder, keep_models=keep_models)
 
 
+def check_encoder(recipe: Recipe) -> None:
+    """Refuse an encoder that no model file can hold, before hours of training."""
+    if not isinstance(recipe.frontend, FrontendSettings):
+        make_encoder(recipe.frontend).read_graph()
+
+
 def run_fold(
-    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
+    recipe: Recipe,
+    fold: Fold,
+    folder: Path,
+    features: FeatureCache,
+    watcher: Watcher,
+    *,
+    keep_models: bool = True,
 ) -> None:
     """Train one fold, write its model file, and predict its test clips, unless that is done."""
     done = folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)
@@ -112,16 +118,19 @@ def run_fold(
         # More voices make a better model. A temperature found without them suits it well enough:
         # if anything, it is a little too cautious.
         trained = train_fold(recipe, fold, folder / REFIT_FOLDER, features, watcher)
-    save_weights(
-        folder / WEIGHTS_NAME,
-        trained,
-        calibration.temperature,
-        encoder=name_encoder(recipe),
-    )
-    export_fold(recipe, fold, trained, folder / MODEL_NAME, calibration)
+    model = make_classifier(recipe, trained, calibration.temperature)
+    content = build_onnx(model, recipe, describe_model(recipe, fold, calibration))
+    clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
+    waveforms = [load_audio(c.path, recipe.frontend.sample_rate_hz).samples for c in clips]
+    check_parity(content, model, waveforms, folder / MODEL_NAME)
+    if keep_models:
+        encoder = name_encoder(recipe)
+        save_weights(folder / WEIGHTS_NAME, trained, calibration.temperature, encoder=encoder)
+        with replace_file(folder / MODEL_NAME) as part:
+            part.write_bytes(content)
     if fold.test:
         watcher.start_clips("test clips", len(fold.test))
-        predictions = predict_fold(folder / MODEL_NAME, fold, watcher.end_clip)
+        predictions = predict_fold(content, fold, watcher.end_clip)
         write_predictions(folder / PREDICTIONS_NAME, predictions)
     for finished in (folder, folder / REFIT_FOLDER):
         shutil.rmtree(finished / CHECKPOINT_FOLDER, ignore_errors=True)
@@ -153,37 +162,36 @@ def train_fold(
 def calibrate_fold(
     recipe: Recipe, fold: Fold, trained: TrainedNetwork, folder: Path, watcher: Watcher
 ) -> Calibration:
-    """Fit temperature and threshold on a fold's validation clips, as the model file hears them.
+    """Fit temperature and threshold on a model file's predictions of the validation clips.
 
-    Without validation clips the model stays as trained and answers everything.
+    Without validation clips the model stays as trained and never abstains as uncertain.
     """
     calibration = Calibration()
     if fold.validation:
-        path = folder / "uncalibrated.onnx"
-        export_fold(recipe, fold, trained, path, calibration)
+        model = make_classifier(recipe, trained, calibration.temperature)
+        content = build_onnx(model, recipe, describe_model(recipe, fold, calibration))
         watcher.start_clips("validation clips", len(fold.validation))
-        calibration = calibrate(predict_clips(path, fold.validation, fold.name, watcher.end_clip))
-        path.unlink()
+        predictions = predict_clips(content, fold.validation, fold.name, watcher.end_clip)
+        calibration = calibrate(predictions)
     write_text(folder / CALIBRATION_NAME, json.dumps(calibration.to_dict(), indent=1) + "\n")
     return calibration
 
 
-def export_fold(
-    recipe: Recipe, fold: Fold, trained: TrainedNetwork, path: Path, calibration: Calibration
-) -> None:
-    """Write a fold's model file, checked against PyTorch on real clips."""
-    model = WaveformClassifier(
-        make_frontend(recipe),
-        trained.network,
-        trained.mean,
-        trained.std,
-        calibration.temperature,
-    ).eval()
+def make_classifier(
+    recipe: Recipe, trained: TrainedNetwork, temperature: float
+) -> WaveformClassifier:
+    """Put the front end before a trained network, and the temperature after it."""
+    frontend, network = make_frontend(recipe), trained.network
+    return WaveformClassifier(frontend, network, trained.mean, trained.std, temperature).eval()
+
+
+def describe_model(recipe: Recipe, fold: Fold, calibration: Calibration) -> ModelInfo:
+    """Return what a fold's model file says about itself; its scores are not known yet."""
     corpora = sorted({c.corpus for c in fold.train})
     licence = MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora)
     if isinstance(recipe.frontend, HuggingFaceSettings):
         licence += f". It contains the encoder {recipe.frontend.name}, under a licence of its own"
-    info = ModelInfo(
+    return ModelInfo(
         name=recipe.name,
         labels=EMOTIONS,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
@@ -196,9 +204,6 @@ def export_fold(
         recipe=recipe.to_toml(),
         licence=licence,
     )
-    clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
-    rate_hz = recipe.frontend.sample_rate_hz
-    export_onnx(model, recipe, info, path, [load_audio(c.path, rate_hz).samples for c in clips])
 
 
 def set_threads(threads: int | None) -> None:

@@ -11,12 +11,18 @@ from emovox.recognition.model_file import METADATA_PREFIX, ProtocolScore, open_m
 
 
 def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
-    """Put a recipe's scores into a model file that was written before they were known.
+    """Put a recipe's scores into a model file's metadata, unless they are there already.
+
+    A fold's file is complete when the fold ends, so that an interrupted run need not make it again;
+    the scores rest on all folds, and are known last.
 
     Raises:
         ModelFileError: The file is no model file.
     """
-    info = replace(open_model(path).info, scores=tuple(scores))
+    found = open_model(path).info
+    info = replace(found, scores=tuple(scores))
+    if info == found:
+        return
     proto = onnx.ModelProto.FromString(path.read_bytes())
     kept = [p for p in proto.metadata_props if not p.key.startswith(METADATA_PREFIX)]
     del proto.metadata_props[:]

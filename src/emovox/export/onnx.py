@@ -47,7 +47,7 @@ def export_onnx(
     path: Path,
     waveforms: Sequence[npt.NDArray[np.float32]],
 ) -> float:
-    """Write a trained model as ONNX, once its answers agree with PyTorch's.
+    """Write a trained model as ONNX, once its predictions agree with PyTorch's.
 
     Args:
         model: The trained model in evaluation mode.
@@ -63,8 +63,15 @@ def export_onnx(
         ExportError: A difference is over :data:`MAX_DIFFERENCE`, or there is nothing to compare
             on; nothing is written.
     """
-    if not waveforms:
-        raise ExportError(f"{path}: no recordings to check the model on; give at least one")
+    content = build_onnx(model, recipe, info)
+    difference = check_parity(content, model, waveforms, path)
+    with replace_file(path) as part:
+        part.write_bytes(content)
+    return difference
+
+
+def build_onnx(model: WaveformClassifier, recipe: Recipe, info: ModelInfo) -> bytes:
+    """Return the content of a trained model's file, unchecked."""
     graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel())
     if not isinstance(recipe.frontend, FrontendSettings):
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
@@ -72,7 +79,32 @@ def export_onnx(
     insert_weights(proto, model)
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
-    content = proto.SerializeToString()
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def check_parity(
+    content: bytes,
+    model: WaveformClassifier,
+    waveforms: Sequence[npt.NDArray[np.float32]],
+    path: Path,
+) -> float:
+    """Compare a model file's predictions with PyTorch's.
+
+    Args:
+        content: What the file holds, or will hold.
+        model: What it was built from.
+        waveforms: Real recordings, float32 ``(samples,)`` at the model's rate.
+        path: The name that errors give it.
+
+    Returns:
+        The largest difference of a probability.
+
+    Raises:
+        ExportError: It is over :data:`MAX_DIFFERENCE`, or there is nothing to compare on.
+    """
+    if not waveforms:
+        raise ExportError(f"{path}: no recordings to check the model on; give at least one")
     session = open_session(content)
     differences = []
     for waveform in waveforms:
@@ -88,8 +120,6 @@ def export_onnx(
             f"{path}: the exported model's probabilities differ by {difference:.2g} from "
             f"PyTorch's; expected at most {MAX_DIFFERENCE:g}. Please report this with the recipe"
         )
-    with replace_file(path) as part:
-        part.write_bytes(content)
     return difference
 
 
@@ -97,7 +127,7 @@ def export_onnx(
 def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> bytes:
     """Trace an architecture, for recordings of any length, into an ONNX model.
 
-    An encoder is a graph already: only what stands behind it is traced.
+    An encoder is a graph already: only the head is traced.
     """
     recipe = Recipe(name="trace", frontend=frontend, network=network)
     if isinstance(frontend, FrontendSettings):
@@ -107,7 +137,7 @@ def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> 
 
 
 def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: str) -> bytes:
-    """Trace a front end and a network behind it, with weights that are to be replaced."""
+    """Trace a front end and the network after it, with weights that are to be replaced."""
     generator = torch.Generator().manual_seed(0)
     n_features = example.shape[1]
     network = make_network(recipe, n_features, len(EMOTIONS), generator)
@@ -127,7 +157,7 @@ def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: st
 
 
 def join_graphs(encoder: bytes, head: bytes) -> bytes:
-    """Put a head behind the encoder, as one graph."""
+    """Join an encoder and the head that follows it into one graph."""
     first, second = onnx.ModelProto.FromString(encoder), onnx.ModelProto.FromString(head)
     # Quantisation may list the input here too, by which add_prefix would rename it.
     del first.graph.value_info[:]

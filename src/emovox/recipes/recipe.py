@@ -209,7 +209,7 @@ def apply_change(values: dict[str, Any], change: str) -> None:
 
 
 def expand_frontend(value: Any) -> Any:
-    """Turn ``"hf:NAME"`` into the settings that it stands for; leave anything else."""
+    """Expand the short form ``"hf:NAME"`` into a section; return any other value unchanged."""
     if isinstance(value, str) and value.startswith(HF_PREFIX):
         return {"kind": "hf", "name": value.removeprefix(HF_PREFIX)}
     return value

@@ -144,7 +144,7 @@ class AugmentationSettings(Settings):
     """What makes one training clip into many; the shares are of the copies."""
 
     copies: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description="disturbed copies of each training clip, beside the clip itself"
+        0, description="augmented copies of each training clip, beside the clip itself"
     )
     crop: bool = Field(True, description="cut the silence at both ends by a random length")
     speed: Annotated[float, Field(ge=0, lt=1)] = Field(

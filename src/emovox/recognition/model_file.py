@@ -182,6 +182,23 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
             code="model.unreadable",
             source=str(path),
         ) from None
+    return open_model_bytes(content, path, threads=threads)
+
+
+def open_model_bytes(content: bytes, path: Path, *, threads: int = 1) -> ModelFile:
+    """Open a model file's content, which need not be on a disk.
+
+    Args:
+        content: What the file holds.
+        path: The name that errors give it.
+        threads: CPU threads for one prediction.
+
+    Returns:
+        The session and the file's own description.
+
+    Raises:
+        ModelFileError: As :func:`open_model`.
+    """
     try:
         session = open_session(content, threads=threads)
     except Exception as error:  # onnxruntime's errors share no base class of their own

@@ -12,6 +12,7 @@ from emovox.runs.scores import RunScores, read_scores
 from emovox.wording import name_speaker_rule
 
 RECIPE_NAME = "recipe.toml"
+CHOSEN_NAME = "chosen.toml"
 SPLIT_NAME = "split.csv"
 HISTORY_NAME = "history.csv"
 CALIBRATION_NAME = "calibration.json"
@@ -99,6 +100,16 @@ def open_recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE_NAME).is_file():
         raise RunError(f"{folder} is no run folder (no recipe.toml in it); expected runs/NAME")
     return load_recipe(folder / RECIPE_NAME)
+
+
+def open_fold_recipe(fold_folder: Path, recipe: Recipe) -> Recipe:
+    """Return the recipe that a nested search chose for a fold, or else the run's.
+
+    Raises:
+        RecipeError: The fold's recipe is damaged.
+    """
+    path = fold_folder / CHOSEN_NAME
+    return load_recipe(path) if path.exists() else recipe
 
 
 def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:

@@ -1,6 +1,7 @@
 """``history.csv``: how the training of each fold went, epoch by epoch."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,12 +25,14 @@ class FoldHistory:
         curves: One float64 ``(epochs,)`` for each of :data:`HISTORY_CURVES`; NaN where the run
             did not measure it.
         seconds: Wall time of the training.
+        best_epoch: The epoch whose weights were kept; ``None`` in runs that did not note it.
     """
 
     fold: str
     epochs: FloatArray
     curves: dict[str, FloatArray]
     seconds: float
+    best_epoch: int | None = None
 
 
 def read_history(path: Path) -> tuple[FoldHistory, ...]:
@@ -49,6 +52,7 @@ def read_history(path: Path) -> tuple[FoldHistory, ...]:
         50.0
     """
     folds: dict[str, list[list[float]]] = {}
+    kept: dict[str, int] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
@@ -63,6 +67,8 @@ def read_history(path: Path) -> tuple[FoldHistory, ...]:
                     float(row[name] or "nan") for name in ("epoch", "seconds", *HISTORY_CURVES)
                 ]
                 folds.setdefault(row["fold"], []).append(numbers)
+                if row.get("kept") == "1":
+                    kept[row["fold"]] = int(numbers[0])
     except (OSError, ValueError, TypeError) as error:
         raise RunError(
             f"{path}: cannot be read ({error}); expected the history.csv of a run: train it again"
@@ -71,13 +77,17 @@ def read_history(path: Path) -> tuple[FoldHistory, ...]:
     for fold, lines in folds.items():
         columns = np.array(lines).T
         curves = dict(zip(HISTORY_CURVES, columns[2:], strict=True))
-        histories.append(FoldHistory(fold, columns[0], curves, float(columns[1].sum())))
+        seconds = float(columns[1].sum())
+        histories.append(FoldHistory(fold, columns[0], curves, seconds, kept.get(fold)))
     return tuple(histories)
 
 
-def write_history(path: Path, fold: str, history: list[Epoch]) -> None:
-    """Write ``history.csv``: one row per finished epoch."""
-    names = [f.name for f in fields(Epoch)]
-    lines = [",".join(["fold", *names])]
-    lines += [",".join([fold, *(f"{getattr(e, name):.10g}" for name in names)]) for e in history]
+def write_history(path: Path, fold: str, history: Sequence[Epoch], best_epoch: int) -> None:
+    """Write ``history.csv``: one row per finished epoch; ``kept`` is 1 where the weights are."""
+    *names, seconds = (f.name for f in fields(Epoch))
+    lines = [",".join(["fold", *names, "kept", seconds])]
+    for epoch in history:
+        values = [f"{getattr(epoch, name):.10g}" for name in names]
+        kept = str(int(epoch.epoch == best_epoch))
+        lines.append(",".join([fold, *values, kept, f"{epoch.seconds:.10g}"]))
     write_text(path, "\n".join(lines) + "\n")

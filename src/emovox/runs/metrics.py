@@ -9,8 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.evaluate import Evaluation
 from emovox.evaluation.intervals import DRAWS
@@ -61,7 +59,7 @@ def write_metrics(
                 "fold": fold.name,
                 **{k: s.folds[i] for k, s in zip(_KEYS, summary.scores, strict=True)},
                 "n_clips": len(fold.test),
-                "best_epoch": find_best_epoch(recipe, histories[i]),
+                "best_epoch": histories[i].best_epoch,
                 "epochs": len(histories[i].epochs),
                 "calibration": calibrations[fold.name].to_dict(),
             }
@@ -97,13 +95,6 @@ def scores_to_dict(evaluation: Evaluation) -> dict[str, Any]:
         "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
         "repeated_takes": takes.to_dict() if takes else None,
     }
-
-
-def find_best_epoch(recipe: Recipe, history: FoldHistory) -> int:
-    """Return the epoch whose weights were kept: the last, or early stopping's best."""
-    if not recipe.training.early_stopping_patience:
-        return len(history.epochs)
-    return int(np.nanargmin(history.curves["validation_loss"])) + 1
 
 
 def describe_draws(summary: Summary) -> str:

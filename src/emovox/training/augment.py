@@ -1,12 +1,15 @@
-"""Disturbed copies of training clips: other rooms, microphones, lines, noises and voices."""
+"""Augmented copies of training clips: other rooms, microphones, lines, noises and voices."""
 
+import copy
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.fft import irfft, rfft, rfftfreq
 
 from emovox.perturbations.babble import make_babble
-from emovox.perturbations.codecs import MP3, OPUS, code_samples, simulate_phone
+from emovox.perturbations.codecs import MP3, OPUS, Codec, code_samples, simulate_phone
 from emovox.perturbations.environment import make_environment
 from emovox.perturbations.levels import Samples, clip_share, mix_noise
 from emovox.perturbations.noises import make_coloured_noise
@@ -25,7 +28,58 @@ QUIET_DB = 35.0
 """What is further below a clip's loudest frame is silence, at both of its ends."""
 
 
-def disturb(
+@dataclass(frozen=True, slots=True)
+class PhoneLine:
+    """A bad telephone line.
+
+    Attributes:
+        generator: Source of the line's noise; not advanced.
+    """
+
+    generator: np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class CodedLine:
+    """A codec with few bits.
+
+    Attributes:
+        codec: Which one.
+        bit_rate: In bits per second.
+    """
+
+    codec: Codec
+    bit_rate: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Augmentation:
+    """What happens to one augmented copy, in this order; ``None``: that part does not.
+
+    Attributes:
+        start: First sample that is kept.
+        end: The sample after the last that is kept.
+        speed: Over 1 is faster and higher.
+        room: Impulse response, float32 ``(samples,)``.
+        gains_db: Of the equalizer at each of :data:`EQUALIZER_HZ`, float64 ``(7,)``.
+        noise: float32, as long as the copy is at its new speed.
+        snr_db: Level of the voice over the noise.
+        clipped: Share of the samples that are clipped.
+        line: What the copy is sent over.
+    """
+
+    start: int
+    end: int
+    speed: float | None = None
+    room: Samples | None = None
+    gains_db: npt.NDArray[np.float64] | None = None
+    noise: Samples | None = None
+    snr_db: float = 0.0
+    clipped: float | None = None
+    line: PhoneLine | CodedLine | None = None
+
+
+def perturb(
     samples: Samples,
     rate_hz: int,
     settings: AugmentationSettings,
@@ -44,56 +98,114 @@ def disturb(
 
     Example:
         >>> settings = AugmentationSettings(speed=0, codec=0, crop=False)
-        >>> disturb(np.ones(800, np.float32), 16_000, settings, np.random.default_rng(0)).shape
+        >>> perturb(np.ones(800, np.float32), 16_000, settings, np.random.default_rng(0)).shape
         (800,)
     """
+    drawn = draw_augmentation(samples, rate_hz, settings, generator)
+    return apply_augmentation(samples, rate_hz, drawn)
+
+
+def draw_augmentation(
+    samples: Samples,
+    rate_hz: int,
+    settings: AugmentationSettings,
+    generator: np.random.Generator,
+) -> Augmentation:
+    """Draw what happens to a copy of a recording.
+
+    Stored embeddings rest on the order of the draws: another order needs another
+    :data:`emovox.training.embeddings.FORMAT_VERSION`.
+
+    Args:
+        samples: float32 ``(samples,)``; only their silence and their length matter.
+        rate_hz: Their sampling rate.
+        settings: How much of what.
+        generator: Source of randomness.
+
+    Returns:
+        What :func:`apply_augmentation` does.
+    """
+    start, end = 0, len(samples)
     if settings.crop:
-        samples = crop_silence(samples, rate_hz, generator)
+        start, end = draw_crop(samples, rate_hz, generator)
     # Drawn together for every copy: how often one part takes place does not change which copies
     # have the others, only how those sound.
     speed = math.exp(generator.uniform(-1, 1) * math.log1p(settings.speed))
     reverberation, equalizer, noise, codec, clipping = generator.random(5)
-    if settings.speed:
-        samples = change_speed(samples, rate_hz, speed)
+    n_samples = count_samples(end - start, rate_hz, speed) if settings.speed else end - start
+    drawn = Augmentation(start, end, speed if settings.speed else None)
     if reverberation < settings.reverberation:
-        response = make_impulse_response(
-            rate_hz,
-            generator,
-            rt60_s=generator.uniform(*RT60_S),
-            direct_to_reverberant_db=generator.uniform(*DIRECT_TO_REVERBERANT_DB),
+        rt60_s = generator.uniform(*RT60_S)
+        ratio_db = generator.uniform(*DIRECT_TO_REVERBERANT_DB)
+        room = make_impulse_response(
+            rate_hz, generator, rt60_s=rt60_s, direct_to_reverberant_db=ratio_db
         )
-        samples = add_reverberation(samples, response)
+        drawn = replace(drawn, room=room)
     if equalizer < settings.equalizer:
-        samples = equalize(samples, rate_hz, generator)
+        gains_db = generator.uniform(-EQUALIZER_DB, EQUALIZER_DB, len(EQUALIZER_HZ))
+        drawn = replace(drawn, gains_db=gains_db)
     if noise < settings.noise:
-        added = make_noise(len(samples), rate_hz, generator)
-        samples = mix_noise(samples, added, generator.uniform(*SNR_DB))
+        added = make_noise(n_samples, rate_hz, generator)
+        drawn = replace(drawn, noise=added, snr_db=generator.uniform(*SNR_DB))
     if clipping < settings.clipping:
-        samples = clip_share(samples, math.exp(generator.uniform(*np.log(CLIPPED))))
+        drawn = replace(drawn, clipped=math.exp(generator.uniform(*np.log(CLIPPED))))
     if codec < settings.codec:
-        samples = send(samples, rate_hz, generator)
+        drawn = replace(drawn, line=draw_line(generator))
+    return drawn
+
+
+def apply_augmentation(samples: Samples, rate_hz: int, drawn: Augmentation) -> Samples:
+    """Make the copy that was drawn.
+
+    Args:
+        samples: float32 ``(samples,)``, those that it was drawn for.
+        rate_hz: Their sampling rate.
+        drawn: What happens.
+
+    Returns:
+        float32 of another length, at the same rate; the same bytes for the same draw.
+    """
+    samples = samples[drawn.start : drawn.end]
+    if drawn.speed is not None:
+        samples = change_speed(samples, rate_hz, drawn.speed)
+    if drawn.room is not None:
+        samples = add_reverberation(samples, drawn.room)
+    if drawn.gains_db is not None:
+        samples = equalize(samples, rate_hz, drawn.gains_db)
+    if drawn.noise is not None:
+        samples = mix_noise(samples, drawn.noise, drawn.snr_db)
+    if drawn.clipped is not None:
+        samples = clip_share(samples, drawn.clipped)
+    match drawn.line:
+        case PhoneLine(generator):
+            return simulate_phone(samples, rate_hz, copy.deepcopy(generator))
+        case CodedLine(codec, bit_rate):
+            return code_samples(samples, rate_hz, codec, bit_rate)
     return samples
 
 
-def crop_silence(samples: Samples, rate_hz: int, generator: np.random.Generator) -> Samples:
+def count_samples(n_samples: int, rate_hz: int, speed: float) -> int:
+    """Return how many samples :func:`change_speed` gives, by libsoxr's own rule."""
+    return int(n_samples / (rate_hz * speed / rate_hz) + 0.5)
+
+
+def draw_crop(samples: Samples, rate_hz: int, generator: np.random.Generator) -> tuple[int, int]:
     """Cut off a random part of the silence at each end, to which the last broken frame counts."""
     n_frame = rate_hz // 50
     n_frames = len(samples) // n_frame
     if n_frames < 2:
-        return samples
+        return 0, len(samples)
     power = np.square(samples[: n_frames * n_frame]).reshape(n_frames, n_frame).mean(1)
     loud = np.flatnonzero(power > power.max() * 10 ** (-QUIET_DB / 10))
     if not len(loud):
-        return samples
+        return 0, len(samples)
     first, last = int(loud[0]) * n_frame, (int(loud[-1]) + 1) * n_frame
     start = int(generator.integers(first + 1))
-    end = int(generator.integers(last, len(samples) + 1))
-    return samples[start:end]
+    return start, int(generator.integers(last, len(samples) + 1))
 
 
-def equalize(samples: Samples, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Give a recording a smooth frequency response of its own, within +-6 dB."""
-    gains_db = generator.uniform(-EQUALIZER_DB, EQUALIZER_DB, len(EQUALIZER_HZ))
+def equalize(samples: Samples, rate_hz: int, gains_db: npt.NDArray[np.float64]) -> Samples:
+    """Give a recording a smooth frequency response."""
     octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / rate_hz), EQUALIZER_HZ[0]))
     response_db = np.interp(octaves, np.log2(EQUALIZER_HZ), gains_db)
     equalized: Samples = irfft(rfft(samples) * 10 ** (response_db / 20), len(samples))
@@ -111,10 +223,10 @@ def make_noise(n_samples: int, rate_hz: int, generator: np.random.Generator) -> 
     return make_environment(n_samples, rate_hz, generator)
 
 
-def send(samples: Samples, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Send a recording over a telephone, or code it with few bits."""
+def draw_line(generator: np.random.Generator) -> PhoneLine | CodedLine:
+    """Draw a telephone line, or a codec and its bit rate."""
     kind = generator.random()
     if kind < 0.4:
-        return simulate_phone(samples, rate_hz, generator)
+        return PhoneLine(copy.deepcopy(generator))
     codec = OPUS if kind < 0.7 else MP3
-    return code_samples(samples, rate_hz, codec, int(generator.choice(CODEC_BIT_RATES)))
+    return CodedLine(codec, int(generator.choice(CODEC_BIT_RATES)))

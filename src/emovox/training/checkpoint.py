@@ -49,6 +49,11 @@ class TrainingState:
     progress: Progress
     best_weights: dict[str, Tensor]
 
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights are kept, if no better one follows."""
+        return self.progress.best_epoch if self.best_weights else len(self.progress.history)
+
 
 def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     """Write the state, whole or not at all.

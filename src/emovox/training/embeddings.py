@@ -1,4 +1,4 @@
-"""Embeddings of clips and of their disturbed copies, computed once and kept on disk."""
+"""Embeddings of clips and of their augmented copies, computed once and kept on disk."""
 
 import hashlib
 import io
@@ -47,7 +47,7 @@ class EmbeddingSet:
         return len(self.classes)
 
     def measure(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of each feature, over the undisturbed clips."""
+        """Return mean and standard deviation of each feature over the clips, copies left out."""
         clips = self.embeddings[:, 0]
         # A feature that never changes tells nothing, and must not be divided by zero.
         return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
@@ -73,7 +73,7 @@ class EmbeddingSet:
             yield rows.sub_(self.mean).div_(self.std), self.classes[batch]
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, undisturbed, in order."""
+        """Yield every clip once, as itself, in order."""
         clips = self.embeddings[:, 0]
         for rows, classes in zip(
             clips.split(batch_size), self.classes.split(batch_size), strict=True
@@ -192,7 +192,7 @@ def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | N
 def compute_rows(
     clip: Clip, encoder: Encoder, augmentation: AugmentationSettings
 ) -> npt.NDArray[np.float32]:
-    """Embed a clip and its disturbed copies, ``(1 + copies, features)``.
+    """Embed a clip and its augmented copies, ``(1 + copies, features)``.
 
     A copy depends on its number and the clip's content alone, so that every fold, seed and run
     sees the same ones.
@@ -201,12 +201,12 @@ def compute_rows(
     rows = [encoder.embed(samples)]
     if augmentation.copies:
         # Importing scipy's filters takes half a second: only where copies are made.
-        from emovox.training.augment import disturb
+        from emovox.training.augment import perturb
 
         digest = hashlib.sha256(samples.tobytes()).digest()
         content = int.from_bytes(digest[:8], "little")
         for copy in range(augmentation.copies):
             generator = np.random.default_rng([copy, content])
-            disturbed = disturb(samples, encoder.sample_rate_hz, augmentation, generator)
-            rows.append(encoder.embed(disturbed))
+            perturbed = perturb(samples, encoder.sample_rate_hz, augmentation, generator)
+            rows.append(encoder.embed(perturbed))
     return np.stack(rows)

@@ -54,7 +54,7 @@ class ClipSet(Protocol):
         ...
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, undisturbed, in order."""
+        """Yield every clip once, as itself, in order."""
         ...
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
@@ -192,7 +192,7 @@ class FeatureCache:
         Args:
             clips: The recordings.
             recipe: Its front end and augmentation are used.
-            augment: Make the recipe's disturbed copies too.
+            augment: Make the recipe's augmented copies too.
             on_clip: Called after each newly computed clip, for a progress bar.
 
         Returns:

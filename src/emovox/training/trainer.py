@@ -32,8 +32,8 @@ from emovox.training.rounding import round_weights
 PLATEAU_MIN_DELTA = 1e-4
 
 SAVE_SHARE = 0.02
-"""Share of the time that checkpoints may take, for a small head's takes as long as half an epoch.
-A crash costs the work of 50 checkpoints' time, or of an epoch that takes longer."""
+"""Largest share of the training time that goes into checkpoints. Writing one of a small head takes
+half as long as an epoch, so not every epoch gets one; a crash loses the work since the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def train_network(
     if folder is not None and resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
         # A crash between the two files leaves it a row short, and the last epoch's row for good.
-        write_history(folder / HISTORY_NAME, fold, state.progress.history)
+        write_history(folder / HISTORY_NAME, fold, state.progress.history, state.kept_epoch)
         for epoch in state.progress.history:
             on_epoch(epoch)
 
@@ -122,7 +122,7 @@ def train_network(
         now_s = time.perf_counter()
         if folder is not None and (finished or save_s <= SAVE_SHARE * (now_s - saved_s)):
             save_checkpoint(checkpoint, state, fingerprint)
-            write_history(folder / HISTORY_NAME, fold, state.progress.history)
+            write_history(folder / HISTORY_NAME, fold, state.progress.history, state.kept_epoch)
             saved_s = time.perf_counter()
             save_s = saved_s - now_s
         on_epoch(epoch)
@@ -131,9 +131,8 @@ def train_network(
         network.load_state_dict(state.best_weights)
     if isinstance(network, EmbeddingHead):
         round_weights(network)
-    history = state.progress.history
-    best_epoch = state.progress.best_epoch if state.best_weights else len(history)
-    return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch)
+    history = tuple(state.progress.history)
+    return TrainedNetwork(network.eval(), mean, std, history, state.kept_epoch)
 
 
 def train_epoch(

@@ -1,6 +1,6 @@
 """What a search maximises or minimises: the mean score on validation clips, fold by fold.
 
-The test clips of a protocol do not get here: an :class:`InnerFold` has none.
+Test clips take no part: an :class:`InnerFold` has none.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +10,16 @@ from enum import StrEnum
 import torch
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.protocols import Fold, Protocol
 from emovox.errors import ProtocolError
 from emovox.evaluation.metrics import compute_metrics
 from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
 from emovox.training.trainer import train_network
+
+N_INNER_FOLDS = 5
+"""Folds over the training speakers of a test fold, in a nested search."""
 
 
 class Metric(StrEnum):
@@ -63,7 +66,7 @@ class Objective:
         folds: Trained and scored one after the other.
         metric: What is measured.
         n_seeds: Trainings of each fold, from the recipe's seed on.
-        features: What is known of the clips already.
+        features: Images or embeddings that are computed already.
     """
 
     folds: tuple[InnerFold, ...]
@@ -73,7 +76,7 @@ class Objective:
 
     @property
     def n_trainings(self) -> int:
-        """How many trainings a whole trial takes."""
+        """How many trainings a complete trial takes."""
         return len(self.folds) * self.n_seeds
 
     def load(self, recipe: Recipe, on_clip: Callable[[], None]) -> None:
@@ -150,3 +153,41 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
                 "on nothing else; choose another protocol"
             )
     return tuple(InnerFold(fold.name, fold.train, fold.validation) for fold in folds)
+
+
+def split_training_speakers(fold: Fold) -> tuple[InnerFold, ...]:
+    """Split what a fold trains and validates on into inner folds by whole speakers.
+
+    Each speaker of the corpora that the fold validates on validates in one inner fold; women and
+    men are dealt out evenly. Clips of other corpora train, but not those of validation speakers.
+
+    Args:
+        fold: Its test clips are left alone.
+
+    Returns:
+        :data:`N_INNER_FOLDS` folds, or one per speaker where there are fewer speakers.
+
+    Raises:
+        ProtocolError: There is only one speaker, or none.
+
+    Example:
+        >>> [f.name for f in split_training_speakers(protocol.folds[0])]  # doctest: +SKIP
+        ['01.1', '01.2', '01.3', '01.4', '01.5']
+    """
+    clips = (*fold.train, *fold.validation)
+    corpora = {clip.corpus for clip in fold.validation or clips}
+    genders = {clip.speaker: clip.gender or "" for clip in clips if clip.corpus in corpora}
+    if len(genders) < 2:
+        raise ProtocolError(
+            f"fold {fold.name}: found {len(genders)} training speakers; a nested search needs at "
+            "least 2, of whom one validates: choose another protocol"
+        )
+    speakers = sorted(genders, key=lambda name: (genders[name], len(name), name))
+    n_folds = min(N_INNER_FOLDS, len(speakers))
+    inner = []
+    for index in range(n_folds):
+        chosen = set(speakers[index::n_folds])
+        train = tuple(clip for clip in clips if clip.speaker not in chosen)
+        validation = tuple(c for c in clips if c.speaker in chosen and c.corpus in corpora)
+        inner.append(InnerFold(f"{fold.name}.{index + 1}", train, validation))
+    return tuple(inner)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from emovox.files import write_text
 from emovox.pages.environment import make_page_environment
 from emovox.tuning.plots import plot_history, plot_importance, plot_setting
-from emovox.tuning.trials import Tuning
+from emovox.tuning.trials import Trial, Tuning
 
 
 def write_page(path: Path, tuning: Tuning) -> None:
@@ -48,10 +48,10 @@ def write_page(path: Path, tuning: Tuning) -> None:
 def describe_winner(tuning: Tuning) -> tuple[str, ...]:
     """Say in words what the search found, and what that is worth."""
     winner, start = tuning.winner, tuning.start
-    n_given_up = sum(not trial.whole for trial in tuning.trials)
-    lines = [f"{len(tuning.trials)} trials, {n_given_up} of them given up."]
+    n_pruned = sum(not trial.complete for trial in tuning.trials)
+    lines = [f"{len(tuning.trials)} trials, {n_pruned} of them pruned."]
     if winner is None:
-        return (*lines, "No trial is whole: there is no winner.")
+        return (*lines, "No trial is complete: there is no winner.")
     show, label = tuning.metric.show, tuning.metric.label
     lines.append(f"Trial {winner.number} is best: {label} {show(winner.score)}.")
     if start is not None and start is not winner:
@@ -67,7 +67,7 @@ def describe_winner(tuning: Tuning) -> tuple[str, ...]:
         lines.append("That is the recipe as it is: nothing better was found.")
     lines.append(
         f"The winner's score is the best of {len(tuning.trials)} on the same clips, which flatters "
-        "it; what it is worth on new speakers, only test clips can say."
+        "it; only test clips can say what it is worth on unseen speakers."
     )
     return tuple(lines)
 
@@ -76,6 +76,15 @@ def shorten_keys(keys: Sequence[str]) -> list[str]:
     """Return the last part of each key, or the whole where two would be alike."""
     last = [key.rpartition(".")[2] for key in keys]
     return [name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)]
+
+
+def format_settings(tuning: Tuning, trial: Trial) -> list[str]:
+    """Return a trial's settings for a table whose heads are the shortened keys."""
+    keys = list(tuning.recipe.tune.space)
+    return [
+        f"{format_value(trial.settings.get(key, '')):>{len(name)}}"
+        for key, name in zip(keys, shorten_keys(keys), strict=True)
+    ]
 
 
 def format_value(value: Any) -> str:

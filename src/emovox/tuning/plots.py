@@ -35,15 +35,15 @@ def plot_history(tuning: Tuning) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(HEIGHT_IN)
         trials = sorted(tuning.trials, key=lambda trial: trial.number)
-        whole = [trial for trial in trials if trial.whole]
-        rest = [trial for trial in trials if not trial.whole]
+        complete = [trial for trial in trials if trial.complete]
+        pruned = [trial for trial in trials if not trial.complete]
         best = np.maximum.accumulate if tuning.metric.rises else np.minimum.accumulate
-        if rest:
-            numbers, scores = [t.number for t in rest], [t.score for t in rest]
-            axes.plot(numbers, scores, "x", color=ORANGE, markersize=4.5, label="given up")
-        if whole:
-            numbers, scores = [t.number for t in whole], [t.score for t in whole]
-            axes.plot(numbers, scores, "o", color=BLUE, markersize=4.5, label="whole")
+        if pruned:
+            numbers, scores = [t.number for t in pruned], [t.score for t in pruned]
+            axes.plot(numbers, scores, "x", color=ORANGE, markersize=4.5, label="pruned")
+        if complete:
+            numbers, scores = [t.number for t in complete], [t.score for t in complete]
+            axes.plot(numbers, scores, "o", color=BLUE, markersize=4.5, label="complete")
             axes.step(
                 numbers, best(scores), where="post", color=BLUE, linewidth=1.6, label="best so far"
             )
@@ -89,7 +89,7 @@ def plot_setting(tuning: Tuning, key: str) -> str:
         key: The setting.
 
     Returns:
-        The figure as SVG; trials that were given up are crosses.
+        The figure as SVG; pruned trials are crosses.
 
     Example:
         >>> plot_setting(tuning, "training.epochs")[:4]  # doctest: +SKIP
@@ -99,8 +99,8 @@ def plot_setting(tuning: Tuning, key: str) -> str:
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(2.3)
         names = [json.dumps(choice) for choice in axis.choices or ()]
-        for whole, marker, colour in ((False, "x", ORANGE), (True, "o", BLUE)):
-            chosen = [t for t in tuning.trials if t.whole is whole and key in t.settings]
+        for complete, marker, colour in ((False, "x", ORANGE), (True, "o", BLUE)):
+            chosen = [t for t in tuning.trials if t.complete is complete and key in t.settings]
             values = [
                 names.index(json.dumps(t.settings[key])) if names else t.settings[key]
                 for t in chosen

@@ -1,4 +1,4 @@
-"""Which settings a trial tries, and when it is given up."""
+"""Which settings a trial tries, and when it is pruned."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -31,7 +31,7 @@ class NumberedSampler(BaseSampler):
         self.sampler = TPESampler(seed=seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Seed the draws of this trial; one that was broken off does not count."""
+        """Seed the draws of this trial; trials that were interrupted do not count."""
         failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         number = trial.number - sum(other.number < trial.number for other in failed)
         self.is_first = number == 0
@@ -67,27 +67,27 @@ class NumberedSampler(BaseSampler):
 
 
 class StepMedianPruner(BasePruner):
-    """Give up a trial whose mean so far is worse than the median of whole trials at that step.
+    """Prune a trial whose mean so far is worse than the median of complete trials at that step.
 
     Optuna's own compares the best of a trial's steps, which lets an easy first fold save it.
 
     Args:
-        n_whole: Trials that have to be whole first.
-        n_steps: Steps that every trial is given.
+        n_complete: Complete trials that are needed before any is pruned.
+        n_steps: Steps after which a trial may be pruned.
     """
 
-    def __init__(self, n_whole: int, n_steps: int) -> None:
-        self.n_whole = n_whole
+    def __init__(self, n_complete: int, n_steps: int) -> None:
+        self.n_complete = n_complete
         self.n_steps = n_steps
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether to give the trial up after its last step."""
+        """Return whether to prune the trial after its last step."""
         step = trial.last_step
         if step is None or step + 1 < self.n_steps:
             return False
-        whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        values = [t.intermediate_values[step] for t in whole if step in t.intermediate_values]
-        if len(values) < self.n_whole:
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        values = [t.intermediate_values[step] for t in complete if step in t.intermediate_values]
+        if len(values) < self.n_complete:
             return False
         value = trial.intermediate_values[step]
         if study.direction == StudyDirection.MAXIMIZE:

@@ -16,14 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from emovox.errors import RunError
 
 HEARTBEAT_S = 30
-"""A worker that has not been heard of for twice this long is taken for dead, its trial for lost."""
+"""A worker that is silent for twice this long is taken for dead, and its trial counts as failed."""
 ABOUT = "emovox"
 _ATTEMPTS = 4
 
 
 def name_sqlite(path: Path) -> str:
-    """Return the URL of a SQLite file, whose folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Return the URL of a SQLite file."""
     return f"sqlite:///{path.absolute()}"
 
 
@@ -37,7 +36,8 @@ def open_storage(url: str) -> RDBStorage:
         The storage.
 
     Raises:
-        RunError: It cannot be reached, or is none. No message holds a password.
+        RunError: The URL names no database, or the database cannot be opened; the message does not
+            show the URL's password.
     """
     shown = hide_password(url)
     try:
@@ -70,7 +70,8 @@ def open_storage(url: str) -> RDBStorage:
     if parsed.password:
         reason = reason.replace(str(parsed.password), "***")
     raise RunError(
-        f"storage {shown}: cannot be opened ({reason}); expected a database that is reached by it"
+        f"storage {shown}: cannot be opened ({reason}); expected a database that this machine can "
+        "reach"
     )
 
 
@@ -122,7 +123,7 @@ def open_study(
 
 
 def read_about(study: optuna.Study) -> dict[str, Any]:
-    """Read what a study is about; one that another worker makes this moment may lack it yet."""
+    """Read what a study is about; wait where another worker is just creating it."""
     for _ in range(_ATTEMPTS):
         text = study.user_attrs.get(ABOUT)
         if text is not None:

@@ -9,13 +9,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from emovox.corpora.protocols import Protocol
 from emovox.errors import RecipeError
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.recipes.search_space import Axis
-from emovox.training.features import FeatureCache, name_features
-from emovox.tuning.objective import Metric, Objective, take_inner_folds
+from emovox.training.features import name_features
+from emovox.tuning.objective import Metric, Objective
 from emovox.tuning.sampling import NumberedSampler, StepMedianPruner
 from emovox.tuning.storage import open_storage, open_study
 from emovox.tuning.trials import (
@@ -30,12 +29,12 @@ from emovox.tuning.trials import (
     read_value,
 )
 
-N_WHOLE_TRIALS = 5
-"""Trials that have to be whole before one is given up."""
+N_COMPLETE_TRIALS = 5
+"""Complete trials that are needed before any is pruned."""
 
 
 class TuneWatcher(Watcher):
-    """Hears of trials too."""
+    """Hears of trials too; the command line's draws progress bars."""
 
     def start_trial(self, number: int, n_trials: int, n_trainings: int) -> None:
         """A trial of at most so many trainings begins."""
@@ -52,43 +51,47 @@ class TuneWatcher(Watcher):
 
 @dataclass(frozen=True, slots=True)
 class StudySettings:
-    """What a study is, beside its recipe and protocol.
+    """What a search is, beside its recipe and protocol.
 
     Attributes:
-        name: Its name in the storage.
-        storage: URL of the database.
+        name: Name of the study in the storage; ``None``: ``tune-RECIPE-PROTOCOL``.
+        storage: URL of the database; ``None``: ``study.db`` in the search's folder.
         metric: What is measured on validation clips.
         n_seeds: Trainings of each fold, from the recipe's seed on.
         folds: Only these folds of the protocol; empty: all of them.
+        n_trials: Finished trials in the end, those that are there already included.
     """
 
-    name: str
-    storage: str
+    name: str | None = None
+    storage: str | None = None
     metric: Metric = Metric.UA
     n_seeds: int = 1
     folds: tuple[str, ...] = ()
+    n_trials: int = 40
 
 
-def tune_recipe(
+def run_study(
     recipe: Recipe,
-    protocol: Protocol,
-    settings: StudySettings,
-    n_trials: int,
+    protocol: str,
+    objective: Objective,
     *,
-    features: FeatureCache | None = None,
-    watcher: TuneWatcher | None = None,
+    name: str,
+    storage: str,
+    n_trials: int,
+    watcher: TuneWatcher,
 ) -> Tuning:
-    """Search a recipe's space until a study has so many finished trials.
+    """Run trials until a study has so many finished ones.
 
-    The test clips of the protocol take no part. The same recipe, clips, number of threads and
-    seed give the same trials, also when the study was interrupted, as long as one worker runs it.
+    The same recipe, clips, number of threads and seed give the same trials, also when the study was
+    interrupted, as long as one worker runs it.
 
     Args:
         recipe: What to tune; its ``tune.space`` says where to look.
-        protocol: Its training and validation clips are used.
-        settings: The study.
+        protocol: Where the objective's clips come from, in words.
+        objective: What every trial is scored by.
+        name: Name of the study.
+        storage: URL of its database.
         n_trials: Finished trials in the end, those that are there already included.
-        features: What other studies computed already, and kept for the next.
         watcher: Hears of the progress.
 
     Returns:
@@ -96,39 +99,35 @@ def tune_recipe(
 
     Raises:
         RecipeError: The recipe declares no space.
-        ProtocolError: A fold has no validation clips.
         RunError: The storage cannot be reached, or holds another study of this name.
         AudioError: A recording cannot be used.
-
-    Example:
-        >>> settings = StudySettings("mine", "sqlite:///mine.db")
-        >>> tune_recipe(recipe, protocol, settings, 40).winner.score  # doctest: +SKIP
-        0.712
     """
+    check_space(recipe)
+    # Optuna logs every trial, and a traceback after Ctrl-C; the watcher tells what matters.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = open_study(
+        open_storage(storage),
+        name,
+        describe_study(recipe, protocol, objective),
+        maximize=objective.metric.rises,
+    )
+    study.sampler = NumberedSampler(recipe.seed, choose_first(recipe))
+    # After fewer trainings, a mean is mostly the luck of its first fold.
+    study.pruner = StepMedianPruner(N_COMPLETE_TRIALS, max(2, objective.n_trainings // 3))
+    run_trials(study, recipe, objective, n_trials, watcher)
+    return gather_tuning(study, recipe, protocol, objective)
+
+
+def check_space(recipe: Recipe) -> None:
+    """Refuse a recipe that declares no search space."""
     if not recipe.tune.space:
         raise RecipeError(
             f"recipe {recipe.name!r} does not say where to look; give it a section [tune.space] "
             'with lines such as "training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }'
         )
-    watcher = watcher or TuneWatcher()
-    folds = take_inner_folds(protocol, settings.folds)
-    objective = Objective(folds, settings.metric, settings.n_seeds, features or FeatureCache())
-    # Optuna logs every trial, and a traceback after Ctrl-C; the watcher tells what matters.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = open_study(
-        open_storage(settings.storage),
-        settings.name,
-        describe_study(recipe, protocol, objective),
-        maximize=settings.metric.rises,
-    )
-    study.sampler = NumberedSampler(recipe.seed, choose_first(recipe))
-    # With fewer trainings behind it, a mean is mostly the luck of its first fold.
-    study.pruner = StepMedianPruner(N_WHOLE_TRIALS, max(2, objective.n_trainings // 3))
-    run_trials(study, recipe, objective, n_trials, watcher)
-    return gather_tuning(study, recipe, protocol, objective)
 
 
-def describe_study(recipe: Recipe, protocol: Protocol, objective: Objective) -> dict[str, str]:
+def describe_study(recipe: Recipe, protocol: str, objective: Objective) -> dict[str, str]:
     """Name what the trials of a study depend on."""
     clips = hashlib.sha256()
     for fold in objective.folds:
@@ -139,7 +138,7 @@ def describe_study(recipe: Recipe, protocol: Protocol, objective: Objective) -> 
     return {
         "recipe": json.dumps(values, sort_keys=True),
         "space": json.dumps(space, sort_keys=True),
-        "protocol": f"{protocol.name} v{protocol.version}",
+        "protocol": protocol,
         "choice of folds": ",".join(fold.name for fold in objective.folds),
         "set of clips": clips.hexdigest(),
         "metric": objective.metric.value,
@@ -175,7 +174,7 @@ def run_trials(
                 if training + 1 < objective.n_trainings and trial.should_prune():
                     raise optuna.TrialPruned
         except RecipeError as error:
-            # Settings that do not go together, or a loss beyond all numbers: the worst there is.
+            # Settings that do not fit each other, or a loss that diverged.
             trial.set_user_attr(PROBLEM, str(error))
             raise optuna.TrialPruned from None
         return sum(scores) / len(scores)

@@ -11,7 +11,6 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
-from emovox.corpora.protocols import Protocol
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.recipes.search_space import Axis
 from emovox.tuning.objective import Metric, Objective
@@ -19,7 +18,7 @@ from emovox.tuning.objective import Metric, Objective
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SCORES, PROBLEM = "scores", "problem"
 _MIN_TRIALS = 8
-"""Below so many whole trials, importance would be read from noise."""
+"""With fewer complete trials, importance would be read from noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,8 @@ class Trial:
 
     Attributes:
         number: From 0, in the order of their start.
-        whole: All trainings were done; otherwise the trial was given up.
-        score: Mean of ``scores``; of a trial given up, of those that it has; NaN where none.
+        complete: All trainings were done; otherwise the trial was pruned.
+        score: Mean of ``scores``, of those that a pruned trial has; NaN where there are none.
         scores: One for each training.
         settings: What was tried, by dotted name.
         as_is: These are the recipe's own settings.
@@ -38,7 +37,7 @@ class Trial:
     """
 
     number: int
-    whole: bool
+    complete: bool
     score: float
     scores: tuple[float, ...]
     settings: Mapping[str, Any]
@@ -54,16 +53,16 @@ class Tuning:
     Attributes:
         study: Its name.
         recipe: What was tuned, with its space.
-        protocol: Name and version.
+        protocol: Name and version; in a nested search, whose training speakers.
         folds: Names of the folds whose validation clips were scored.
         n_seeds: Trainings of each fold.
         n_clips: Different validation clips.
         n_speakers: Their speakers.
         whole_speakers: No validation speaker trains in the same fold.
         metric: What was measured.
-        trials: Best first, those given up last.
+        trials: Best first, pruned ones last.
         importance: Share of the score's variance that each setting explains, largest first;
-            empty where there are too few whole trials to say.
+            empty where there are too few complete trials to say.
     """
 
     study: str
@@ -80,13 +79,13 @@ class Tuning:
 
     @property
     def winner(self) -> Trial | None:
-        """The best whole trial, if there is one."""
-        return self.trials[0] if self.trials and self.trials[0].whole else None
+        """The best complete trial, if there is one."""
+        return self.trials[0] if self.trials and self.trials[0].complete else None
 
     @property
     def start(self) -> Trial | None:
-        """The trial of the recipe as it is, if it was tried whole."""
-        return next((t for t in self.trials if t.as_is and t.whole), None)
+        """The complete trial of the recipe as it is, if there is one."""
+        return next((t for t in self.trials if t.as_is and t.complete), None)
 
     def make_winner(self) -> Recipe | None:
         """Return the winner as a recipe, its name that of the recipe with ``-tuned``."""
@@ -112,7 +111,7 @@ class Tuning:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON-ready types; a score that is none is null."""
+        """Return everything as JSON-ready types; a missing score is null."""
         winner = self.winner
         return {
             "study": self.study,
@@ -134,25 +133,15 @@ class Tuning:
 
 
 def gather_tuning(
-    study: optuna.Study, recipe: Recipe, protocol: Protocol, objective: Objective
+    study: optuna.Study, recipe: Recipe, protocol: str, objective: Objective
 ) -> Tuning:
-    """Gather what a study shows.
-
-    Args:
-        study: With its trials.
-        recipe: What was tuned.
-        protocol: What it was tuned under.
-        objective: What was measured.
-
-    Returns:
-        The finished trials, best first, and what mattered.
-    """
+    """Gather what a study shows: its finished trials, best first, and what mattered."""
     folds = objective.folds
     validation = {clip.name: clip for fold in folds for clip in fold.validation}
     return Tuning(
         study=study.study_name,
         recipe=recipe,
-        protocol=f"{protocol.name} v{protocol.version}",
+        protocol=protocol,
         folds=tuple(fold.name for fold in folds),
         n_seeds=objective.n_seeds,
         n_clips=len(validation),
@@ -168,13 +157,13 @@ def gather_tuning(
 
 
 def gather_trials(study: optuna.Study, recipe: Recipe, metric: Metric) -> tuple[Trial, ...]:
-    """Return the finished trials, best first, those given up last."""
+    """Return the finished trials, best first, pruned ones last."""
     frozen = study.get_trials(deepcopy=False, states=FINISHED)
     sign = -1 if metric.rises else 1
 
     def rank(trial: Trial) -> tuple[bool, float, int]:
         score = math.inf if math.isnan(trial.score) else sign * trial.score
-        return not trial.whole, score, trial.number
+        return not trial.complete, score, trial.number
 
     return tuple(sorted((read_trial(trial, recipe) for trial in frozen), key=rank))
 
@@ -190,7 +179,7 @@ def read_trial(frozen: FrozenTrial, recipe: Recipe) -> Trial:
     own = find_settings(recipe)
     return Trial(
         number=frozen.number,
-        whole=frozen.state == TrialState.COMPLETE,
+        complete=frozen.state == TrialState.COMPLETE,
         score=sum(scores) / len(scores) if scores else math.nan,
         scores=scores,
         settings=settings,
@@ -221,10 +210,10 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     """Measure how much of the score's variance each setting explains, largest first.
 
     By fANOVA (Hutter, Hoos and Leyton-Brown 2014, An Efficient Approach for Assessing
-    Hyperparameter Importance), over whole trials; the shares sum to 1.
+    Hyperparameter Importance), over complete trials; the shares sum to 1.
     """
-    whole = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(whole) < _MIN_TRIALS or len({trial.value for trial in whole}) == 1:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < _MIN_TRIALS or len({trial.value for trial in complete}) == 1:
         return {}
     with warnings.catch_warnings():
         # Forests over few trials divide by variances of zero.

@@ -1,0 +1,235 @@
+"""Nested choice: what a search is worth on speakers that had no part in it.
+
+In a cross-validation, the validation speakers of one fold are the test speakers of another, so
+settings that are chosen once over all folds have seen every test speaker, and their test score is
+optimistic. Here each test fold gets settings of its own, chosen by its own training speakers (Varma
+and Simon 2006, *Bias in error estimation when using cross-validation for model selection*).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from emovox.corpora.protocols import Protocol
+from emovox.errors import ProtocolError, RunError
+from emovox.evaluation.comparison import Comparison
+from emovox.evaluation.evaluate import Evaluation
+from emovox.experiments.finished import compare_runs, finish_run
+from emovox.experiments.train_and_test import check_encoder, run_fold
+from emovox.files import write_text
+from emovox.recipes.recipe import Recipe, change_settings, load_recipe
+from emovox.runs.folder import CHOSEN_NAME, find_fold_folder, open_run
+from emovox.training.features import FeatureCache
+from emovox.tuning.objective import Objective, split_training_speakers, take_inner_folds
+from emovox.tuning.study import StudySettings, TuneWatcher, check_space, run_study
+from emovox.tuning.trials import Tuning
+from emovox.tuning.tune import (
+    TRIALS_NAME,
+    choose_storage,
+    find_study_folder,
+    name_study,
+    tune_recipe,
+    write_trials,
+)
+
+NESTED_NAME = "nested"
+SHARED_NAME = "shared"
+
+Watch = Callable[[str], AbstractContextManager[TuneWatcher]]
+
+
+@dataclass(frozen=True, slots=True)
+class NestedTuning:
+    """What a recipe scores by settings chosen per test fold, and by settings chosen once.
+
+    Attributes:
+        shared: The search over the validation clips of all folds.
+        folds: The search of each test fold, by its training speakers alone, in the folds' order.
+        nested_folder: Run folder of the models whose settings were chosen per fold.
+        shared_folder: Run folder of the models that have the shared search's winner.
+        nested_score: What the first score on the test clips.
+        shared_score: What the second score on the same clips.
+        comparison: Nested minus shared, paired.
+    """
+
+    shared: Tuning
+    folds: tuple[Tuning, ...]
+    nested_folder: Path
+    shared_folder: Path
+    nested_score: Evaluation
+    shared_score: Evaluation
+    comparison: Comparison
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return scores and chosen settings as JSON-ready types."""
+        return {
+            "nested_run": str(self.nested_folder),
+            "shared_run": str(self.shared_folder),
+            "nested": self.nested_score.summary.to_dict(),
+            "shared": self.shared_score.summary.to_dict(),
+            "comparison": self.comparison.to_dict(),
+            "folds": [tuning.to_dict() for tuning in self.folds],
+        }
+
+
+def tune_nested(
+    recipe: Recipe,
+    protocol: Protocol,
+    folder: Path | None = None,
+    *,
+    settings: StudySettings | None = None,
+    out: Path | None = None,
+    features: FeatureCache | None = None,
+    watch: Watch = lambda _: nullcontext(TuneWatcher()),
+) -> NestedTuning:
+    """Choose settings for each test fold by its training speakers alone, and test each fold once.
+
+    For each fold the recipe's space is searched by inner folds over the speakers that it trains and
+    validates on (:func:`~emovox.tuning.objective.split_training_speakers`). The best settings are
+    then trained as :func:`~emovox.experiments.train_and_test.run_experiment` does it, and its test
+    clips are predicted once. Beside it, :func:`~emovox.tuning.tune.tune_recipe` chooses settings
+    once for all folds, which are tested on the same clips. The same call goes on with what was
+    interrupted.
+
+    Args:
+        recipe: What to tune.
+        protocol: A speaker-independent one, with validation clips in each fold.
+        folder: Where to write what ``tune_recipe`` writes, and the run folders ``nested`` and
+            ``shared``; ``None``: the study's name below ``runs``.
+        settings: The search; it is the same for each test fold.
+        out: Where to write the shared winner instead.
+        features: What other trainings computed already, and kept for the next.
+        watch: Makes a watcher for a search or a test of the given name.
+
+    Returns:
+        Both scores, how far they are apart, and what was chosen.
+
+    Raises:
+        RecipeError: The recipe declares no space.
+        ProtocolError: The protocol is speaker-dependent, tests nothing, or lacks validation clips.
+        RunError: The storage cannot be used, no trial of a search is complete, or a fold was tested
+            with other settings already.
+        AudioError: A recording cannot be used.
+
+    Example:
+        >>> tune_nested(recipe, protocol).nested_score.metrics.uar  # doctest: +SKIP
+        0.742
+    """
+    settings, features = settings or StudySettings(), features or FeatureCache()
+    check_nested(recipe, protocol, settings)
+    inner = [split_training_speakers(fold) for fold in protocol.folds]
+    name = name_study(recipe, protocol, settings)
+    folder = folder or find_study_folder(name)
+    storage = choose_storage(settings, folder)
+    settings = replace(settings, name=name, storage=storage)
+    with watch(name) as watcher:
+        shared = tune_recipe(
+            recipe,
+            protocol,
+            folder,
+            settings=settings,
+            out=out,
+            features=features,
+            watcher=watcher,
+        )
+    tunings = []
+    for fold, folds in zip(protocol.folds, inner, strict=True):
+        with watch(f"{name}, fold {fold.name}") as watcher:
+            tuning = run_study(
+                recipe,
+                f"the training speakers of fold {fold.name}, {protocol.name} v{protocol.version}",
+                Objective(folds, settings.metric, settings.n_seeds, features),
+                name=f"{name}-nested-{fold.name}",
+                storage=storage,
+                n_trials=settings.n_trials,
+                watcher=watcher,
+            )
+        tunings.append(tuning)
+    nested_folder, shared_folder = folder / NESTED_NAME, folder / SHARED_NAME
+    with watch(f"{name}, nested") as watcher:
+        nested_score = evaluate_choices(recipe, protocol, tunings, nested_folder, features, watcher)
+    for fold, tuning in zip(protocol.folds, tunings, strict=True):
+        fold_folder = find_fold_folder(nested_folder, fold, len(protocol.folds))
+        write_trials(fold_folder / TRIALS_NAME, tuning)
+    with watch(f"{name}, shared") as watcher:
+        shared_score = evaluate_choices(
+            recipe, protocol, [shared] * len(tunings), shared_folder, features, watcher
+        )
+    comparison, _ = compare_runs(nested_folder, shared_folder)
+    return NestedTuning(
+        shared=shared,
+        folds=tuple(tunings),
+        nested_folder=nested_folder,
+        shared_folder=shared_folder,
+        nested_score=nested_score,
+        shared_score=shared_score,
+        comparison=comparison,
+    )
+
+
+def check_nested(recipe: Recipe, protocol: Protocol, settings: StudySettings) -> None:
+    """Refuse what a nested search cannot be made of, before anything is written."""
+    check_space(recipe)
+    if settings.folds:
+        raise ProtocolError(
+            f"found the folds {', '.join(settings.folds)}; a nested search tests every fold of a "
+            "protocol: leave out --fold"
+        )
+    if not protocol.speaker_independent:
+        raise ProtocolError(
+            f"{protocol.name} is speaker-dependent: its test speakers train too, so they cannot be "
+            "kept out of the choice; take a speaker-independent protocol, such as emobox-6 or loso"
+        )
+    if not all(fold.test for fold in protocol.folds):
+        raise ProtocolError(
+            f"{protocol.name} has a fold without test clips; a nested search tests every fold: "
+            "take another protocol, such as emobox-6 or loso"
+        )
+    take_inner_folds(protocol)
+    check_encoder(recipe)
+
+
+def evaluate_choices(
+    recipe: Recipe,
+    protocol: Protocol,
+    choices: list[Tuning],
+    folder: Path,
+    features: FeatureCache,
+    watcher: TuneWatcher,
+) -> Evaluation:
+    """Train each fold with the settings chosen for it, and test it, unless that is done."""
+    recipes = [take_winner(tuning) for tuning in choices]
+    folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
+    for fold_folder, chosen in zip(folders, recipes, strict=True):
+        check_choice(fold_folder / CHOSEN_NAME, chosen)
+    kind = folder.name
+    described = f"{recipe.name}; the settings of each fold, chosen by a search, in chosen.toml."
+    about = {"name": f"{recipe.name[:70]}-{kind}", "description": described}
+    run_recipe = change_settings(recipe, about)
+    open_run(folder, run_recipe, protocol, resume=True)
+    for fold, fold_folder, chosen in zip(protocol.folds, folders, recipes, strict=True):
+        watcher.start_fold(fold.name, len(protocol.folds))
+        write_text(fold_folder / CHOSEN_NAME, chosen.to_toml())
+        run_fold(chosen, fold, fold_folder, features, watcher)
+    return finish_run(run_recipe, protocol, folder, keep_models=True).scores
+
+
+def take_winner(tuning: Tuning) -> Recipe:
+    """Return the recipe with a search's best settings, and its own name."""
+    if tuning.winner is None:
+        raise RunError(
+            f"study {tuning.study!r}: none of {len(tuning.trials)} trials is complete, so nothing "
+            "can be chosen; raise --trials, or narrow [tune.space]"
+        )
+    return change_settings(tuning.recipe, tuning.winner.settings)
+
+
+def check_choice(path: Path, chosen: Recipe) -> None:
+    """Refuse to test a fold again with other settings, which would be a choice by its score."""
+    if path.exists() and load_recipe(path) != chosen:
+        raise RunError(
+            f"{path} differs from what is best now, after more trials; a fold is tested once: go "
+            "on with as many trials as before, or begin another study by --study"
+        )

@@ -1,0 +1,103 @@
+"""A search from a recipe to its winner: the study, and the files that it leaves."""
+
+import json
+from pathlib import Path
+
+from emovox.corpora.protocols import Protocol
+from emovox.files import name_folder, write_text
+from emovox.recipes.recipe import Recipe
+from emovox.training.features import FeatureCache
+from emovox.tuning.objective import Objective, take_inner_folds
+from emovox.tuning.page import write_page
+from emovox.tuning.storage import name_sqlite
+from emovox.tuning.study import StudySettings, TuneWatcher, check_space, run_study
+from emovox.tuning.trials import Tuning
+
+STUDY_NAME = "study.db"
+TRIALS_NAME = "trials.json"
+PAGE_NAME = "tune.html"
+WINNER_NAME = "winner.toml"
+
+
+def tune_recipe(
+    recipe: Recipe,
+    protocol: Protocol,
+    folder: Path | None = None,
+    *,
+    settings: StudySettings | None = None,
+    out: Path | None = None,
+    features: FeatureCache | None = None,
+    watcher: TuneWatcher | None = None,
+) -> Tuning:
+    """Search a recipe's space for better settings, scored on validation clips.
+
+    Test clips take no part. What is finished is kept: the same call goes on with a study that was
+    interrupted, and ends with the same trials. Nothing is written before all settings are checked.
+
+    Args:
+        recipe: What to tune; its ``tune.space`` says where to look.
+        protocol: Its training and validation clips are used.
+        folder: Where to write ``trials.json``, ``tune.html`` and ``winner.toml``; ``None``: the
+            study's name below ``runs``.
+        settings: The study; ``None``: 40 trials, scored by UA over all folds.
+        out: Where to write the winner instead.
+        features: What other trainings computed already, and kept for the next.
+        watcher: Hears of the progress.
+
+    Returns:
+        All trials, best first, and what they show.
+
+    Raises:
+        RecipeError: The recipe declares no space.
+        ProtocolError: A fold is unknown or has no validation clips.
+        RunError: The storage cannot be reached, or holds another study of this name.
+        AudioError: A recording cannot be used.
+
+    Example:
+        >>> tune_recipe(recipe, protocol).winner.score  # doctest: +SKIP
+        0.712
+    """
+    settings = settings or StudySettings()
+    check_space(recipe)
+    folds = take_inner_folds(protocol, settings.folds)
+    objective = Objective(folds, settings.metric, settings.n_seeds, features or FeatureCache())
+    name = name_study(recipe, protocol, settings)
+    folder = folder or find_study_folder(name)
+    tuning = run_study(
+        recipe,
+        f"{protocol.name} v{protocol.version}",
+        objective,
+        name=name,
+        storage=choose_storage(settings, folder),
+        n_trials=settings.n_trials,
+        watcher=watcher or TuneWatcher(),
+    )
+    write_trials(folder / TRIALS_NAME, tuning)
+    write_page(folder / PAGE_NAME, tuning)
+    winner = tuning.make_winner()
+    if winner is not None:
+        write_text(out or folder / WINNER_NAME, winner.to_toml())
+    return tuning
+
+
+def name_study(recipe: Recipe, protocol: Protocol, settings: StudySettings) -> str:
+    """Return the name of a search's study."""
+    return settings.name or name_folder(f"tune-{recipe.name}-{protocol.name}")
+
+
+def choose_storage(settings: StudySettings, folder: Path) -> str:
+    """Return the URL of a search's database; for a file in its folder, the folder is made."""
+    if settings.storage is not None:
+        return settings.storage
+    folder.mkdir(parents=True, exist_ok=True)
+    return name_sqlite(folder / STUDY_NAME)
+
+
+def find_study_folder(name: str) -> Path:
+    """Return where a search leaves its files unless told otherwise."""
+    return Path("runs") / name_folder(name)
+
+
+def write_trials(path: Path, tuning: Tuning) -> None:
+    """Write a study's trials for other programs."""
+    write_text(path, json.dumps(tuning.to_dict(), indent=2) + "\n")
