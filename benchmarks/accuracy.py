@@ -191,8 +191,8 @@ def print_protocol(
         n_clips, n_speakers = str(part.n_clips), str(part.n_speakers)
         rows.append([*start[:-2], n_clips, n_speakers, score_name, *map(repr, numbers)])
         kind = "another take in training" if score_name == "WA-repeated" else "no other take there"
-        score = format_score(part.wa, part.interval_name)
-        typer.echo(f"WA {score} in {tests.sum():,} tests of clips with {kind}")
+        shown = format_score(part.wa, part.interval_name)
+        typer.echo(f"WA {shown} in {tests.sum():,} tests of clips with {kind}")
     return rows
 
 
