@@ -43,11 +43,12 @@ class Spy(FeatureCache):
         clips: Sequence[Clip],
         recipe: Recipe,
         *,
+        labels: tuple[str, ...] = EMOTIONS,
         augment: bool = False,
         on_clip: Callable[[], None] = lambda: None,
     ) -> ClipSet:
         self.asked.setdefault(self.step, set()).update(clip.name for clip in clips)
-        return super().load(clips, recipe, augment=augment, on_clip=on_clip)
+        return super().load(clips, recipe, labels=labels, augment=augment, on_clip=on_clip)
 
     @contextmanager
     def watch(self, name: str) -> Iterator[TuneWatcher]:

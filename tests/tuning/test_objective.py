@@ -9,6 +9,7 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold, Protocol, make_protocol
 from emovox.corpora.read import load_clips
 from emovox.errors import ProtocolError
+from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
 from emovox.tuning.objective import (
@@ -86,7 +87,7 @@ def test_clips_are_computed_once(tiny_protocol: Protocol, tune_recipe_tiny: Reci
 
 def test_inner_folds_of_a_test_fold_are_whole_training_speakers(tiny_corpus: Path) -> None:
     for fold in make_protocol("loso", load_clips(tiny_corpus)).folds:
-        inner = split_training_speakers(fold)
+        inner = split_training_speakers(fold, EMOTIONS)
         assert [part.name for part in inner] == [f"{fold.name}.{i}" for i in range(1, 6)]
         training = {*fold.train, *fold.validation}
         for part in inner:
@@ -111,7 +112,7 @@ def test_inner_folds_share_women_and_men_and_keep_other_corpora_for_training(
     speech = tuple(make_clip(f"s{n}", n) for n in range(1, 21))
     songs = (make_clip("song", 1, "ravdess-song"), make_clip("nemo", 99, "nemo"))
     fold = Fold("03", (*speech[4:], *songs), speech[:4], (make_clip("t", 30),))
-    inner = split_training_speakers(fold)
+    inner = split_training_speakers(fold, EMOTIONS)
     for part in inner:
         assert sorted(c.gender or "" for c in part.validation) == ["female"] * 2 + ["male"] * 2
         assert {c.corpus for c in part.validation} == {"ravdess"}
@@ -123,9 +124,9 @@ def test_one_training_speaker_cannot_be_split(tiny_protocol: Protocol) -> None:
     fold = tiny_protocol.folds[0]
     one = replace(fold, train=tuple(c for c in fold.train if c.speaker == "1"), validation=())
     with pytest.raises(ProtocolError, match="fold 01: found 1 training speakers; .* at least 2"):
-        split_training_speakers(one)
+        split_training_speakers(one, EMOTIONS)
     two = replace(fold, train=tuple(c for c in fold.train if c.speaker in "12"), validation=())
-    assert len(split_training_speakers(two)) == 2
+    assert len(split_training_speakers(two, EMOTIONS)) == 2
 
 
 def test_metrics_are_shown_as_people_read_them() -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from emovox.corpora.clips import describe_speakers
 from emovox.evaluation.intervals import Interval, interval_over_splits
 from emovox.evaluation.metrics import (
     SCORE_NAMES,
@@ -222,7 +223,7 @@ def summarize_seeds(
         f1=f1,
         folds=tuple(np.unique(predictions.folds).tolist()),
         n_clips=int(np.unique(predictions.clips).size),
-        n_speakers=int(np.unique(predictions.speakers).size),
+        n_speakers=predictions.n_speakers,
         resample_by=resample_by,
         n_resampled_seeds=len(seeds) if resample_seeds else 1,
     )
@@ -316,7 +317,7 @@ def describe_score(
     return (
         f"{text}, {protocol} v{version}, {name_speaker_rule(speaker_independent)}, "
         f"{count(n_seeds, 'seed')}, "
-        f"{count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}"
+        f"{count(summary.n_clips, 'clip')} of {describe_speakers(summary.n_speakers)}"
     )
 
 
@@ -348,6 +349,6 @@ def describe_basis(summary: Summary, label: str, n_seeds: int = 1) -> str:
         95% intervals over speakers'
     """
     folds, seeds = count(summary.n_folds, "fold"), count(n_seeds, "seed")
-    clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
+    clips, speakers = count(summary.n_clips, "clip"), describe_speakers(summary.n_speakers)
     intervals = summary.interval_name.replace("interval", "intervals")
     return f"{label}: {folds}, {seeds}, {clips} of {speakers}; percent, 95% {intervals}"

@@ -9,7 +9,7 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.errors import ModelFileError
 from emovox.evaluation.predictions import Predictions, restrict_labels
-from emovox.labels import EMOTIONS
+from emovox.labels import order_labels
 from emovox.recognition.model_file import open_model, open_model_bytes
 from emovox.recognition.recognizer import Recognizer
 from emovox.runs.folder import MODEL_NAME
@@ -29,11 +29,11 @@ def predict_fold(
         The predictions, in the order of the test clips.
 
     Raises:
-        ModelFileError: The file is damaged, or names other emotions.
+        ModelFileError: The file is damaged, or has no output for a clip's label.
         AudioError: A test clip cannot be used.
     """
     predictions = predict_clips(model, fold.test, fold.name, on_clip)
-    return restrict_labels(predictions, fold.labels)
+    return restrict_labels(predictions, fold.labels) if fold.labels else predictions
 
 
 def predict_clips(
@@ -54,21 +54,26 @@ def predict_clips(
         The predictions, in the order of the clips.
 
     Raises:
-        ModelFileError: The file is damaged, or names other emotions.
+        ModelFileError: The file is damaged, or has no output for a clip's label.
         AudioError: A clip cannot be used.
     """
     path = Path(f"fold {fold}") / MODEL_NAME if isinstance(model, bytes) else model
     opened = open_model_bytes(model, path) if isinstance(model, bytes) else open_model(model)
     # Every clip counts, so nothing is left out as no speech or uncertain.
     recognizer = Recognizer(opened, min_confidence=0)
-    if recognizer.info.labels != EMOTIONS:
-        raise ModelFileError(f"{path}: found labels {recognizer.info.labels}; expected {EMOTIONS}")
+    labels = recognizer.info.labels
+    unknown = order_labels({clip.emotion for clip in clips}.difference(labels))
+    if unknown:
+        raise ModelFileError(
+            f"{path}: knows the labels {', '.join(labels)}; expected {', '.join(unknown)} among "
+            "them, which clips have: leave these clips out, or take a model of their labels"
+        )
     probabilities = []
     for clip in clips:
         scores = recognizer.predict(clip.path).scores
         # Digital silence has no scores; it counts as a guess.
         probabilities.append(
-            [1 / len(EMOTIONS)] * len(EMOTIONS) if scores is None else list(scores.values())
+            [1 / len(labels)] * len(labels) if scores is None else list(scores.values())
         )
         on_clip()
     return Predictions(
@@ -76,7 +81,7 @@ def predict_clips(
         folds=np.array([fold] * len(clips)),
         speakers=np.array([c.speaker for c in clips]),
         genders=np.array([c.gender or "" for c in clips]),
-        true=np.array([EMOTIONS.index(c.emotion) for c in clips]),
+        true=np.array([labels.index(c.emotion) for c in clips]),
         probabilities=np.array(probabilities),
-        labels=EMOTIONS,
+        labels=labels,
     )

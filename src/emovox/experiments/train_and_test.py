@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from emovox.audio.load import load_audio
-from emovox.corpora.protocols import Fold, Protocol
+from emovox.corpora.protocols import Fold, Protocol, check_labels
 from emovox.corpora.registry import describe_licence
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
@@ -24,7 +25,6 @@ from emovox.experiments.finished import Run, finish_run
 from emovox.experiments.predict_clips import predict_clips, predict_fold
 from emovox.export.onnx import build_onnx, check_parity
 from emovox.files import replace_file, write_text
-from emovox.labels import EMOTIONS
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.recipes.settings import FrontendSettings, HuggingFaceSettings
@@ -76,11 +76,13 @@ def run_experiment(
         The finished run.
 
     Raises:
+        ProtocolError: A fold trains on fewer than two labels.
         RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
         EncoderError: The recipe's encoder cannot be had or used.
         ExportError: No model file can hold it.
         AudioError: A recording cannot be used.
     """
+    check_labels(protocol)
     features = features or FeatureCache()
     watcher = watcher or Watcher()
     check_encoder(recipe)
@@ -88,7 +90,9 @@ def run_experiment(
     for fold in protocol.folds:
         watcher.start_fold(fold.name, len(protocol.folds))
         fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
-        run_fold(recipe, fold, fold_folder, features, watcher, keep_models=keep_models)
+        run_fold(
+            recipe, fold, protocol.labels, fold_folder, features, watcher, keep_models=keep_models
+        )
     return finish_run(recipe, protocol, folder, keep_models=keep_models)
 
 
@@ -101,6 +105,7 @@ def check_encoder(recipe: Recipe) -> None:
 def run_fold(
     recipe: Recipe,
     fold: Fold,
+    labels: tuple[str, ...],
     folder: Path,
     features: FeatureCache,
     watcher: Watcher,
@@ -111,15 +116,18 @@ def run_fold(
     done = folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)
     if done.exists():
         return
-    trained = train_fold(recipe, fold, folder, features, watcher)
+    trained = train_fold(recipe, fold, labels, folder, features, watcher)
     calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
-    if recipe.training.refit and fold.validation:
+    # Where nothing is tested, the model is meant to be used: all clips shall train.
+    settings = recipe.training
+    refit = settings.refit or not (fold.test or settings.needs_validation)
+    if refit and fold.validation:
         fold = replace(fold, train=(*fold.train, *fold.validation), validation=())
-        # More voices make a better model. A temperature found without them suits it well enough:
+        # More speakers make a better model. A temperature found without them suits it well enough:
         # if anything, it is a little too cautious.
-        trained = train_fold(recipe, fold, folder / REFIT_FOLDER, features, watcher)
+        trained = train_fold(recipe, fold, labels, folder / REFIT_FOLDER, features, watcher)
     model = make_classifier(recipe, trained, calibration.temperature)
-    content = build_onnx(model, recipe, describe_model(recipe, fold, calibration))
+    content = build_onnx(model, recipe, describe_model(recipe, fold, trained.labels, calibration))
     clips = (fold.test or fold.train)[:N_PARITY_CLIPS]
     waveforms = [load_audio(c.path, recipe.frontend.sample_rate_hz).samples for c in clips]
     check_parity(content, model, waveforms, folder / MODEL_NAME)
@@ -137,14 +145,19 @@ def run_fold(
 
 
 def train_fold(
-    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
+    recipe: Recipe,
+    fold: Fold,
+    labels: tuple[str, ...],
+    folder: Path,
+    features: FeatureCache,
+    watcher: Watcher,
 ) -> TrainedNetwork:
     """Compute what the network takes of a fold's clips, and train it."""
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)
-    train_set = features.load(fold.train, recipe, augment=True, on_clip=watcher.end_clip)
-    validation_set = features.load(fold.validation, recipe, on_clip=watcher.end_clip)
+    load = partial(features.load, recipe=recipe, labels=labels, on_clip=watcher.end_clip)
+    train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
     watcher.start_training(recipe.training.epochs)
     trained = train_network(
         recipe,
@@ -169,7 +182,9 @@ def calibrate_fold(
     calibration = Calibration()
     if fold.validation:
         model = make_classifier(recipe, trained, calibration.temperature)
-        content = build_onnx(model, recipe, describe_model(recipe, fold, calibration))
+        content = build_onnx(
+            model, recipe, describe_model(recipe, fold, trained.labels, calibration)
+        )
         watcher.start_clips("validation clips", len(fold.validation))
         predictions = predict_clips(content, fold.validation, fold.name, watcher.end_clip)
         calibration = calibrate(predictions)
@@ -185,7 +200,9 @@ def make_classifier(
     return WaveformClassifier(frontend, network, trained.mean, trained.std, temperature).eval()
 
 
-def describe_model(recipe: Recipe, fold: Fold, calibration: Calibration) -> ModelInfo:
+def describe_model(
+    recipe: Recipe, fold: Fold, labels: tuple[str, ...], calibration: Calibration
+) -> ModelInfo:
     """Return what a fold's model file says about itself; its scores are not known yet."""
     corpora = sorted({c.corpus for c in fold.train})
     licence = MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora)
@@ -193,7 +210,7 @@ def describe_model(recipe: Recipe, fold: Fold, calibration: Calibration) -> Mode
         licence += f". It contains the encoder {recipe.frontend.name}, under a licence of its own"
     return ModelInfo(
         name=recipe.name,
-        labels=EMOTIONS,
+        labels=labels,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
         temperature=calibration.temperature,
         min_confidence=calibration.min_confidence,

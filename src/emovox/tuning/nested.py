@@ -119,7 +119,7 @@ def tune_nested(
     """
     settings, features = settings or StudySettings(), features or FeatureCache()
     check_nested(recipe, protocol, settings)
-    inner = [split_training_speakers(fold) for fold in protocol.folds]
+    inner = [split_training_speakers(fold, protocol.labels) for fold in protocol.folds]
     name = name_study(recipe, protocol, settings)
     folder = folder or find_study_folder(name)
     storage = choose_storage(settings, folder)
@@ -212,7 +212,7 @@ def evaluate_choices(
     for fold, fold_folder, chosen in zip(protocol.folds, folders, recipes, strict=True):
         watcher.start_fold(fold.name, len(protocol.folds))
         write_text(fold_folder / CHOSEN_NAME, chosen.to_toml())
-        run_fold(chosen, fold, fold_folder, features, watcher)
+        run_fold(chosen, fold, protocol.labels, fold_folder, features, watcher)
     return finish_run(run_recipe, protocol, folder, keep_models=True).scores
 
 

@@ -6,6 +6,7 @@ Test clips take no part: an :class:`InnerFold` has none.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import torch
 
@@ -13,7 +14,6 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold, Protocol
 from emovox.errors import ProtocolError
 from emovox.evaluation.metrics import compute_metrics
-from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
 from emovox.training.trainer import train_network
@@ -51,11 +51,13 @@ class InnerFold:
         name: The fold's name.
         train: Clips that the weights are fitted to.
         validation: Clips that are scored.
+        labels: The protocol's, which the model learns.
     """
 
     name: str
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,9 @@ class Objective:
     def load(self, recipe: Recipe, on_clip: Callable[[], None]) -> None:
         """Compute what the recipe takes of all clips, calling ``on_clip`` after each."""
         for fold in self.folds:
-            self.features.load(fold.train, recipe, augment=True, on_clip=on_clip)
-            self.features.load(fold.validation, recipe, on_clip=on_clip)
+            load = partial(self.features.load, recipe=recipe, labels=fold.labels, on_clip=on_clip)
+            load(fold.train, augment=True)
+            load(fold.validation)
 
     def count_unknown(self, recipe: Recipe) -> int:
         """Return how many clips :meth:`load` would have to compute or read."""
@@ -111,14 +114,14 @@ class Objective:
         seed, index = divmod(training, len(self.folds))
         fold = self.folds[index]
         recipe = change_settings(recipe, {"seed": recipe.seed + seed})
-        train_set = self.features.load(fold.train, recipe, augment=True)
-        validation_set = self.features.load(fold.validation, recipe)
+        load = partial(self.features.load, recipe=recipe, labels=fold.labels)
+        train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
         trained = train_network(recipe, train_set, validation_set, None)
         standardized = validation_set.standardize(trained.mean, trained.std)
         with torch.inference_mode():
             logits = torch.cat([trained.network(x) for x, _ in standardized.split_batches(256)])
         probabilities = torch.softmax(logits.double(), dim=1).numpy()
-        metrics = compute_metrics(validation_set.classes.numpy(), probabilities, EMOTIONS)
+        metrics = compute_metrics(validation_set.classes.numpy(), probabilities, fold.labels)
         return metrics.uar if self.metric is Metric.UA else metrics.log_loss
 
 
@@ -152,10 +155,12 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
                 f"{protocol.name}, fold {fold.name}: no validation clips, and a search is scored "
                 "on nothing else; choose another protocol"
             )
-    return tuple(InnerFold(fold.name, fold.train, fold.validation) for fold in folds)
+    return tuple(
+        InnerFold(fold.name, fold.train, fold.validation, protocol.labels) for fold in folds
+    )
 
 
-def split_training_speakers(fold: Fold) -> tuple[InnerFold, ...]:
+def split_training_speakers(fold: Fold, labels: tuple[str, ...]) -> tuple[InnerFold, ...]:
     """Split what a fold trains and validates on into inner folds by whole speakers.
 
     Each speaker of the corpora that the fold validates on validates in one inner fold; women and
@@ -163,6 +168,7 @@ def split_training_speakers(fold: Fold) -> tuple[InnerFold, ...]:
 
     Args:
         fold: Its test clips are left alone.
+        labels: The protocol's.
 
     Returns:
         :data:`N_INNER_FOLDS` folds, or one per speaker where there are fewer speakers.
@@ -171,7 +177,7 @@ def split_training_speakers(fold: Fold) -> tuple[InnerFold, ...]:
         ProtocolError: There is only one speaker, or none.
 
     Example:
-        >>> [f.name for f in split_training_speakers(protocol.folds[0])]  # doctest: +SKIP
+        >>> [f.name for f in split_training_speakers(fold, labels)]  # doctest: +SKIP
         ['01.1', '01.2', '01.3', '01.4', '01.5']
     """
     clips = (*fold.train, *fold.validation)
@@ -189,5 +195,5 @@ def split_training_speakers(fold: Fold) -> tuple[InnerFold, ...]:
         chosen = set(speakers[index::n_folds])
         train = tuple(clip for clip in clips if clip.speaker not in chosen)
         validation = tuple(c for c in clips if c.speaker in chosen and c.corpus in corpora)
-        inner.append(InnerFold(f"{fold.name}.{index + 1}", train, validation))
+        inner.append(InnerFold(f"{fold.name}.{index + 1}", train, validation, labels))
     return tuple(inner)
