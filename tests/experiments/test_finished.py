@@ -168,6 +168,8 @@ def test_seeds_of_two_recipes_are_compared_as_recipes(runs: Path, tmp_path: Path
         compare_runs(tiny[0], tiny)
     with pytest.raises(RunError, match="found the seeds 0, 0"):
         compare_runs([tiny[0], tiny[0]], other)
+    with pytest.raises(RunError, match="found a side without a run"):
+        compare_runs(tiny, [])
     with pytest.raises(RunError, match="has another recipe than"):
         compare_runs([tiny[0], other[1]], other)
 

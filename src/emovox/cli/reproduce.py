@@ -62,10 +62,9 @@ def reproduce(
         typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
     typer.echo()
     echo_wrapped(
-        f"Trained on {describe_machine()['processor']}. On another processor, or with another "
-        "number of threads, a CNN trained from the same seed is another model: seed 0 of "
-        "optimized has read WA 69.4, 63.9 and 58.3 on the one split of reference. The mean over "
-        "seeds or splits moves far less."
+        f"Processor: {describe_machine()['processor']}. On another one, or with another number of "
+        "threads, the same seed gives another CNN: seed 0 of optimized has read WA 69.4, 63.9 and "
+        "58.3 on the one split of reference. Compare means over seeds or splits, not single seeds."
     )
 
 

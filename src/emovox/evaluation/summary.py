@@ -25,8 +25,8 @@ ResampleBy = Literal["speakers", "splits", "clips"]
 
 ScoreName = Literal["WA", "UA", "F1"]
 
-# Speakers that training knows too are no sample of new ones; this few cannot stand for the rest.
-_FEW_SPEAKERS = 10
+# Seen speakers are no sample of unseen ones; fewer than these cannot stand for the rest.
+_MIN_SEEN_SPEAKERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def choose_resampling(predictions: Predictions, *, speaker_independent: bool) ->
     if np.unique(predictions.clips).size < len(predictions):
         return "splits"
     n_speakers = np.unique(predictions.speakers).size
-    if n_speakers < (2 if speaker_independent else _FEW_SPEAKERS):
+    if n_speakers < (2 if speaker_independent else _MIN_SEEN_SPEAKERS):
         return "clips"
     return "speakers"
 

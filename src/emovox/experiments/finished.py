@@ -134,13 +134,13 @@ def compare_runs(
 
     Args:
         first: A run folder, or those of several seeds of one recipe.
-        second: Another, of the same protocol and version, or as many seeds as there are.
+        second: Another of the same protocol and version; several seeds where ``first`` is several.
 
     Returns:
         The comparison, and the protocol's label.
 
     Raises:
-        RunError: A run is not finished, or the runs of a side differ in more than their seed.
+        RunError: A side has no run, an unfinished one, or runs that differ in more than their seed.
         ProtocolError: Their protocols or test clips differ, or one side has a single run and the
             other several.
 
@@ -149,6 +149,8 @@ def compare_runs(
         ...              sorted(Path("runs").glob("vanilla-reference-seed*")))  # doctest: +SKIP
     """
     folders = [[side] if isinstance(side, Path) else list(side) for side in (first, second)]
+    if not all(folders):
+        raise RunError("found a side without a run; expected one or more: check the pattern")
     sides = [open_seeds(side) for side in folders]
     a, b = sides[0][0], sides[1][0]
     if a.label != b.label:
