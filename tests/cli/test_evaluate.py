@@ -55,7 +55,7 @@ def test_evaluate_prints_every_class(
     (trust,) = [line for line in lines if line.startswith("log-loss ")]
     assert "expected calibration error 0." in trust
     assert trust.endswith("; 15 bins of equal width, most probable class)")
-    table = lines[lines.index("where only the surest clips are answered:") + 1 :]
+    table = lines[lines.index("accuracy of the most confident predictions:") + 1 :]
     assert table[0].split() == ["answered", "confidence", "clips", "accuracy"]
     assert [line.split()[2] for line in table[1:3]] == ["64", "58"]  # 90% of 64 are 57.6
     assert table[7].startswith("at each model's own threshold: ")

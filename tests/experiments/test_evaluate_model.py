@@ -125,7 +125,8 @@ def test_scores_are_over_shared_labels_and_trust_over_all(
     # Of these, two reach 0.5: 0.54 at 0.10 and at 0.90; both are right.
     own = found.shipped.abstention.own
     assert own is not None
-    assert (own.count, own.coverage, own.accuracy) == (2, pytest.approx(2 / 7), 1.0)
+    assert (own.count, own.accuracy) == (2, 1.0)
+    assert own.coverage == pytest.approx(2 / 7)
     assert found.scored.fairness is not None
     assert (found.scored.fairness.n_female, found.scored.fairness.n_male) == (2, 2)
     sha = found.sha256[:8]

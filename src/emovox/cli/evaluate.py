@@ -93,7 +93,7 @@ def evaluate_run_folder(run: Path, data: Path | None, output: ScoreFormat) -> No
         return
     for line in (*evaluation.describe(), evaluation.describe_calibration()):
         typer.echo(line)
-    typer.echo("\nwhere only the surest clips are answered:")
+    typer.echo("\naccuracy of the most confident predictions:")
     for line in evaluation.describe_abstention():
         typer.echo(line)
     print_groups(evaluation)
