@@ -25,7 +25,7 @@ _IMAGE_SHAPE = (72, 320)
 _GREYS = 24  # few enough for a small picture
 _TOP_DB = 70.0
 _FAINTEST = 0.08
-"""Cells below this part of the strongest are not drawn: even silence changes a probability a little."""
+"""Cells below this part of the strongest are not drawn: even silence changes a little."""
 
 _MAX_OPACITY = 0.8
 _MIN_SCALE = 0.02  # a map of next to nothing shall not look like one

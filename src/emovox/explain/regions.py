@@ -153,8 +153,8 @@ def explain_recording(
     """Find which regions of a recording drove what a recogniser makes of it.
 
     Args:
-        recognizer: Whose prediction is explained. Where it would abstain for want of confidence, its
-            most probable emotion is explained.
+        recognizer: Whose prediction is explained. Where it would abstain for want of confidence,
+            its most probable emotion is explained.
         source: Path, encoded bytes, or binary file object.
         emotion: Explain this one; ``None``: the most probable.
         n_times: Stretches of equal length.
@@ -209,7 +209,7 @@ def explain_waveform(
     if waveform.duration_s > MAX_WINDOW_S:
         raise AudioError(
             f"found {waveform.duration_s:.1f} s; expected at most {MAX_WINDOW_S:g} s: a longer "
-            "recording is predicted by the mean of several windows, so cut out the utterance to explain"
+            "recording is predicted by the mean of its windows, so cut out the utterance to explain"
         )
     if emotion is not None and emotion not in labels:
         raise EmovoxError(
