@@ -2,9 +2,9 @@
 
     samples -> STFT -> what rises above the clip's background -> bands -> times a window per cell
 
-What is taken out sinks to the clip's own background, never to digital silence: no recording has a
-hole of exact zeros, a model in decibels hears such a hole as the loudest event of the clip, and
-its answer would tell of the hole rather than of what is missing.
+What is taken out is lowered to the clip's own background, never to digital silence: no recording
+has a hole of exact zeros, a model in decibels hears such a hole as the loudest event of the clip,
+and its prediction would tell of the hole rather than of what is missing.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The map of an explanation, drawn over the recording's spectrum."""
+"""The map of an explanation, drawn over the recording's spectrogram."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ _IMAGE_SHAPE = (72, 320)
 _GREYS = 24  # few enough for a small picture
 _TOP_DB = 70.0
 _FAINTEST = 0.08
-"""Cells below this part of the strongest are not drawn: a model answers silence with a little."""
+"""Cells below this part of the strongest are not drawn: even silence changes a little."""
 
 _MAX_OPACITY = 0.8
 _MIN_SCALE = 0.02  # a map of next to nothing shall not look like one
@@ -33,7 +33,7 @@ _TICKS_HZ = (200, 500, 1_000, 2_000, 4_000, 8_000)
 
 
 def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: bool = False) -> str:
-    """Draw the spectrum of a recording and over it what speaks for its emotion, and against.
+    """Draw the spectrogram of a recording and over it what speaks for its emotion, and against.
 
     Args:
         explanation: Of this recording.
@@ -41,7 +41,7 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
         compact: Leave out the bars of the bands, for a card of a report.
 
     Returns:
-        The figure as SVG. Above the spectrum: the drop without each stretch of time.
+        The figure as SVG. Above the spectrogram: the drop without each stretch of time.
 
     Example:
         >>> plot_explanation(explanation, waveform)[:4]  # doctest: +SKIP
@@ -97,7 +97,7 @@ def make_standalone(svg: str, width_px: int = 900) -> str:
 
 
 def _draw_spectrum(axes: Axes, waveform: Waveform, ticks_hz: Sequence[int]) -> None:
-    """Draw the spectrum in greys, its frequencies evenly apart in mel."""
+    """Draw the spectrogram in greys, its frequencies evenly apart in mel."""
     top_mel = _find_top_mel(waveform)
     levels = _compute_levels(waveform, mel_to_hz(np.linspace(0, top_mel, _IMAGE_SHAPE[0])))
     axes.imshow(
@@ -142,7 +142,7 @@ def _compute_levels(waveform: Waveform, frequencies_hz: FloatArray) -> FloatArra
 
 
 def _draw_cells(axes: Axes, explanation: Explanation) -> None:
-    """Lay each cell over the spectrum: orange speaks for the emotion, blue against it."""
+    """Lay each cell over the spectrogram: orange speaks for the emotion, blue against it."""
     scale = _find_scale(explanation)
     times, mels = explanation.time_edges_s, hz_to_mel(explanation.band_edges_hz)
     patches, colours, opacities = [], [], []

@@ -155,8 +155,8 @@ def explain_recording(
     """Find which regions of a recording drove what a recogniser makes of it.
 
     Args:
-        recognizer: Whose answer is explained. Where it would abstain for want of confidence, its
-            most probable emotion is explained.
+        recognizer: Whose prediction is explained. Where it would abstain for want of confidence,
+            its most probable emotion is explained.
         source: Path, encoded bytes, or binary file object.
         emotion: Explain this one; ``None``: the most probable.
         n_times: Stretches of equal length.
@@ -185,7 +185,7 @@ def explain_waveform(
     n_times: int = N_TIMES,
     n_bands: int = N_BANDS,
 ) -> Explanation:
-    """Find which regions of a waveform drove the model's answer, whether anybody speaks or not.
+    """Find which regions of a waveform drove the model's prediction, whether anybody speaks or not.
 
     The model is run once for the whole and for each cell, stretch and band: 153 times by default.
 
@@ -200,7 +200,7 @@ def explain_waveform(
         The map.
 
     Raises:
-        AudioError: It is longer than what the model hears at once.
+        AudioError: It is longer than one window of the model.
         EmovoxError: The model does not know the emotion, or the grid is too fine.
 
     Example:
@@ -211,7 +211,7 @@ def explain_waveform(
     if waveform.duration_s > MAX_WINDOW_S:
         raise AudioError(
             f"found {waveform.duration_s:.1f} s; expected at most {MAX_WINDOW_S:g} s: a longer "
-            "recording is answered by the mean of several, so cut out the utterance to explain",
+            "recording is predicted by the mean of its windows: cut out the part to explain",
             code="audio.too_long",
         )
     if emotion is not None and emotion not in labels:
