@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 COMMANDS = (
-    "predict explain train evaluate compare stress tune sweep reproduce report export "
+    "predict demo explain train evaluate compare stress tune sweep reproduce report export "
     "data data-list data-fetch data-verify"
 ).split()
 
