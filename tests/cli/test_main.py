@@ -10,7 +10,7 @@ import pytest
 from emovox.cli.main import explain_missing
 
 COMMANDS = (
-    "predict explain train evaluate compare stress tune sweep reproduce report export "
+    "predict demo explain train evaluate compare stress tune sweep reproduce report export "
     "data data-list data-fetch data-verify"
 ).split()
 
