@@ -13,7 +13,7 @@ class EmovoxError(Exception):
         code: Stable name of the failure; ``None``: the class' own.
         source: What failed, such as a path.
 
-    Example:
+    Examples:
         >>> error = AudioError("is empty", code="audio.empty", source="clip.wav")
         >>> str(error), error.code, error.detail
         ('clip.wav: is empty', 'audio.empty', 'is empty')

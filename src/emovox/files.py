@@ -18,9 +18,11 @@ def replace_file(path: Path) -> Iterator[Path]:
         A path in the same folder to write to. When the block raises, it is removed and ``path``
         is as it was.
 
-    Example:
-        >>> with replace_file(Path("metrics.json")) as part:  # doctest: +SKIP
-        ...     part.write_text("{}")
+    Examples:
+        >>> with replace_file(Path("metrics.json")) as part:
+        ...     _ = part.write_text("{}")
+        >>> Path("metrics.json").read_text()
+        '{}'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
@@ -49,7 +51,7 @@ def name_folder(name: str) -> str:
     Returns:
         The name with a hyphen for each run of other characters than letters, digits and ``._+-``.
 
-    Example:
+    Examples:
         >>> name_folder("vanilla-cross:ravdess->nemo")
         'vanilla-cross-ravdess-nemo'
     """

@@ -88,9 +88,9 @@ def map_label(label: str, corpus: str | None = None) -> str:
         corpus: Whose codes to look at first; ``None``: words only.
 
     Returns:
-        One of :data:`EMOTIONS`, or the word itself in lower case.
+        One of ``EMOTIONS``, or the word itself in lower case.
 
-    Example:
+    Examples:
         >>> map_label("Happiness"), map_label("rab", "emovo"), map_label("L", "emodb")
         ('happy', 'angry', 'boredom')
         >>> map_label(" Positive ")
@@ -107,9 +107,9 @@ def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
         labels: Emotions and other words.
 
     Returns:
-        The emotions in the order of :data:`EMOTIONS`, then the others by the alphabet.
+        The emotions in the order of ``EMOTIONS``, then the others by the alphabet.
 
-    Example:
+    Examples:
         >>> order_labels(["stress", "sad", "boredom", "happy", "sad"])
         ('happy', 'sad', 'boredom', 'stress')
     """

@@ -8,7 +8,7 @@ def count(number: int, noun: str) -> str:
         number: How many.
         noun: In the singular; its plural takes an s.
 
-    Example:
+    Examples:
         >>> count(1, "seed"), count(1_440, "clip")
         ('1 seed', '1,440 clips')
     """
@@ -18,7 +18,7 @@ def count(number: int, noun: str) -> str:
 def name_speaker_rule(independent: bool) -> str:
     """Return the words that stand beside every score: whether test speakers also train.
 
-    Example:
+    Examples:
         >>> name_speaker_rule(True)
         'speaker-independent'
     """

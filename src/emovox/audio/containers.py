@@ -177,7 +177,7 @@ def decode_container(
 
     Args:
         file: Seekable, at its start.
-        container: FFmpeg's name, from :func:`identify_container`.
+        container: FFmpeg's name, from ``identify_container``.
         max_duration_s: Longest recording taken, in seconds.
 
     Returns:

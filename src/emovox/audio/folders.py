@@ -34,10 +34,6 @@ def walk_audio(
 
     Raises:
         AudioError: A folder is missing or unreadable.
-
-    Example:
-        >>> next(walk_audio(Path("ravdess/speech")))  # doctest: +SKIP
-        (1, 'ravdess/speech/Actor_01/03-01-01-01-01-01-01.wav')
     """
     pending = [(0, os.fspath(folder))]
     seen: set[tuple[int, int]] = set()
@@ -81,7 +77,7 @@ def split_numbers(name: str) -> tuple[list[str | int], str]:
 
 
 def list_audio_files(folder: str | Path, passed_over: Counter[str] | None = None) -> list[Path]:
-    """Return the audio files in a folder and the folders in it, in the order of :func:`walk_audio`.
+    """Return the audio files in a folder and the folders in it, in the order of ``walk_audio``.
 
     Args:
         folder: The folder to search; hidden files and folders are left out.

@@ -23,10 +23,6 @@ def read_class_folders(folder: Path) -> CorpusListing:
 
     Raises:
         CorpusError: The folder is missing or unreadable, or holds no clip that can be used.
-
-    Example:
-        >>> read_class_folders(Path("recordings")).clips[0].name  # doctest: +SKIP
-        'recordings-angry/0001'
     """
     # A tree's own name is a label only where it is an emotion's: "./recordings" is none.
     outermost = folder.resolve().name

@@ -9,7 +9,7 @@ UNKNOWN_SPEAKER = "unknown"
 def describe_speakers(number: int) -> str:
     """Return a number of speakers in words; 0 says that they are unknown.
 
-    Example:
+    Examples:
         >>> describe_speakers(1), describe_speakers(24), describe_speakers(0)
         ('1 speaker', '24 speakers', 'unknown speakers')
     """
@@ -25,7 +25,7 @@ class Clip:
             corpus' name before theirs, e.g. ``"nemo-EB0_anger_1"``.
         path: Where the recording lies.
         corpus: Name of the corpus, e.g. ``"ravdess"``.
-        emotion: Its label: one of :data:`emovox.labels.EMOTIONS`, or another word.
+        emotion: Its label: one of ``emovox.labels.EMOTIONS``, or another word.
         speaker: Unique over all corpora: ``"12"`` is RAVDESS' actor, in speech and song alike;
             others have the corpus' name before theirs, e.g. ``"nemo-EB0"``; ``"calls-unknown"``
             where a list does not say.

@@ -38,7 +38,7 @@ def parse_cross(protocol: str) -> CrossName | None:
     Raises:
         ProtocolError: It begins as one of this kind, but does not go on so.
 
-    Example:
+    Examples:
         >>> parse_cross("cross:ravdess+ravdess-song->nemo")
         CrossName(trained=('ravdess', 'ravdess-song'), tested='nemo')
     """
@@ -67,7 +67,7 @@ def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ProtocolError: The protocol names corpora, and the recipe has others.
 
-    Example:
+    Examples:
         >>> list_corpora("cross:nemo->ravdess", ("ravdess",))
         ('nemo', 'ravdess')
     """

@@ -72,10 +72,6 @@ def fetch_ravdess(
     Raises:
         CorpusError: The folder holds something else, or the zip is damaged or not RAVDESS.
         DownloadError: The download failed for good.
-
-    Example:
-        >>> fetch_ravdess(Path("ravdess")).clips  # doctest: +SKIP
-        1440
     """
     target = (folder or find_cache() / "ravdess").expanduser()
     if target.exists() and not _is_free(target):

@@ -9,7 +9,7 @@ from emovox.errors import AudioError, CorpusError
 
 
 def walk_corpus(folder: Path) -> Iterator[tuple[int, str]]:
-    """Yield what :func:`emovox.audio.folders.walk_audio` does.
+    """Yield what ``emovox.audio.folders.walk_audio`` does.
 
     Raises:
         CorpusError: A folder is missing or unreadable.

@@ -21,7 +21,7 @@ def find_ravdess(data: Path | None = None) -> Path:
     Looks in ``data`` alone where it is given, else in the folder that ``EMOVOX_DATA`` names, else
     in the cache that ``emovox data fetch`` fills. Each may be a folder of corpora with
     ``ravdess/speech`` or ``ravdess`` in it, or hold the clips itself in any layout that
-    :func:`emovox.corpora.ravdess.read_ravdess` takes.
+    ``emovox.corpora.ravdess.read_ravdess`` takes.
 
     Args:
         data: The folder that the user named with ``--data``.
@@ -31,10 +31,6 @@ def find_ravdess(data: Path | None = None) -> Path:
 
     Raises:
         CorpusError: There is none in the places to look at, or a named folder does not exist.
-
-    Example:
-        >>> find_ravdess(Path("corpora"))  # doctest: +SKIP
-        PosixPath('corpora/ravdess/speech')
     """
     places = list_places(data)
     if "the cache" in places:

@@ -117,7 +117,7 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
     """Make a protocol's folds out of a corpus.
 
     Args:
-        name: One of :data:`PROTOCOLS`.
+        name: One of ``PROTOCOLS``.
         clips: The corpus.
         n_splits: Keep only the first so many folds, for a quick look; ``None``: all of them.
 
@@ -151,7 +151,7 @@ def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
     Returns:
         The protocol's name, and why, for people.
 
-    Example:
+    Examples:
         >>> choose_protocol([])[0]
         'random-10'
     """

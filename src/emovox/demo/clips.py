@@ -19,7 +19,7 @@ class DemoClip:
     """One recording, with what was intended and what listeners of the voice alone heard.
 
     Attributes:
-        file: Its name in :data:`ASSETS`, CREMA-D's own but for the ending.
+        file: Its name in ``ASSETS``, CREMA-D's own but for the ending.
         intended: The emotion that the actor was asked for.
         heard: The emotion that more listeners heard than any other.
         votes: How many did.
@@ -51,7 +51,7 @@ def read_demo_clips() -> tuple[DemoClip, ...]:
         Twelve clips: each of six emotions portrayed by a woman and by a man, no speaker and no
         sentence twice. ``scripts/make_demo_clips.py`` says how they were chosen.
 
-    Example:
+    Examples:
         >>> len(read_demo_clips())
         12
     """

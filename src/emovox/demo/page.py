@@ -20,7 +20,7 @@ def write_demo_page(path: Path, results: Sequence[tuple[DemoClip, Prediction]]) 
         path: The HTML file, written whole or not at all. It opens offline and has no scripts.
         results: The recordings, each with the model's prediction.
 
-    Example:
+    Examples:
         >>> write_demo_page(Path("demo.html"), [])
     """
     card = Template((_TEMPLATES / "card.html").read_text(encoding="utf-8"))

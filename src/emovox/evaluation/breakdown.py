@@ -116,8 +116,8 @@ def find_confused_pairs(predictions: Predictions, limit: int = 8) -> tuple[Confu
     Returns:
         The pairs by falling count, then by the labels' order.
 
-    Example:
-        >>> find_confused_pairs(predictions)[0].true  # doctest: +SKIP
+    Examples:
+        >>> find_confused_pairs(predictions)[0].true
         'sad'
     """
     true, predicted = predictions.true, predictions.predicted
@@ -159,8 +159,8 @@ def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
     Returns:
         One entry for each speaker, in the order of their numbers or names.
 
-    Example:
-        >>> score_speakers(predictions)[0].accuracy  # doctest: +SKIP
+    Examples:
+        >>> score_speakers(predictions)[0].accuracy
         0.75
     """
     scores = []
@@ -196,8 +196,8 @@ def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[
     Returns:
         The mistakes by falling confidence, then by name.
 
-    Example:
-        >>> find_confident_mistakes(predictions)[0].confidence  # doctest: +SKIP
+    Examples:
+        >>> find_confident_mistakes(predictions)[0].confidence
         0.98
     """
     wrong = predictions.predicted != predictions.true
@@ -216,10 +216,6 @@ def find_typical_hits(predictions: Predictions) -> tuple[ClipAnswer, ...]:
     Returns:
         At most one prediction for each emotion, in the labels' order; of an even number, the more
         confident of the two in the middle.
-
-    Example:
-        >>> [answer.predicted for answer in find_typical_hits(predictions)]  # doctest: +SKIP
-        ['neutral', 'calm', 'happy', 'sad', 'angry', 'fearful', 'disgust', 'surprised']
     """
     right = predictions.predicted == predictions.true
     rows: dict[int, list[int]] = {}
@@ -242,7 +238,7 @@ def wilson_interval(share: float, total: int, level: float = LEVEL) -> Interval:
     Returns:
         The interval, within [0, 1].
 
-    Example:
+    Examples:
         >>> wilson_interval(0.5, 10).low  # doctest: +ELLIPSIS
         0.2365...
     """

@@ -53,10 +53,6 @@ def calibrate(predictions: Predictions) -> Calibration:
 
     Returns:
         Temperature and threshold.
-
-    Example:
-        >>> calibrate(validation_predictions).temperature  # doctest: +SKIP
-        2.3
     """
     temperature = fit_temperature(predictions)
     probabilities = apply_temperature(predictions.probabilities, temperature)
@@ -81,13 +77,9 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
         target: Accuracy wanted for the predictions above the threshold, in [0, 1].
 
     Returns:
-        The threshold, in steps of 0.01. At least :data:`MIN_ANSWERED` clips lie above it, and both
+        The threshold, in steps of 0.01. At least ``MIN_ANSWERED`` clips lie above it, and both
         their accuracy and their mean confidence are at least ``target``. If no threshold does that,
         ``target`` itself.
-
-    Example:
-        >>> fit_min_confidence(predictions)  # doctest: +SKIP
-        0.62
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
@@ -111,10 +103,6 @@ def fit_temperature(predictions: Predictions) -> float:
 
     Returns:
         The temperature, in [0.01, 100]; above 1 where the model is overconfident.
-
-    Example:
-        >>> fit_temperature(predictions)  # doctest: +SKIP
-        4.2
     """
 
     def mean_log_loss(log_temperature: float) -> float:
@@ -159,10 +147,6 @@ def bootstrap_calibration_error(
 
     Returns:
         The 95% interval, in [0, 1].
-
-    Example:
-        >>> bootstrap_calibration_error(predictions, "speakers", generator)  # doctest: +SKIP
-        Interval(low=0.021, high=0.063, level=0.95)
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true

@@ -36,17 +36,17 @@ def compare_predictions(
     With one training each, the verdict is about these trained models, not about their recipes; on
     one split it is McNemar's exact test, and WA's interval is the one that agrees with it. With
     several seeds of each, the intervals cover other seeds as well
-    (:func:`~emovox.evaluation.resampling.find_intervals`).
+    (``find_intervals``).
 
     Over splits, give ``test_to_train``: without it the interval speaks of other splits of the
     same clips only, and names one of two equally good models better far more often than 1 in 20
-    times (:func:`~emovox.evaluation.intervals.correct_interval_over_splits`).
+    times (``correct_interval_over_splits``).
 
     Args:
         first: One model's predictions, or those of each of its seeds; their order does not matter.
         second: The other's.
         resample_by: ``"speakers"``, ``"splits"`` (repeated random splits) or ``"clips"`` (one
-            small split); :func:`~emovox.evaluation.summary.choose_resampling` says which.
+            small split); ``choose_resampling`` says which.
         generator: Source of randomness; the same state gives the same bytes.
         names: What to call the two models in the verdict.
         test_to_train: Test clips for each training clip of a split (36 / 168 in
@@ -59,12 +59,7 @@ def compare_predictions(
         ProtocolError: If labels, clips, folds, speakers or true classes differ, or one model has
             several seeds and the other has one.
         ValueError: If ``resample_by`` does not suit, as in
-            :func:`~emovox.evaluation.summary.summarize`.
-
-    Example:
-        >>> compare_predictions(vanilla, optimized, "splits", generator,
-        ...                     names=("vanilla", "optimized")).verdict  # doctest: +SKIP
-        'The data do not show either to be better: ...'
+            ``summarize``.
     """
     sides = [
         align_seeds([side] if isinstance(side, Predictions) else side) for side in (first, second)

@@ -142,10 +142,6 @@ def measure_group_calibration(
 
     Raises:
         ValueError: If the seeds did not test the same clips.
-
-    Example:
-        >>> measure_group_calibration([predictions], generator).groups[0].excess  # doctest: +SKIP
-        0.008
     """
     seeds = align_seeds(seeds)
     genders = seeds[0].genders

@@ -1,7 +1,7 @@
 """Intervals: how far a score may lie from what other speakers, clips, splits or seeds would give.
 
 Nothing here knows of emotions. A clip's *outcome* is a number that says what became of it
-(:mod:`emovox.evaluation.outcomes`), and a score is a function of how often each outcome was seen.
+(``emovox.evaluation.outcomes``), and a score is a function of how often each outcome was seen.
 Resampling outcomes costs the same for 36 clips as for 100,000.
 """
 
@@ -79,7 +79,7 @@ def bootstrap_over_speakers(
     Raises:
         ValueError: If the arrays differ in length, or fewer than two speakers are there.
 
-    Example:
+    Examples:
         >>> hits = np.array([1, 0, 1, 1])
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
         >>> speakers = np.array(["1", "1", "2", "2"])
@@ -113,7 +113,7 @@ def draw_speakers(
     Raises:
         ValueError: If the arrays differ in length, or fewer than two speakers are there.
 
-    Example:
+    Examples:
         >>> outcomes, speakers = np.array([0, 1]), np.array(["1", "2"])
         >>> draw_speakers(outcomes, speakers, np.random.default_rng(0), draws=2).sum(axis=1)
         array([2, 2])
@@ -181,7 +181,7 @@ def bootstrap_over_clips(
     Raises:
         ValueError: If there is no clip.
 
-    Example:
+    Examples:
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
         >>> bootstrap_over_clips(np.array([1, 0, 1, 1]), share, np.random.default_rng(0))
         (Interval(low=0.25, high=1.0, level=0.95),)
@@ -206,7 +206,7 @@ def interval_over_splits(
     independent: the interval says how far the mean would move had other splits of the same clips
     been drawn. For new clips or speakers it is too narrow (Nadeau & Bengio, 2003, Inference for
     the Generalization Error, Machine Learning 52, 239-281): to call one model better than
-    another, use :func:`correct_interval_over_splits`.
+    another, use ``correct_interval_over_splits``.
 
     Args:
         values: The score, or the difference of two models, in each split, float ``(splits,)``.
@@ -220,7 +220,7 @@ def interval_over_splits(
     Raises:
         ValueError: If there are fewer than two splits, or a value is not finite.
 
-    Example:
+    Examples:
         >>> interval_over_splits([0.5, 0.5, 0.5], np.random.default_rng(0))
         Interval(low=0.5, high=0.5, level=0.95)
     """
@@ -249,7 +249,7 @@ def correct_interval_over_splits(
         ValueError: If there are fewer than two splits, a value is not finite, or
             ``test_to_train`` is not above 0.
 
-    Example:
+    Examples:
         >>> correct_interval_over_splits([0.5, 0.5], test_to_train=36 / 168)
         Interval(low=0.5, high=0.5, level=0.95)
     """

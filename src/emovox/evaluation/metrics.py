@@ -76,7 +76,7 @@ class Metrics:
         absent_classes: Labels without a test clip; no macro average counts them.
         log_loss: Mean negative natural logarithm of the true class' probability.
         expected_calibration_error: Mean distance of confidence and accuracy over
-            :data:`CALIBRATION_BINS` bins, weighted by their clips, in [0, 1].
+            ``CALIBRATION_BINS`` bins, weighted by their clips, in [0, 1].
         calibration_bins: The bins that hold clips, by rising confidence.
         confusion: int64 ``(classes, classes)``; rows are true, columns predicted.
     """
@@ -123,7 +123,7 @@ def compute_metrics(
     Raises:
         ValueError: If the arrays do not fit together or hold no probabilities.
 
-    Example:
+    Examples:
         >>> metrics = compute_metrics([0, 1], [[0.9, 0.1], [0.6, 0.4]], ["calm", "angry"])
         >>> metrics.accuracy, metrics.per_class[1].recall
         (0.5, 0.0)
@@ -226,7 +226,7 @@ def score_confusions(confusions: npt.NDArray[Any]) -> FloatArray:
         confusions: ``(draws, classes, classes)``; rows are true, columns predicted.
 
     Returns:
-        float64 ``(3, draws)`` in [0, 1], in the order of :data:`SCORE_NAMES`; classes without a
+        float64 ``(3, draws)`` in [0, 1], in the order of ``SCORE_NAMES``; classes without a
         clip in a draw are left out of its means.
     """
     _, recalls, f1s = _score_classes(confusions)
@@ -256,7 +256,7 @@ def _mean_log_loss(true: IntArray, probabilities: FloatArray) -> float:
 
 
 def bin_confidences(confidence: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Sort confidences into :data:`CALIBRATION_BINS` bins of equal width.
+    """Sort confidences into ``CALIBRATION_BINS`` bins of equal width.
 
     Args:
         confidence: Probability of each clip's most probable class, ``(clips,)`` in [0, 1].
@@ -265,7 +265,7 @@ def bin_confidences(confidence: FloatArray) -> tuple[FloatArray, IntArray]:
         Edges of the bins, float64 ``(bins + 1,)``, and each clip's bin, int64 ``(clips,)``; an
         edge belongs to the bin below it.
 
-    Example:
+    Examples:
         >>> bin_confidences(np.array([0.0, 1 / 15, 0.5, 1.0]))[1].tolist()
         [0, 0, 7, 14]
     """

@@ -41,7 +41,7 @@ def code_outcomes(*columns: IntArray, by_appearance: bool = False) -> Outcomes:
     Returns:
         The combinations, and each clip's.
 
-    Example:
+    Examples:
         >>> outcomes = code_outcomes(np.array([1, 0, 1]), np.array([1, 1, 1]))
         >>> outcomes.rows.tolist(), outcomes.index.tolist()
         ([[0, 1], [1, 1]], [1, 0, 1])
@@ -66,7 +66,7 @@ def score_models(outcomes: Outcomes, n_classes: int) -> OutcomeScore:
         A function from counts ``(draws, outcomes)`` to WA, UA and macro F1 of each model, float64
         ``(models, 3, draws)``.
 
-    Example:
+    Examples:
         >>> outcomes = code_outcomes(np.array([0, 1]), np.array([0, 0]), np.array([0, 1]))
         >>> score_models(outcomes, 2)(np.array([[1, 1]]))[:, 0, 0]
         array([0.5, 1. ])

@@ -18,7 +18,7 @@ def compare_paired(first_only: int, second_only: int) -> float:
     Returns:
         The two-sided p value, in (0, 1].
 
-    Example:
+    Examples:
         >>> compare_paired(6, 1)
         0.125
     """
@@ -43,7 +43,7 @@ def exact_paired_interval(
     Returns:
         The interval of the first model's accuracy minus the second's.
 
-    Example:
+    Examples:
         >>> interval = exact_paired_interval(6, 1, 36)
         >>> round(interval.low, 3), round(interval.high, 3)
         (-0.031, 0.193)

@@ -35,7 +35,7 @@ class Predictions:
         ValueError: If the arrays do not fit together, a row holds no probabilities, a gender is
             another, or a clip is twice in one fold.
 
-    Example:
+    Examples:
         >>> Predictions(["a"], ["01"], ["1"], [""], [0], [[0.9, 0.1]], ["calm", "sad"]).predicted
         array([0])
     """
@@ -96,9 +96,6 @@ class Predictions:
 
         Raises:
             ValueError: If no row is left.
-
-        Example:
-            >>> predictions.select(predictions.folds == "01")  # doctest: +SKIP
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
         return Predictions(
@@ -126,7 +123,7 @@ def restrict_labels(predictions: Predictions, labels: Sequence[str]) -> Predicti
     Raises:
         ValueError: If a label is unknown, or a clip's true label is not among them.
 
-    Example:
+    Examples:
         >>> both = Predictions(["a"], ["1"], ["1"], [""], [0], [[0.2, 0.2, 0.6]], ["a", "b", "c"])
         >>> restrict_labels(both, ["a", "b"]).probabilities
         array([[0.5, 0.5]])
@@ -166,9 +163,6 @@ def concatenate_predictions(parts: Sequence[Predictions]) -> Predictions:
 
     Raises:
         ValueError: If there is no part, the labels differ, or a clip is twice in one fold.
-
-    Example:
-        >>> concatenate_predictions([first_fold, second_fold])  # doctest: +SKIP
     """
     if not parts:
         raise ValueError("found no predictions; expected those of at least one fold")

@@ -53,10 +53,6 @@ def score_repeated_takes(protocol: Protocol, predictions: Predictions) -> Repeat
     Returns:
         The scores; ``None`` where no clip has another take, as in every speaker-independent
         protocol, or where the corpus does not say what is spoken.
-
-    Example:
-        >>> score_repeated_takes(random_10, predictions).accuracy_with  # doctest: +SKIP
-        0.88
     """
     repeated = find_repeated_takes(protocol, predictions)
     if not repeated.any():
@@ -79,10 +75,6 @@ def find_repeated_takes(protocol: Protocol, predictions: Predictions) -> npt.NDA
 
     Returns:
         bool ``(clips,)``.
-
-    Example:
-        >>> find_repeated_takes(random_10, predictions).sum()  # doctest: +SKIP
-        1312
     """
     repeated: set[tuple[str, str]] = set()
     for fold in protocol.folds:

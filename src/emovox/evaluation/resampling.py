@@ -37,7 +37,7 @@ def interval_over_speakers(
 
     Percentiles of a bootstrap over few speakers who differ are too narrow: it underestimates their
     variance by ``1 / speakers``, and takes the normal distribution's tails for those of t. Fewer
-    than :data:`FEW_SPEAKERS` therefore get the t interval of the delete-one-speaker jackknife
+    than ``FEW_SPEAKERS`` therefore get the t interval of the delete-one-speaker jackknife
     (Tukey, 1958; for clusters MacKinnon, Nielsen & Webb, 2023, Cluster-robust inference: A guide
     to empirical practice, Journal of Econometrics 232, 272-299).
 
@@ -54,7 +54,7 @@ def interval_over_speakers(
     Raises:
         ValueError: If the arrays differ in length, or fewer than two speakers are there.
 
-    Example:
+    Examples:
         >>> hits = np.array([1, 1, 1, 0])
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
         >>> interval_over_speakers(hits, np.array(list("aabb")), share, np.random.default_rng(0))
@@ -99,9 +99,6 @@ def find_intervals(
 
     Raises:
         ValueError: If a clip is tested more than once, or one speaker is to be resampled.
-
-    Example:
-        >>> find_intervals(codes, predictions, "clips", score, generator)  # doctest: +SKIP
     """
     n_different = np.unique(predictions.clips).size
     if n_different < len(predictions):
@@ -135,7 +132,7 @@ def name_interval(resample_by: str, n_units: int, n_seeds: int = 1) -> str:
     Returns:
         ``"interval over speakers"`` of a bootstrap; a t interval says how many.
 
-    Example:
+    Examples:
         >>> name_interval("speakers", 24), name_interval("speakers", 9)
         ('interval over speakers', 't interval over 9 speakers')
         >>> name_interval("clips", 36, n_seeds=5)

@@ -109,7 +109,7 @@ class HeardClips:
     Attributes:
         speakers: Speaker of each clip, str ``(clips,)``.
         true: Index of the true class, int ``(clips,)``.
-        plain: Index of the class predicted without perturbation, or :data:`NO_SPEECH`, int
+        plain: Index of the class predicted without perturbation, or ``NO_SPEECH``, int
             ``(clips,)``.
         perturbed: The same by name of the test, int ``(draws, clips)``: one row for each random
             draw.
@@ -128,8 +128,8 @@ def score_stress(
 
     Scores are means over the trainings and over the random draws of a perturbation. Each bootstrap
     draw takes the same clips for all of them, as in
-    :func:`emovox.evaluation.summary.summarize_seeds`; where speakers are few, they are t intervals
-    (:func:`emovox.evaluation.resampling.interval_over_speakers`).
+    ``emovox.evaluation.summary.summarize_seeds``; where speakers are few, they are t intervals
+    (``emovox.evaluation.resampling.interval_over_speakers``).
 
     Args:
         seeds: Predictions of each training for the same clips.
@@ -143,9 +143,6 @@ def score_stress(
 
     Raises:
         ValueError: If the trainings were not tested on the same clips.
-
-    Example:
-        >>> score_stress([heard], find_tests(["small"]), of_clips=1_440, seed=0)  # doctest: +SKIP
     """
     first = seeds[0]
     for heard in seeds[1:]:
@@ -206,7 +203,7 @@ def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
         A function from counts ``(draws, outcomes)`` to float64 ``(4, draws)``: share unchanged,
         plain UAR, perturbed UAR, and its change, each the mean over the pairs.
 
-    Example:
+    Examples:
         >>> score = make_outcome_score(np.array([[0, 0, 0], [1, 1, 0]]))
         >>> score(np.array([[3, 1]]))[:, 0].tolist()
         [0.75, 1.0, 0.5, -0.5]
@@ -248,7 +245,7 @@ def judge_test(
     Returns:
         The result.
 
-    Example:
+    Examples:
         >>> from emovox.perturbations.catalogue import find_tests
         >>> judge_test(find_tests(["clip"])[0], (0.96, 0.94), (0, 0)).value
         'pass?'

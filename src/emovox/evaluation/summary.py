@@ -119,10 +119,6 @@ def choose_resampling(predictions: Predictions, *, speaker_independent: bool) ->
         ``"splits"`` where clips are tested in more than one fold (``reference-repeated``);
         ``"clips"`` where one speaker is tested, or fewer than 10 that training knows too
         (``reference``); else ``"speakers"``.
-
-    Example:
-        >>> choose_resampling(predictions, speaker_independent=True)  # doctest: +SKIP
-        'speakers'
     """
     if np.unique(predictions.clips).size < len(predictions):
         return "splits"
@@ -143,7 +139,7 @@ def summarize(
 
     Args:
         predictions: Those of all folds.
-        resample_by: What the intervals resample; :func:`choose_resampling` says which.
+        resample_by: What the intervals resample; ``choose_resampling`` says which.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
@@ -152,9 +148,6 @@ def summarize(
     Raises:
         ValueError: If ``resample_by`` does not suit: ``"splits"`` needs two folds, ``"speakers"``
             two speakers, and both of the others that no clip is tested twice.
-
-    Example:
-        >>> summarize(predictions, "speakers", np.random.default_rng(0)).wa  # doctest: +SKIP
     """
     return summarize_seeds([predictions], resample_by, generator)
 
@@ -173,7 +166,7 @@ def summarize_seeds(
 
     Args:
         seeds: Predictions of the same test clips, one for each seed.
-        resample_by: What the intervals resample; :func:`choose_resampling` says which.
+        resample_by: What the intervals resample; ``choose_resampling`` says which.
         generator: Source of randomness; the same state gives the same bytes.
         resample_seeds: Let the intervals cover other seeds as well; over splits they always do,
             since each split is a training of its own.
@@ -183,9 +176,6 @@ def summarize_seeds(
 
     Raises:
         ValueError: If the seeds did not test the same clips, or ``resample_by`` does not suit.
-
-    Example:
-        >>> summarize_seeds(three, "speakers", np.random.default_rng(0)).ua  # doctest: +SKIP
     """
     seeds = align_seeds(seeds)
     predictions = seeds[0]
@@ -240,10 +230,6 @@ def align_seeds(seeds: Sequence[Predictions]) -> list[Predictions]:
 
     Raises:
         ValueError: If the seeds did not test the same clips.
-
-    Example:
-        >>> [part.clips[0] for part in align_seeds(three)]  # doctest: +SKIP
-        ['03-01-01-01-01-01-01', '03-01-01-01-01-01-01', '03-01-01-01-01-01-01']
     """
     aligned = [sort_rows(part) for part in seeds]
     for part in aligned[1:]:
@@ -269,9 +255,6 @@ def score_folds(predictions: Predictions) -> FloatArray:
 
     Returns:
         WA, UA and macro F1, float64 ``(3, folds)``, folds sorted by name.
-
-    Example:
-        >>> score_folds(predictions)[0].mean()  # doctest: +SKIP
     """
     names, fold_index = np.unique(predictions.folds, return_inverse=True)
     of_fold = fold_index == np.arange(names.size)[:, None]  # (folds, clips)
@@ -302,12 +285,6 @@ def describe_score(
     Returns:
         Score and interval in percent, the protocol, the seeds, the clips and speakers; for
         repeated splits their range as well.
-
-    Example:
-        >>> print(describe_score(summary, "WA", protocol="reference", version=1,
-        ...                      speaker_independent=False, n_seeds=1))  # doctest: +SKIP
-        WA 66.7 (95% interval 51.2 to 80.1), reference v1, speaker-dependent, 1 seed,
-        36 clips of 4 speakers
     """
     score = summary.scores[SCORE_NAMES.index(name)]
     text = f"{name} {format_score(score, summary.interval_name)}"
@@ -342,11 +319,6 @@ def describe_basis(summary: Summary, label: str, n_seeds: int = 1) -> str:
 
     Returns:
         The line.
-
-    Example:
-        >>> describe_basis(summary, "emobox-6 v1, speaker-independent")  # doctest: +SKIP
-        'emobox-6 v1, speaker-independent: 6 folds, 1 seed, 1,440 clips of 24 speakers; percent,
-        95% intervals over speakers'
     """
     folds, seeds = count(summary.n_folds, "fold"), count(n_seeds, "seed")
     clips, speakers = count(summary.n_clips, "clip"), describe_speakers(summary.n_speakers)

@@ -45,7 +45,7 @@ def t_intervals(
     Returns:
         The interval of each score, symmetric about it but for what lies outside its range.
 
-    Example:
+    Examples:
         >>> round(t_intervals(np.array([0.5]), [Variance(np.array([0.01]), 8)])[0].high, 6)
         0.7306
     """
@@ -85,7 +85,7 @@ def measure_speaker_variance(
     Raises:
         ValueError: If the arrays differ in length, or fewer than two speakers are there.
 
-    Example:
+    Examples:
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
         >>> hits, speakers = np.array([1, 1, 1, 0]), np.array(["a", "a", "b", "b"])
         >>> measure_speaker_variance(hits, speakers, share)
@@ -113,7 +113,7 @@ def measure_clip_variance(
     Returns:
         The variance of each score over clips.
 
-    Example:
+    Examples:
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
         >>> measure_clip_variance(np.array([1, 0, 1]), share)  # 2/3 * 1/3 / 2
         Variance(values=array([0.11111111]), freedom=2)

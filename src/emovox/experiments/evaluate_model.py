@@ -232,7 +232,7 @@ def evaluate_model(
             nothing is.
         data: Where known corpora lie; ``None``: the usual places.
         jobs: Clips at the same time.
-        vad: Ask the speech detector whether anybody speaks, as :class:`Recognizer` does.
+        vad: Ask the speech detector whether anybody speaks, as ``Recognizer`` does.
         watcher: Hears of the progress.
 
     Returns:
@@ -244,10 +244,6 @@ def evaluate_model(
             its clips can be used.
         ModelFileError: The model file is missing or damaged.
         RunError: ``out`` is a training run.
-
-    Example:
-        >>> evaluate_model("default", "mine.csv").scored.summary.ua.value  # doctest: +SKIP
-        0.41
     """
     watcher, model, corpus = watcher or Watcher(), str(model), str(corpus)
     if out is not None and (out / RECIPE_NAME).exists():
@@ -358,7 +354,7 @@ def write_evaluation(out: Path, evaluation: ModelEvaluation, clips: Sequence[Cli
 def name_model(model: str) -> str:
     """Return a short name for a model file: its run's, where it is called ``model.onnx``.
 
-    Example:
+    Examples:
         >>> name_model("runs/encoder-emobox-6/fold-03/model.onnx")
         'encoder-emobox-6-fold-03'
     """

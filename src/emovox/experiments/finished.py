@@ -143,10 +143,6 @@ def compare_runs(
         RunError: A side has no run, an unfinished one, or runs that differ in more than their seed.
         ProtocolError: Their protocols or test clips differ, or one side has a single run and the
             other several.
-
-    Example:
-        >>> compare_runs(sorted(Path("runs").glob("optimized-reference-seed*")),
-        ...              sorted(Path("runs").glob("vanilla-reference-seed*")))  # doctest: +SKIP
     """
     folders = [[side] if isinstance(side, Path) else list(side) for side in (first, second)]
     if not all(folders):
@@ -186,9 +182,6 @@ def part_seeds(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
     Raises:
         RunError: A folder is no run, or more than two hold another number of recipes than two.
-
-    Example:
-        >>> part_seeds(sorted(Path("runs").glob("*-reference-seed*")))  # doctest: +SKIP
     """
     if len(folders) == 2:
         return [folders[0]], [folders[1]]

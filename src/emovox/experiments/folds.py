@@ -95,14 +95,10 @@ def name_protocol(recipe: Recipe, protocol: Protocol) -> Recipe:
 
     Args:
         recipe: As it was before.
-        protocol: What :func:`load_protocol` made of it.
+        protocol: What ``load_protocol`` made of it.
 
     Returns:
         The recipe, to be kept with the run.
-
-    Example:
-        >>> name_protocol(recipe, protocol).data.protocol  # doctest: +SKIP
-        'loso'
     """
     data = recipe.data.model_copy(update={"protocol": protocol.name})
     return recipe.model_copy(update={"data": data})

@@ -73,7 +73,7 @@ class ProtocolResult:
 
     Attributes:
         protocol: Its name.
-        recipes: In the order of :data:`RECIPES`.
+        recipes: In the order of ``RECIPES``.
         comparison: Optimized minus vanilla.
         gain: Encoder minus vanilla.
         label: Protocol, version, and whether test speakers were trained on.

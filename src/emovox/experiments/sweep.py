@@ -100,11 +100,6 @@ def sweep_recipe(
         RecipeError: An axis cannot be read, or a value does not fit the recipe.
         ProtocolError: The protocol cannot be made of the corpus, or tests nothing.
         CorpusError: The corpus is not here.
-
-    Example:
-        >>> rows = sweep_recipe(grid=["training.optimizer=rmsprop,adam"])  # doctest: +SKIP
-        >>> rows[1].against_first.verdict  # doctest: +SKIP
-        'adam is better than rmsprop: ...'
     """
     shared = [*changes, f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)

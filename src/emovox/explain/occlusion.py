@@ -40,7 +40,7 @@ def split_signal(waveform: Waveform, band_edges_hz: FloatArray) -> FloatArray:
     Returns:
         float64 ``(bands, samples)``; the clip minus all of them is its background.
 
-    Example:
+    Examples:
         >>> silence = Waveform(np.zeros(800, np.float32), 8_000)
         >>> float(np.abs(split_signal(silence, make_band_edges(8_000, 4))).max())
         0.0
@@ -78,7 +78,7 @@ def estimate_background(magnitude: FloatArray) -> FloatArray:
     Returns:
         Root mean square over the quietest tenth of the frames, float64 ``(bins, 1)``.
 
-    Example:
+    Examples:
         >>> estimate_background(np.array([[1.0, 5.0, 2.0]])).tolist()
         [[1.0]]
     """
@@ -100,7 +100,7 @@ def make_time_windows(n_samples: int, rate_hz: int, edges_s: FloatArray) -> Floa
     Returns:
         float64 ``(cells, samples)`` in [0, 1]; they sum to 1 at every sample.
 
-    Example:
+    Examples:
         >>> make_time_windows(4, 4, np.array([0.0, 0.5, 1.0])).round().tolist()
         [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]
     """
@@ -120,7 +120,7 @@ def fade_between(positions: FloatArray, edges: FloatArray, fade: float) -> Float
     Returns:
         float64 ``(cells, points)`` in [0, 1]; they sum to 1 at every point.
 
-    Example:
+    Examples:
         >>> fade_between(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0]), 0.5).tolist()
         [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]
     """
@@ -142,7 +142,7 @@ def make_band_edges(rate_hz: int, n_bands: int) -> FloatArray:
     Returns:
         float64 ``(n_bands + 1,)``, or one more, in Hz.
 
-    Example:
+    Examples:
         >>> make_band_edges(16_000, 4).round().tolist()
         [0.0, 614.0, 1768.0, 3934.0, 8000.0]
     """
@@ -161,7 +161,7 @@ def hz_to_mel(frequency_hz: npt.ArrayLike) -> FloatArray:
     Returns:
         float64, the same shape; about 1,000 at 1 kHz.
 
-    Example:
+    Examples:
         >>> round(float(hz_to_mel(1_000)))
         1000
     """
@@ -170,6 +170,6 @@ def hz_to_mel(frequency_hz: npt.ArrayLike) -> FloatArray:
 
 
 def mel_to_hz(mel: npt.ArrayLike) -> FloatArray:
-    """Return the frequency of a pitch in mel, in Hz: the inverse of :func:`hz_to_mel`."""
+    """Return the frequency of a pitch in mel, in Hz: the inverse of ``hz_to_mel``."""
     hz: FloatArray = 700 * (10 ** (np.asarray(mel, dtype=np.float64) / 2595) - 1)
     return hz

@@ -39,9 +39,6 @@ def write_explanation(path: Path, explanation: Explanation, waveform: Waveform, 
 
     Raises:
         EmovoxError: The path has another ending.
-
-    Example:
-        >>> write_explanation(Path("why.svg"), explanation, waveform, "clip.wav")  # doctest: +SKIP
     """
     check_suffix(path)
     svg = plot_explanation(explanation, waveform)

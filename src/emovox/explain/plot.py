@@ -42,10 +42,6 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
 
     Returns:
         The figure as SVG. Above the spectrogram: the drop without each stretch of time.
-
-    Example:
-        >>> plot_explanation(explanation, waveform)[:4]  # doctest: +SKIP
-        '<svg'
     """
     with mpl.rc_context(STYLE):
         if compact:
@@ -82,13 +78,13 @@ def make_standalone(svg: str, width_px: int = 900) -> str:
     """Return a figure as an SVG file that needs no page: with its colours, size and font.
 
     Args:
-        svg: As of :func:`plot_explanation`.
+        svg: As of ``plot_explanation``.
         width_px: Width in pixels.
 
     Returns:
         A whole SVG document.
 
-    Example:
+    Examples:
         >>> make_standalone('<svg viewBox="0 0 1 1"><path fill="var(--ink, #000)"/></svg>')
         '<svg width="900" font-family="sans-serif" viewBox="0 0 1 1"><path fill="#000"/></svg>'
     """

@@ -64,12 +64,6 @@ def export_keras(
     Raises:
         ExportError: Keras is not installed, network, recipe and labels do not belong together, or
             a file's probabilities differ by more than 1e-4; nothing is written then.
-
-    Example:
-        >>> export_keras(
-        ...     cnn, recipe, EMOTIONS, Path("runs/vanilla"), name="vanilla", images=images
-        ... )  # doctest: +SKIP
-        (PosixPath('runs/vanilla/vanilla_model.keras'), PosixPath('runs/vanilla/vanilla_model.h5'))
     """
     n_classes = len(cnn.linear_layers()[-1].bias)
     if len(labels) != n_classes:

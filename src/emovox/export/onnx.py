@@ -59,7 +59,7 @@ def export_onnx(
         The largest difference of a probability.
 
     Raises:
-        ExportError: A difference is over :data:`MAX_DIFFERENCE`, or there is nothing to compare
+        ExportError: A difference is over ``MAX_DIFFERENCE``, or there is nothing to compare
             on; nothing is written.
     """
     content = build_onnx(model, recipe, info)
@@ -100,7 +100,7 @@ def check_parity(
         The largest difference of a probability.
 
     Raises:
-        ExportError: It is over :data:`MAX_DIFFERENCE`, or there is nothing to compare on.
+        ExportError: It is over ``MAX_DIFFERENCE``, or there is nothing to compare on.
     """
     if not waveforms:
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")

@@ -9,7 +9,7 @@ def make_page_environment(package: str) -> Environment:
     Args:
         package: Where a folder ``templates`` lies, such as ``"emovox.report"``.
 
-    Example:
+    Examples:
         >>> make_page_environment("emovox.report").autoescape
         True
     """

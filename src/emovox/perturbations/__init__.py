@@ -10,7 +10,7 @@
     definition the type of a stress test
     catalogue every test of ``emovox stress`` by name, with definition, thresholds and public models
 
-Samples are float32 of shape ``(samples,)`` with full scale at 1, as in :mod:`emovox.audio.load`.
+Samples are float32 of shape ``(samples,)`` with full scale at 1, as in ``emovox.audio.load``.
 Randomness comes from a generator that is passed in. The definitions with "ser-tests" are those of
 https://github.com/audEERING/ser-tests, whose numbers of samples are at 16 kHz.
 """

@@ -25,7 +25,7 @@ def make_babble(
 
     Each voice is drawn from the recordings given, starts anywhere in its own, is repeated to the
     length asked, and is 13 to 20 dB softer than full scale, as in ser-tests. Without recordings
-    the voices are synthesised: :func:`make_voice`.
+    the voices are synthesised: ``make_voice``.
 
     Args:
         n_samples: How many samples.
@@ -36,7 +36,7 @@ def make_babble(
     Returns:
         Float32 ``(n_samples,)``.
 
-    Example:
+    Examples:
         >>> make_babble(8_000, 16_000, np.random.default_rng(0)).shape
         (8000,)
     """
@@ -67,7 +67,7 @@ def make_voice(n_samples: int, rate_hz: int, generator: np.random.Generator) -> 
         Float32 ``(n_samples,)`` with a peak of 1: three to six syllables a second, a pitch about
         a drawn one of 90 to 250 Hz, and pauses.
 
-    Example:
+    Examples:
         >>> make_voice(8_000, 16_000, np.random.default_rng(0)).shape
         (8000,)
     """

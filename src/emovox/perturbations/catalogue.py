@@ -23,12 +23,12 @@ def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
         names: Names of groups and of single tests; none: all tests.
 
     Returns:
-        The tests in the order of :data:`TESTS`, each once.
+        The tests in the order of ``TESTS``, each once.
 
     Raises:
         EmovoxError: There is no such group or test.
 
-    Example:
+    Examples:
         >>> [test.name for test in find_tests(["phone", "gain +6 dB"])]
         ['low-quality phone', 'gain +6 dB']
     """
@@ -279,4 +279,4 @@ TESTS = (
     *_make_channel_tests(),
     *_make_level_and_time_tests(),
 )
-"""All tests, in the order of :data:`GROUPS`."""
+"""All tests, in the order of ``GROUPS``."""

@@ -52,7 +52,7 @@ def code_samples(samples: Samples, rate_hz: int, codec: Codec, bit_rate: int = 0
     Returns:
         Float32 ``(samples,)`` at ``rate_hz``: as long as before, and in time with it.
 
-    Example:
+    Examples:
         >>> code_samples(np.zeros(16_000, np.float32), 16_000, MP3, 16_000).shape
         (16000,)
     """
@@ -82,7 +82,7 @@ def simulate_phone(samples: Samples, rate_hz: int, generator: np.random.Generato
     Returns:
         Float32 ``(samples,)``.
 
-    Example:
+    Examples:
         >>> silence = np.zeros(16_000, np.float32)
         >>> simulate_phone(silence, 16_000, np.random.default_rng(0)).any()
         np.False_
@@ -110,7 +110,7 @@ def compress_dynamics(samples: Samples, rate_hz: int) -> Samples:
         Float32 ``(samples,)``, clipped at full scale: what is below -20 dB becomes 4 dB louder,
         and the range from -20 to 0 dB becomes that from -16 to 0.
 
-    Example:
+    Examples:
         >>> round(float(compress_dynamics(np.full(8_000, 0.01, np.float32), 8_000)[-1]), 4)
         0.0158
     """

@@ -54,7 +54,7 @@ class StressTest:
 
     Attributes:
         name: Its name, unique.
-        group: One of :data:`GROUPS`.
+        group: One of ``GROUPS``.
         definition: The perturbation, in a line.
         apply: The function that perturbs.
         min_unchanged: Threshold: least share of unchanged predictions; ``None``: none.
@@ -107,7 +107,7 @@ class StressTest:
             AudioError: The recording is too short to be cropped.
             ValueError: The rate is below 16 kHz.
 
-        Example:
+        Examples:
             >>> louder = StressTest("x2", "level", "doubled", lambda x, *_: 2 * x)
             >>> louder.perturb(np.float32([0.25]), 16_000, "a clip")
             array([0.5], dtype=float32)

@@ -19,7 +19,7 @@ def make_environment(n_samples: int, rate_hz: int, generator: np.random.Generato
     Returns:
         Float32 ``(n_samples,)`` with a peak of 1.
 
-    Example:
+    Examples:
         >>> make_environment(8_000, 16_000, np.random.default_rng(0)).shape
         (8000,)
     """

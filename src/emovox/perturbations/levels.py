@@ -24,7 +24,7 @@ def apply_gain(samples: Samples, gain_db: float) -> Samples:
     Returns:
         Float32 ``(samples,)``.
 
-    Example:
+    Examples:
         >>> apply_gain(np.float32([0.5, -0.25]), 20)
         array([ 5. , -2.5], dtype=float32)
     """
@@ -42,7 +42,7 @@ def clip_share(samples: Samples, share: float) -> Samples:
         Float32 ``(samples,)``; the loudest ``round(share * samples)`` are held at the magnitude
         of the next loudest one.
 
-    Example:
+    Examples:
         >>> clip_share(np.float32([0.1, -0.9, 0.5, 0.2]), 0.25)
         array([ 0.1, -0.5,  0.5,  0.2], dtype=float32)
     """
@@ -64,7 +64,7 @@ def filter_highpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int
     Returns:
         Float32 ``(samples,)``.
 
-    Example:
+    Examples:
         >>> filter_highpass(np.ones(48_000, np.float32), 16_000, 100.0)[-1].round(6) == 0
         np.True_
     """
@@ -83,7 +83,7 @@ def filter_lowpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int 
     Returns:
         Float32 ``(samples,)``.
 
-    Example:
+    Examples:
         >>> float(filter_lowpass(np.ones(48_000, np.float32), 16_000, 7_000.0)[-1].round(6))
         1.0
     """
@@ -139,7 +139,7 @@ def mix_noise(
     Raises:
         ValueError: If their lengths differ.
 
-    Example:
+    Examples:
         >>> speech, noise = np.float32([0.5, -0.5]), np.float32([0.5, 0.5])
         >>> mix_noise(speech, noise, 20, hold_level=False)
         array([ 0.55, -0.45], dtype=float32)
@@ -165,7 +165,7 @@ def match_level(samples: Samples, rms: float) -> Samples:
     Returns:
         Float32 ``(samples,)``; silence stays silence.
 
-    Example:
+    Examples:
         >>> match_level(np.float32([0.1, -0.1]), 0.5)
         array([ 0.5, -0.5], dtype=float32)
     """

@@ -21,7 +21,7 @@ def add_tone(samples: Samples, rate_hz: int, *, frequency_hz: float, peak_snr_db
     Raises:
         ValueError: If the rate cannot hold the frequency.
 
-    Example:
+    Examples:
         >>> silence = np.zeros(16_000, np.float32)
         >>> float(add_tone(silence, 16_000, frequency_hz=6_000, peak_snr_db=40).max())
         0.0
@@ -48,7 +48,7 @@ def add_white_noise(samples: Samples, generator: np.random.Generator, *, snr_db:
     Returns:
         Float32 ``(samples,)``.
 
-    Example:
+    Examples:
         >>> add_white_noise(np.ones(4, np.float32), np.random.default_rng(0), snr_db=20).shape
         (4,)
     """
@@ -83,7 +83,7 @@ def make_coloured_noise(
     Returns:
         Float32 ``(n_samples,)`` with a peak of 1.
 
-    Example:
+    Examples:
         >>> noise = make_coloured_noise(800, 16_000, np.random.default_rng(0), slope_db=-3)
         >>> float(abs(noise).max())
         1.0

@@ -34,7 +34,7 @@ def make_impulse_response(
     Raises:
         ValueError: If the time is too short to hold a reflection.
 
-    Example:
+    Examples:
         >>> make_impulse_response(16_000, np.random.default_rng(0), rt60_s=0.5).shape
         (8000,)
     """
@@ -63,7 +63,7 @@ def add_reverberation(samples: Samples, impulse_response: Samples) -> Samples:
     Returns:
         Float32 ``(samples,)``: what rings on after the end is cut, and nothing is delayed.
 
-    Example:
+    Examples:
         >>> add_reverberation(np.float32([1, 0, 0]), np.float32([1, 0.5])).round(3)
         array([0.894, 0.447, 0.   ], dtype=float32)
     """

@@ -17,7 +17,7 @@ def append_zeros(samples: Samples, n_samples: int) -> Samples:
     Returns:
         Float32 ``(samples + n_samples,)``.
 
-    Example:
+    Examples:
         >>> append_zeros(np.float32([0.5]), 2)
         array([0.5, 0. , 0. ], dtype=float32)
     """
@@ -34,7 +34,7 @@ def prepend_zeros(samples: Samples, n_samples: int) -> Samples:
     Returns:
         Float32 ``(n_samples + samples,)``.
 
-    Example:
+    Examples:
         >>> prepend_zeros(np.float32([0.5]), 2)
         array([0. , 0. , 0.5], dtype=float32)
     """
@@ -54,7 +54,7 @@ def crop_beginning(samples: Samples, n_samples: int) -> Samples:
     Raises:
         AudioError: Nothing would be left.
 
-    Example:
+    Examples:
         >>> crop_beginning(np.float32([0.1, 0.2, 0.3]), 2)
         array([0.3], dtype=float32)
     """
@@ -75,7 +75,7 @@ def crop_end(samples: Samples, n_samples: int) -> Samples:
     Raises:
         AudioError: Nothing would be left.
 
-    Example:
+    Examples:
         >>> crop_end(np.float32([0.1, 0.2, 0.3]), 2)
         array([0.1], dtype=float32)
     """
@@ -104,7 +104,7 @@ def change_speed(samples: Samples, rate_hz: int, speed: float) -> Samples:
     Returns:
         Float32 of about ``samples / speed``, at the same rate.
 
-    Example:
+    Examples:
         >>> len(change_speed(np.zeros(11_000, np.float32), 16_000, 1.1))
         10000
     """

@@ -59,7 +59,7 @@ NOT_TUNED = ("name", "description", "seed", "data", "tune")
 class Recipe(Settings):
     """All settings of one training run.
 
-    Example:
+    Examples:
         >>> load_recipe("optimized", ["training.optimizer=rmsprop"]).training.optimizer
         'rmsprop'
     """
@@ -144,7 +144,7 @@ class Recipe(Settings):
                 )
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML that :func:`load_recipe` reads back."""
+        """Return the recipe as TOML that ``load_recipe`` reads back."""
         # TOML has no null; what is left out is read back as None.
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
@@ -249,7 +249,7 @@ def change_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: A value does not fit.
 
-    Example:
+    Examples:
         >>> change_settings(load_recipe("vanilla"), {"training.epochs": 3}).training.epochs
         3
     """

@@ -107,7 +107,7 @@ class Axis(Settings):
         return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def round(self, value: float) -> float:
-        """Round a drawn number to :data:`SIGNIFICANT_DIGITS`, within the range."""
+        """Round a drawn number to ``SIGNIFICANT_DIGITS``, within the range."""
         if self.is_integer() or self.low is None or self.high is None:
             return value
         rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")

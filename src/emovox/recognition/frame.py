@@ -25,9 +25,6 @@ def to_frame(results: Iterable[Prediction | FileFailure]) -> "pd.DataFrame":
 
     Raises:
         EmovoxError: pandas is not installed.
-
-    Example:
-        >>> to_frame(recognizer.predict_folder("clips"))["emotion"].value_counts()  # doctest: +SKIP
     """
     try:
         import pandas as pd

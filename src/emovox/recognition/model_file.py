@@ -197,7 +197,7 @@ def open_model_bytes(content: bytes, path: Path, *, threads: int = 1) -> ModelFi
         The session and the file's own description.
 
     Raises:
-        ModelFileError: As :func:`open_model`.
+        ModelFileError: As ``open_model``.
     """
     try:
         session = open_session(content, threads=threads)

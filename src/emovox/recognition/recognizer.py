@@ -38,7 +38,7 @@ MIN_SPEECH_S = 0.1
 class Recognizer:
     """Hears which emotion is in a recording, and says how sure it is.
 
-    Make one with :meth:`load`. It holds no state between predictions, and threads may share it.
+    Make one with ``load``. It holds no state between predictions, and threads may share it.
     Pickled or copied, it opens its model file again, so process pools take it too.
 
     Args:
@@ -48,10 +48,10 @@ class Recognizer:
             takes the threshold of the model file.
         max_duration_s: Longest recording taken, in seconds.
 
-    Example:
-        >>> recognizer = Recognizer.load()  # doctest: +SKIP
-        >>> recognizer.predict("clip.wav").emotion  # doctest: +SKIP
-        'happy'
+    Examples:
+        >>> recognizer = Recognizer.load()
+        >>> recognizer.predict("clip.opus").emotion
+        'angry'
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Recognizer:
         """Predict the emotion of one recording.
 
         Args:
-            source: Path, encoded bytes, binary file object, :class:`~emovox.Waveform`, or an array
+            source: Path, encoded bytes, binary file object, ``Waveform``, or an array
                 ``(samples,)`` or ``(samples, channels)``: floats in [-1, 1] or integers.
             rate_hz: Samples per second of an array, which needs it; other sources say it
                 themselves. Any rate is resampled to the model's.
@@ -129,10 +129,6 @@ class Recognizer:
                 else comes with one; the message says why.
             ModelFileError: The model fails, or gives no probabilities.
             TypeError: The source is none of these.
-
-        Example:
-            >>> recognizer.predict(samples, rate_hz=48_000).emotion  # doctest: +SKIP
-            'happy'
         """
         waveform = load_source(
             source,
@@ -151,7 +147,7 @@ class Recognizer:
         """Predict many recordings, in their order.
 
         Args:
-            sources: What :meth:`predict` takes, in any mixture, and arrays as ``(samples,
+            sources: What ``predict`` takes, in any mixture, and arrays as ``(samples,
                 rate_hz)``; they are taken as they are needed.
             jobs: How many to work on at the same time.
 
@@ -160,10 +156,6 @@ class Recognizer:
 
         Raises:
             EmovoxError: ``jobs`` is under 1, or ``sources`` is a single recording.
-
-        Example:
-            >>> mixture = ["clip.wav", (samples, 48_000), b"RIFF..."]  # doctest: +SKIP
-            >>> [r.to_dict() for r in recognizer.predict_many(mixture)]  # doctest: +SKIP
         """
         if jobs < 1:
             raise EmovoxError(f"jobs is {jobs}; expected at least 1")
@@ -193,7 +185,7 @@ class Recognizer:
     def predict_files(
         self, files: Iterable[str | Path], *, jobs: int = 1
     ) -> Iterator[Prediction | FileFailure]:
-        """Predict many files: :meth:`predict_many` by a narrower name."""
+        """Predict many files: ``predict_many`` by a narrower name."""
         return self.predict_many(files, jobs=jobs)
 
     def predict_folder(
@@ -206,7 +198,7 @@ class Recognizer:
             jobs: How many files to work on at the same time.
 
         Returns:
-            An iterator as of :meth:`predict_many`: a folder's own files first, ``clip_2`` before
+            An iterator as of ``predict_many``: a folder's own files first, ``clip_2`` before
             ``clip_10``.
 
         Raises:

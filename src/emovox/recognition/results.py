@@ -10,7 +10,7 @@ from emovox.errors import EmovoxError
 class Scores(dict[str, float]):
     """Probability of each emotion, in the model's order: a hashable dict that cannot change.
 
-    Example:
+    Examples:
         >>> Scores({"calm": 0.25, "angry": 0.75})["angry"]
         0.75
     """
@@ -63,7 +63,7 @@ class Prediction:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Prediction":
-        """Return the prediction that :meth:`to_dict` was called on.
+        """Return the prediction that ``to_dict`` was called on.
 
         Args:
             values: What it returned, or the same read back from JSON.
@@ -71,7 +71,7 @@ class Prediction:
         Raises:
             EmovoxError: A key is missing or unknown.
 
-        Example:
+        Examples:
             >>> prediction = Prediction("a.wav", 0.0, 1.5, "calm", 1.0, {"calm": 1.0})
             >>> Prediction.from_dict(prediction.to_dict()) == prediction
             True

@@ -49,9 +49,9 @@ class SpeechDetector:
     Args:
         threads: CPU threads for one recording.
 
-    Example:
-        >>> detector = SpeechDetector()  # doctest: +SKIP
-        >>> detector.has_speech(load_audio("clip.wav", 16_000))  # doctest: +SKIP
+    Examples:
+        >>> from emovox.audio.load import load_audio
+        >>> SpeechDetector().has_speech(load_audio("clip.opus", 16_000))
         True
     """
 
@@ -73,7 +73,7 @@ class SpeechDetector:
             waveform: At any rate.
 
         Returns:
-            Whether at least :data:`MIN_SPEECH_FRAMES` frames are speech, at the recording's own
+            Whether at least ``MIN_SPEECH_FRAMES`` frames are speech, at the recording's own
             speed or slowed down.
         """
         samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
@@ -91,10 +91,6 @@ class SpeechDetector:
 
         Returns:
             float32 ``(frames,)`` in [0, 1]: one for each 32 ms begun.
-
-        Example:
-            >>> detector.find_probabilities(waveform).max()  # doctest: +SKIP
-            0.99
         """
         samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
         return np.concatenate(list(self._listen(samples)))
@@ -132,7 +128,7 @@ def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Returns:
         float32 ``(samples,)``; zeros stay zeros.
 
-    Example:
+    Examples:
         >>> set_level(np.array([0.5, -0.5], np.float32))
         array([ 0.1, -0.1], dtype=float32)
     """

@@ -11,7 +11,7 @@ MAX_WINDOW_S = 15.0
 
 
 def cut_windows(waveform: Waveform) -> list[Waveform]:
-    """Cut a recording into windows of one length, none longer than :data:`MAX_WINDOW_S`.
+    """Cut a recording into windows of one length, none longer than ``MAX_WINDOW_S``.
 
     A model learns from utterances of a few seconds: a longer recording is many of them. Work and
     memory then grow with its length, where an encoder's would grow with the square of it.

@@ -88,9 +88,6 @@ def collect_cards(
 
     Returns:
         The cards, in the order of the predictions.
-
-    Example:
-        >>> collect_cards(find_confident_mistakes(p), p.labels, None, models, 8)  # doctest: +SKIP
     """
     cards = []
     for number, answer in enumerate(answers):

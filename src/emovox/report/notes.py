@@ -39,10 +39,6 @@ def describe_findings(
 
     Returns:
         A few sentences.
-
-    Example:
-        >>> describe_findings(summary.uar, metrics, pairs)[1]  # doctest: +SKIP
-        'Most often found: angry (22 of 24, 91.7%); least often: sad (6 of 18, 33.3%).'
     """
     baseline = score_majority_baseline(metrics)[1]
     if uar.low is None or uar.low > baseline:
@@ -82,10 +78,6 @@ def describe_confidence(metrics: Metrics) -> str:
 
     Returns:
         A sentence.
-
-    Example:
-        >>> describe_confidence(metrics)[:29]  # doctest: +SKIP
-        'On average it is overconfident'
     """
     n_tests = sum(entry.count for entry in metrics.calibration_bins)
     confidence = sum(b.confidence * b.count for b in metrics.calibration_bins) / n_tests
@@ -108,10 +100,6 @@ def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
 
     Returns:
         A sentence.
-
-    Example:
-        >>> describe_temperatures(scores.folds)  # doctest: +SKIP
-        'Temperature 5.12, fitted on 36 validation clips of 4 speakers.'
     """
     fitted = [fold.calibration for fold in folds if fold.calibration and fold.calibration.n_clips]
     if not fitted or len(fitted) < len(folds):
@@ -137,10 +125,6 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
 
     Returns:
         A few sentences, the most important first.
-
-    Example:
-        >>> describe_limits(scores, predictions, "ravdess")[0][:18]  # doctest: +SKIP
-        'Speaker-dependent:'
     """
     n_clips = np.unique(predictions.clips).size
     speakers = count(np.unique(predictions.speakers).size, "speaker")
@@ -326,10 +310,6 @@ def score_majority_baseline(metrics: Metrics) -> tuple[float, float, float]:
 
     Returns:
         Accuracy, UAR and macro F1, each in [0, 1].
-
-    Example:
-        >>> score_majority_baseline(metrics)[0]  # doctest: +SKIP
-        0.133
     """
     support = metrics.confusion.sum(axis=1)
     constant = np.zeros_like(metrics.confusion)

@@ -93,10 +93,6 @@ def write_report(folder: Path, clips: Mapping[str, Clip] | None, *, maps: bool =
     Raises:
         RunError: A file is missing or damaged, or two of them are not of one evaluation.
         RecipeError: The recipe cannot be read.
-
-    Example:
-        >>> write_report(Path("runs/vanilla"), None)  # doctest: +SKIP
-        PosixPath('runs/vanilla/report.html')
     """
     page = gather_page(folder, clips, maps=maps)
     path = folder / REPORT_NAME
@@ -120,10 +116,6 @@ def gather_page(
     Raises:
         RunError: A file is missing or damaged, or two of them are not of one evaluation.
         RecipeError: The recipe cannot be read.
-
-    Example:
-        >>> gather_page(Path("runs/vanilla"), None).n_clips  # doctest: +SKIP
-        36
     """
     source = read_source(folder)
     predictions, labels = source.predictions, source.predictions.labels
@@ -190,10 +182,6 @@ def render_page(page: ReportPage) -> str:
 
     Returns:
         A whole HTML document.
-
-    Example:
-        >>> render_page(gather_page(Path("runs/vanilla"), None))[:15]  # doctest: +SKIP
-        '<!doctype html>'
     """
     environment = make_page_environment("emovox.report")
     environment.filters["percent"] = format_percent

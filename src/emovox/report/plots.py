@@ -47,10 +47,6 @@ def plot_curves(
 
     Raises:
         ValueError: There is no history.
-
-    Example:
-        >>> plot_curves(read_history(path), "loss", {})[:4]  # doctest: +SKIP
-        '<svg'
     """
     if not histories:
         raise ValueError("found no history; expected that of at least one fold")
@@ -92,13 +88,10 @@ def average_curves(histories: Sequence[FoldHistory], name: str) -> tuple[FloatAr
 
     Args:
         histories: One for each fold; early stopping makes them differ in length.
-        name: One of :data:`emovox.runs.history.HISTORY_CURVES`.
+        name: One of ``emovox.runs.history.HISTORY_CURVES``.
 
     Returns:
         Epochs and means over the folds that reached them, each float64 ``(epochs,)``.
-
-    Example:
-        >>> average_curves(histories, "validation_loss")  # doctest: +SKIP
     """
     values: dict[float, list[float]] = {}
     for history in histories:
@@ -117,10 +110,6 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
 
     Returns:
         The figure as SVG; the whiskers are Wilson's 95% intervals of each bin.
-
-    Example:
-        >>> plot_calibration(metrics.calibration_bins)[:4]  # doctest: +SKIP
-        '<svg'
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_IN, 4.3), layout="constrained")
@@ -173,10 +162,6 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
 
     Returns:
         The risk-coverage curve as SVG.
-
-    Example:
-        >>> plot_abstention(*find_risk_curve(predictions), None)[:4]  # doctest: +SKIP
-        '<svg'
     """
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(HEIGHT_IN)
@@ -207,10 +192,6 @@ def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
 
     Returns:
         The figure as SVG; the mark's shape and colour tell the gender.
-
-    Example:
-        >>> plot_speakers(score_speakers(predictions))[:4]  # doctest: +SKIP
-        '<svg'
     """
     ranked = sorted(speakers, key=lambda entry: entry.accuracy)
     with mpl.rc_context(STYLE):
@@ -258,10 +239,6 @@ def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
 
     Returns:
         The figure as SVG.
-
-    Example:
-        >>> plot_folds(scores.folds, scores)[:4]  # doctest: +SKIP
-        '<svg'
     """
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(2.3)
@@ -293,7 +270,7 @@ def spread_ties(values: FloatArray) -> FloatArray:
     Returns:
         float64 ``(points,)``; 0 for a value that stands alone.
 
-    Example:
+    Examples:
         >>> spread_ties(np.array([0.5, 0.5, 0.7])).tolist()
         [-0.25, 0.25, 0.0]
     """

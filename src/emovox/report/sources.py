@@ -109,9 +109,6 @@ def load_report_clips(folder: Path, data: Path | None = None) -> dict[str, Clip]
     Raises:
         CorpusError: They are not here.
         RunError: The folder holds neither.
-
-    Example:
-        >>> load_report_clips(Path("runs/vanilla-reference"))  # doctest: +SKIP
     """
     if is_model_evaluation(folder):
         corpora: tuple[str, ...] = (read_model_scores(folder / METRICS_NAME).corpus.source,)
@@ -133,10 +130,6 @@ def read_source(folder: Path) -> ReportSource:
     Raises:
         RunError: A file is missing or damaged.
         RecipeError: The recipe cannot be read.
-
-    Example:
-        >>> read_source(Path("runs/vanilla-reference")).badge  # doctest: +SKIP
-        'speaker-dependent'
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such run folder; expected one that 'emovox train' made")

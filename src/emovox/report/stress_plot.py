@@ -17,10 +17,6 @@ def plot_noise_curves(rows: Sequence[StressRow]) -> str:
 
     Returns:
         The figure as SVG, or nothing where no noise was tested at two levels.
-
-    Example:
-        >>> plot_noise_curves(read_stress(path))[:4]  # doctest: +SKIP
-        '<svg'
     """
     curves: dict[str, list[StressRow]] = {}
     for row in rows:

@@ -123,10 +123,6 @@ def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
 
     Raises:
         RunError: One is no finished run, or they differ in more than the seed, or not in that.
-
-    Example:
-        >>> [run.recipe.seed for run in open_seeds([first, second])]  # doctest: +SKIP
-        [0, 1]
     """
     runs = [open_finished_run(folder) for folder in folders]
     expected = "expected runs of one recipe and protocol that differ in their seed alone"

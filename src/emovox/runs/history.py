@@ -22,7 +22,7 @@ class FoldHistory:
     Attributes:
         fold: Name of the fold.
         epochs: Epoch numbers from 1, float64 ``(epochs,)``.
-        curves: One float64 ``(epochs,)`` for each of :data:`HISTORY_CURVES`; NaN where the run
+        curves: One float64 ``(epochs,)`` for each of ``HISTORY_CURVES``; NaN where the run
             did not measure it.
         seconds: Wall time of the training.
         best_epoch: The epoch whose weights were kept; ``None`` in runs that did not note it.
@@ -46,10 +46,6 @@ def read_history(path: Path) -> tuple[FoldHistory, ...]:
 
     Raises:
         RunError: It is missing, lacks a column, or holds something else than numbers.
-
-    Example:
-        >>> read_history(Path("runs/vanilla/history.csv"))[0].epochs[-1]  # doctest: +SKIP
-        50.0
     """
     folds: dict[str, list[list[float]]] = {}
     kept: dict[str, int] = {}

@@ -22,9 +22,6 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     Args:
         path: The file to write.
         predictions: What goes into it, one row a clip.
-
-    Example:
-        >>> write_predictions(run / "predictions.csv", predictions)  # doctest: +SKIP
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -55,9 +52,6 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         RunError: If the file is missing, is no such table, or a line contradicts itself; the
             message names the file and the line.
-
-    Example:
-        >>> read_predictions(Path("runs/vanilla/predictions.csv"))  # doctest: +SKIP
     """
     try:
         text = path.read_text(encoding="utf-8")

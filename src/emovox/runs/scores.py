@@ -161,10 +161,6 @@ def read_scores(path: Path) -> RunScores:
 
     Raises:
         RunError: It is missing, no JSON, or lacks an entry, which the message names.
-
-    Example:
-        >>> read_scores(Path("runs/vanilla/metrics.json")).protocol.name  # doctest: +SKIP
-        'reference'
     """
     expected = (
         "a finished run's metrics.json: check the path, or finish the run with "
@@ -184,9 +180,6 @@ def read_model_scores(path: Path) -> ModelScores:
 
     Raises:
         RunError: It is missing, no JSON, or lacks an entry, which the message names.
-
-    Example:
-        >>> read_model_scores(Path("runs/evaluate-default-nemo/metrics.json"))  # doctest: +SKIP
     """
     expected = "the metrics.json of 'emovox evaluate MODEL --corpus': check the path"
     return read_entry(path, ModelScores, expected=expected, remedy="evaluate the model again")
@@ -203,10 +196,6 @@ def read_calibration(path: Path) -> Calibration:
 
     Raises:
         RunError: It is missing, no JSON, or lacks an entry, which the message names.
-
-    Example:
-        >>> read_calibration(Path("runs/vanilla/calibration.json")).temperature  # doctest: +SKIP
-        5.1
     """
     expected = "the calibration of a run: train it again"
     entry = read_entry(path, CalibrationEntry, expected=expected, remedy="train the run again")

@@ -32,7 +32,7 @@ class StressSettings:
     """Settings of a stress test.
 
     Attributes:
-        tests: The tests to run; see :func:`emovox.find_tests`.
+        tests: The tests to run; see ``emovox.find_tests``.
         n_clips: Use only this many clips, evenly over speakers; ``None``: all.
         draws: Random perturbations of each clip that figures are means over. Tests without
             randomness perturb once.
@@ -42,7 +42,7 @@ class StressSettings:
     Raises:
         EmovoxError: If ``draws``, ``jobs`` or ``n_clips`` is below 1.
 
-    Example:
+    Examples:
         >>> StressSettings(n_clips=48).draws
         1
     """
@@ -69,9 +69,6 @@ def choose_clips(tested: Sequence[tuple[str, Clip]], n_clips: int | None) -> lis
 
     Returns:
         The chosen ones.
-
-    Example:
-        >>> choose_clips([("01", first), ("01", second)], 1)  # doctest: +SKIP
     """
     if n_clips is None or n_clips >= len(tested):
         return list(tested)

@@ -111,7 +111,7 @@ def stress_runs(
     Args:
         folders: Finished run folders of one recipe and protocol, each of another seed.
         data: Where the corpora lie; ``None``: the usual places.
-        settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
+        settings: Tests and draws; ``None``: the defaults of ``StressSettings``.
         watcher: Receives the progress.
 
     Returns:
@@ -122,10 +122,6 @@ def stress_runs(
             seed.
         ModelFileError: A fold's model file is missing or damaged.
         AudioError: A clip cannot be used.
-
-    Example:
-        >>> settings = StressSettings(find_tests(["small"]), n_clips=48)  # doctest: +SKIP
-        >>> stress_runs([Path("runs/vanilla-emobox-6")], None, settings).mean  # doctest: +SKIP
     """
     settings, watcher = settings or StressSettings(), watcher or Watcher()
     for folder in folders:
@@ -188,7 +184,7 @@ def stress_model(
         path: A ``model.onnx``.
         corpus: A known corpus, a list or a folder.
         data: Where the corpora lie; ``None``: the usual places.
-        settings: Tests and draws; ``None``: the defaults of :class:`StressSettings`.
+        settings: Tests and draws; ``None``: the defaults of ``StressSettings``.
         watcher: Receives the progress.
 
     Returns:
@@ -199,10 +195,6 @@ def stress_model(
         CorpusError: The corpus is not here.
         AudioError: A clip cannot be used.
         EmovoxError: ``path`` is a folder, or no clip has one of the model's emotions.
-
-    Example:
-        >>> settings = StressSettings(n_clips=48)  # doctest: +SKIP
-        >>> stress_model(Path("model.onnx"), "nemo", None, settings)  # doctest: +SKIP
     """
     settings, watcher = settings or StressSettings(), watcher or Watcher()
     if path.is_dir():

@@ -61,7 +61,7 @@ class Augmentation:
         end: The sample after the last that is kept.
         speed: Over 1 is faster and higher.
         room: Impulse response, float32 ``(samples,)``.
-        gains_db: Of the equalizer at each of :data:`EQUALIZER_HZ`, float64 ``(7,)``.
+        gains_db: Of the equalizer at each of ``EQUALIZER_HZ``, float64 ``(7,)``.
         noise: float32, as long as the copy is at its new speed.
         snr_db: Level of the voice over the noise.
         clipped: Share of the samples that are clipped.
@@ -96,7 +96,7 @@ def perturb(
     Returns:
         float32 of another length, at the same rate.
 
-    Example:
+    Examples:
         >>> settings = AugmentationSettings(speed=0, codec=0, crop=False)
         >>> perturb(np.ones(800, np.float32), 16_000, settings, np.random.default_rng(0)).shape
         (800,)
@@ -114,7 +114,7 @@ def draw_augmentation(
     """Draw what happens to a copy of a recording.
 
     Stored embeddings rest on the order of the draws: another order needs another
-    :data:`emovox.training.embeddings.FORMAT_VERSION`.
+    ``emovox.training.embeddings.FORMAT_VERSION``.
 
     Args:
         samples: float32 ``(samples,)``; only their silence and their length matter.
@@ -123,7 +123,7 @@ def draw_augmentation(
         generator: Source of randomness.
 
     Returns:
-        What :func:`apply_augmentation` does.
+        What ``apply_augmentation`` does.
     """
     start, end = 0, len(samples)
     if settings.crop:
@@ -185,7 +185,7 @@ def apply_augmentation(samples: Samples, rate_hz: int, drawn: Augmentation) -> S
 
 
 def count_samples(n_samples: int, rate_hz: int, speed: float) -> int:
-    """Return how many samples :func:`change_speed` gives, by libsoxr's own rule."""
+    """Return how many samples ``change_speed`` gives, by libsoxr's own rule."""
     return int(n_samples / (rate_hz * speed / rate_hz) + 0.5)
 
 

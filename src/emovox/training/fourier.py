@@ -20,7 +20,7 @@ class FftPower(nn.Module):
 
 
 class MatmulPower(nn.Module):
-    """The same as :class:`FftPower`, by two small matrix products (Cooley and Tukey 1965).
+    """The same as ``FftPower``, by two small matrix products (Cooley and Tukey 1965).
 
     With ``n_fft = n_coarse * n_fine``, sample ``n = n_fine * i + j`` and frequency
     ``k = p + n_coarse * q``, a DFT over ``i`` and one over ``j`` take the place of one over ``n``.

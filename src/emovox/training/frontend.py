@@ -22,7 +22,7 @@ class SpectrogramFrontend(nn.Module):
         settings: Sampling rate, STFT, decibel and image settings of the recipe.
         traceable: Use only what an exported graph can hold: no FFT, nothing kept for a length.
 
-    Example:
+    Examples:
         >>> frontend = SpectrogramFrontend(FrontendSettings())
         >>> frontend(torch.zeros(1, 48_000)).shape
         torch.Size([1, 1, 64, 64])

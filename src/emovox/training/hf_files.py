@@ -27,7 +27,7 @@ class EncoderFiles:
 
     Attributes:
         folder: Where its files lie.
-        model_type: One of :data:`MODEL_TYPES`.
+        model_type: One of ``MODEL_TYPES``.
         n_blocks: Its transformer blocks.
         width: Numbers in a hidden state.
         layers: Behind which blocks hidden states are taken, from 1.

@@ -37,7 +37,7 @@ def split_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         int8 ``(..., inputs)``, from -127 to 127; float32 ``(..., 1)``.
 
-    Example:
+    Examples:
         >>> steps, scales = split_weight(torch.tensor([[0.5, -1.0, 0.25]]))
         >>> steps.tolist()
         [[64, -127, 32]]

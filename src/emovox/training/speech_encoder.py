@@ -60,7 +60,7 @@ class SpeechEncoder:
     Its embedding is the mean and standard deviation of the hidden states over the loud frames,
     behind each block; the gain of the recording changes nothing.
 
-    Example:
+    Examples:
         >>> SpeechEncoder().embed(np.zeros(16_000, np.float32)).shape
         (2304,)
     """

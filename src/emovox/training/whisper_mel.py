@@ -37,7 +37,7 @@ class WhisperLogMel(nn.Module):
         """Compute log-mel frames.
 
         Args:
-            waveform: float32 ``(batch, samples)`` at 16 kHz, up to :data:`MAX_SAMPLES`.
+            waveform: float32 ``(batch, samples)`` at 16 kHz, up to ``MAX_SAMPLES``.
 
         Returns:
             float32 ``(batch, samples // n_hop + 1, mels)``.

@@ -87,9 +87,9 @@ def tune_nested(
     """Choose settings for each test fold by its training speakers alone, and test each fold once.
 
     For each fold the recipe's space is searched by inner folds over the speakers that it trains and
-    validates on (:func:`~emovox.tuning.objective.split_training_speakers`). The best settings are
-    then trained as :func:`~emovox.experiments.train_and_test.run_experiment` does it, and its test
-    clips are predicted once. Beside it, :func:`~emovox.tuning.tune.tune_recipe` chooses settings
+    validates on (``split_training_speakers``). The best settings are
+    then trained as ``run_experiment`` does it, and its test
+    clips are predicted once. Beside it, ``tune_recipe`` chooses settings
     once for all folds, which are tested on the same clips. The same call goes on with what was
     interrupted.
 
@@ -112,10 +112,6 @@ def tune_nested(
         RunError: The storage cannot be used, no trial of a search is complete, or a fold was tested
             with other settings already.
         AudioError: A recording cannot be used.
-
-    Example:
-        >>> tune_nested(recipe, protocol).nested_score.metrics.uar  # doctest: +SKIP
-        0.742
     """
     settings, features = settings or StudySettings(), features or FeatureCache()
     check_nested(recipe, protocol, settings)

@@ -1,6 +1,6 @@
 """What a search maximises or minimises: the mean score on validation clips, fold by fold.
 
-Test clips take no part: an :class:`InnerFold` has none.
+Test clips take no part: an ``InnerFold`` has none.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ class Objective:
             load(fold.validation)
 
     def count_unknown(self, recipe: Recipe) -> int:
-        """Return how many clips :meth:`load` would have to compute or read."""
+        """Return how many clips ``load`` would have to compute or read."""
         train = {c.name: c for fold in self.folds for c in fold.train}
         validation = {c.name: c for fold in self.folds for c in fold.validation}
         if recipe.augmentation.copies == 0:
@@ -137,10 +137,6 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
 
     Raises:
         ProtocolError: A fold is unknown, or has no validation clips.
-
-    Example:
-        >>> [f.name for f in take_inner_folds(protocol, ["01"])]  # doctest: +SKIP
-        ['01']
     """
     known = [fold.name for fold in protocol.folds]
     for name in names:
@@ -171,14 +167,10 @@ def split_training_speakers(fold: Fold, labels: tuple[str, ...]) -> tuple[InnerF
         labels: The protocol's.
 
     Returns:
-        :data:`N_INNER_FOLDS` folds, or one per speaker where there are fewer speakers.
+        ``N_INNER_FOLDS`` folds, or one per speaker where there are fewer speakers.
 
     Raises:
         ProtocolError: There is only one speaker, or none.
-
-    Example:
-        >>> [f.name for f in split_training_speakers(fold, labels)]  # doctest: +SKIP
-        ['01.1', '01.2', '01.3', '01.4', '01.5']
     """
     clips = (*fold.train, *fold.validation)
     corpora = {clip.corpus for clip in fold.validation or clips}

@@ -20,9 +20,6 @@ def write_page(path: Path, tuning: Tuning) -> None:
     Args:
         path: The HTML file.
         tuning: What it shows.
-
-    Example:
-        >>> write_page(Path("tune.html"), tuning)  # doctest: +SKIP
     """
     environment = make_page_environment("emovox.tuning")
     environment.filters["shown"] = format_value

@@ -27,10 +27,6 @@ def plot_history(tuning: Tuning) -> str:
 
     Returns:
         The figure as SVG.
-
-    Example:
-        >>> plot_history(tuning)[:4]  # doctest: +SKIP
-        '<svg'
     """
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(HEIGHT_IN)
@@ -63,7 +59,7 @@ def plot_importance(importance: Mapping[str, float]) -> str:
     Returns:
         The figure as SVG, or nothing where there is no importance.
 
-    Example:
+    Examples:
         >>> plot_importance({"training.epochs": 1.0})[:4]
         '<svg'
     """
@@ -90,10 +86,6 @@ def plot_setting(tuning: Tuning, key: str) -> str:
 
     Returns:
         The figure as SVG; pruned trials are crosses.
-
-    Example:
-        >>> plot_setting(tuning, "training.epochs")[:4]  # doctest: +SKIP
-        '<svg'
     """
     axis = tuning.recipe.tune.space[key]
     with mpl.rc_context(STYLE):

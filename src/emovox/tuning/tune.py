@@ -52,10 +52,6 @@ def tune_recipe(
         ProtocolError: A fold is unknown or has no validation clips.
         RunError: The storage cannot be reached, or holds another study of this name.
         AudioError: A recording cannot be used.
-
-    Example:
-        >>> tune_recipe(recipe, protocol).winner.score  # doctest: +SKIP
-        0.712
     """
     settings = settings or StudySettings()
     check_space(recipe)
