@@ -36,7 +36,7 @@ def run_blocked(blocked: list[str], code: str, *args: str | Path) -> Completed:
     """Run code in a process of its own in which some modules seem not to be installed."""
     script = f"blocked = {blocked!r}\n{BLOCKER}\n{code}"
     command = [sys.executable, "-c", script, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture
