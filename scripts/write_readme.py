@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 from emovox.files import write_text
@@ -28,6 +29,7 @@ PUBLISHED = {
 """As the EmoBox benchmark prints them (Ma et al. 2024), without intervals."""
 
 MODELS = {"vanilla": "vanilla", "optimized": "optimized", "encoder": "encoder, as it ships"}
+DIFFERENCE = "optimized minus vanilla"
 Row = dict[str, str]
 
 
@@ -66,6 +68,16 @@ def find(rows: list[Row], **wanted: str) -> Row:
     return found
 
 
+def select(rows: list[Row], protocol: str, model: str) -> list[Row]:
+    """Return the rows of a model under a protocol."""
+    return [row for row in rows if (row["protocol"], row["model"]) == (protocol, model)]
+
+
+def fill(text: str, indent: str = "") -> str:
+    """Wrap a paragraph as the README is."""
+    return textwrap.fill(text, 100, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def percent(row: Row, *, sign: str = "") -> str:
     """Return a score and its interval, in percent."""
     value, low, high = (100 * float(row[key]) for key in ("value", "low", "high"))
@@ -89,36 +101,34 @@ def write_demo() -> str:
 
 def write_emobox(accuracy: list[Row], reference: list[Row]) -> str:
     """Return the shipped recipe beside large encoders, on unseen speakers."""
-    vanilla = {
-        s: find(reference, protocol="emobox-6", model="vanilla", score=s) for s in "WA UA".split()
-    }
-    ours = {s: find(accuracy, protocol="emobox-6", score=s) for s in ("WA", "UA")}
+    cnn = {row["score"]: row for row in select(reference, "emobox-6", "vanilla")}
+    ours = {row["score"]: row for row in accuracy if row["protocol"] == "emobox-6"}
+    wa, ua = percent(ours["WA"]), point(ours["UA"])
     lines = [
         "| `emobox-6`: RAVDESS speech, 8 emotions, **unseen speakers** | parameters | WA | UA |",
         "|---|---|---|---|",
-        f"| the reference's vanilla CNN | 1.6 million | {percent(vanilla['WA'])} | {point(vanilla['UA'])} |",
+        "| the reference's vanilla CNN | 1.6 million | "
+        f"{percent(cnn['WA'])} | {point(cnn['UA'])} |",
     ]
     lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in PUBLISHED.items()]
-    lines.append(
-        f"| **emovox** | **6.5 million, 4.0 MB** | **{percent(ours['WA'])}** | **{point(ours['UA'])}** |"
-    )
+    lines.append(f"| **emovox** | **6.5 million, 4.0 MB** | **{wa}** | **{ua}** |")
     luna = find(accuracy, protocol="luna-5", score="UA")
-    error = find(accuracy, protocol="emobox-6", score="ECE")
-    lines.append(
-        f"\n{int(ours['WA']['clips']):,} clips of {ours['WA']['speakers']} speakers, 3 seeds "
-        f"(`make accuracy`). On the folds of `luna-5`, UA is {percent(luna)}. The expected calibration "
-        f"error is {percent(error)} points."
+    note = (
+        f"{int(ours['WA']['clips']):,} clips of {ours['WA']['speakers']} speakers, 3 seeds (`make "
+        f"accuracy`). On the folds of `luna-5`, UA is {percent(luna)}. The expected calibration "
+        f"error on unseen speakers is {percent(ours['ECE'])} points."
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", fill(note)])
 
 
 def write_words(accuracy: list[Row]) -> str:
     """Return what unseen sentences cost."""
     seen, unseen = (find(accuracy, protocol=p, score="UA") for p in ("seen-words", "unseen-words"))
-    return (
-        f"- **Unseen speakers, but seen words.** Trained on one of the two sentences, it reads UA\n"
-        f"  {percent(seen)} on the same sentence and {percent(unseen)} on the other (`seen-words`,\n"
-        f"  `unseen-words`; 3 seeds)."
+    return fill(
+        f"- **Unseen speakers, but seen words.** Trained on one of the two sentences, UA is "
+        f"{percent(seen)} on the same sentence and {percent(unseen)} on the other (`seen-words` "
+        "and `unseen-words`, 3 seeds).",
+        indent="  ",
     )
 
 
@@ -126,10 +136,10 @@ def write_cross(accuracy: list[Row]) -> str:
     """Return how the recipe does on another corpus."""
     cross = "cross:ravdess->nemo"
     wa, error = (find(accuracy, protocol=cross, score=s) for s in ("WA", "ECE"))
-    return (
-        f"trained on RAVDESS and tested on the Polish of nEMO, WA is {percent(wa)} (95% t interval;\n"
-        f"3 seeds, {int(wa['clips']):,} clips of {wa['speakers']} speakers, 6 emotions, guessing gives "
-        f"17), and the expected\ncalibration error {point(error)} points."
+    return fill(
+        f"Trained on RAVDESS and tested on the Polish of nEMO, WA is {percent(wa)} (95% t interval "
+        f"over {wa['speakers']} speakers; 3 seeds, {int(wa['clips']):,} clips, 6 emotions, "
+        f"guessing gives 17), and the expected calibration error {point(error)} points."
     )
 
 
@@ -143,44 +153,34 @@ def write_protocol(reference: list[Row], protocol: str) -> str:
     single = protocol == "reference"
     extra = " single seeds, WA | the reference printed WA |" if single else ""
     published = {"vanilla": "66.67, then 50.00", "optimized": "77.78, then 66.67"}
-    lines = [
-        f"| {titles[protocol]} | WA | UA | F1 |{extra}",
-        "|---|---|---|---|" + "---|---|" * single,
-    ]
+    rule = "|---|---|---|---|" + "---|---|" * single
+    lines = [f"| {titles[protocol]} | WA | UA | F1 |{extra}", rule]
     for model, name in MODELS.items():
-        rows = [
-            find(reference, protocol=protocol, model=model, score=s) for s in ("WA", "UA", "F1")
-        ]
-        cells = [percent(row) for row in rows]
+        *scores, span = select(reference, protocol, model)
+        cells = [percent(row) for row in scores]
         if single:
-            span = find(reference, protocol=protocol, model=model, score="WA of single seeds")
             cells.append(f"{100 * float(span['low']):.1f} to {100 * float(span['high']):.1f}")
             cells.append(published.get(model, ""))
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    difference = "optimized minus vanilla"
-    rows = [
-        find(reference, protocol=protocol, model=difference, score=s) for s in ("WA", "UA", "F1")
-    ]
+    rows = select(reference, protocol, DIFFERENCE)
     cells = [percent(row, sign="+") for row in rows] + ["", ""] * single
-    lines.append(f"| {difference} | {' | '.join(cells)} |")
-    seeds = find(reference, protocol=protocol, model="vanilla", score="WA")["seeds"]
-    lines.append(f"\nPercent, 95% intervals, {seeds} seed{'s' * (seeds != '1')}.")
-    return "\n".join(lines)
+    lines.append(f"| {DIFFERENCE} | {' | '.join(cells)} |")
+    seeds = rows[0]["seeds"]
+    return "\n".join([*lines, "", f"Percent, 95% intervals, {seeds} seed{'s' * (seeds != '1')}."])
 
 
 def write_verdicts(reference: list[Row]) -> str:
     """Return what the comparisons say, in their own words."""
-    lines = ["What `emovox compare` says of optimized and vanilla:\n"]
+    lines = ["What `emovox compare` says of the two:", ""]
     for protocol in ("reference", "reference-repeated", "emobox-6"):
-        row = find(reference, protocol=protocol, model="optimized minus vanilla", score="WA")
-        lines.append(f"- `{protocol}`: {row['verdict']}")
-    processor = reference[0]["processor"]
-    lines.append(
-        f"\nThe CNNs were trained on one thread of an {processor}. Another processor or number of threads "
-        "gives other\nweights from the same seed: seed 0 of optimized has read 69.4, 63.9 and 58.3 on "
-        "`reference`. Means over seeds or\nsplits move far less."
+        verdict = select(reference, protocol, DIFFERENCE)[0]["verdict"]
+        lines.append(fill(f"- `{protocol}`: {verdict}", indent="  "))
+    note = (
+        f"The CNNs were trained on one thread of an {reference[0]['processor']}. Another processor "
+        "or number of threads gives other weights from the same seed: seed 0 of optimized has read "
+        "69.4, 63.9 and 58.3 on `reference`. Means over seeds or splits move far less."
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", fill(note)])
 
 
 if __name__ == "__main__":
