@@ -11,7 +11,16 @@ import pytest
 @pytest.fixture
 def arguments(tiny_recipe_file: Path, tiny_corpus: Path) -> list[Any]:
     """Return a sweep of two optimisers, under the first two of ``loso``'s folds."""
-    options = ["--protocol", "loso", "--splits", "2", "--set", "training.epochs=1"]
+    options = [
+        "--protocol",
+        "loso",
+        "--splits",
+        "2",
+        "--set",
+        "training.epochs=1",
+        "--threads",
+        "1",
+    ]
     return ["sweep", "--recipe", tiny_recipe_file, "--data", tiny_corpus, *options]
 
 

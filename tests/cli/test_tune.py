@@ -23,7 +23,7 @@ def arguments(tiny_recipe_file: Path, tiny_corpus: Path, tmp_path: Path) -> list
     """Return a study of the first of ``loso``'s folds."""
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(tiny_recipe_file.read_text() + SPACE)
-    options = ["--protocol", "loso", "--fold", "01", "--set", "training.epochs=1"]
+    options = ["--protocol", "loso", "--fold", "01", "--set", "training.epochs=1", "--threads", "1"]
     return ["tune", "--recipe", recipe, "--data", tiny_corpus, *options]
 
 
@@ -60,20 +60,20 @@ def test_a_study_leaves_trials_a_page_and_a_winner(
 
 
 def test_nested_prints_both_scores_and_what_was_chosen(
-    call: Callable[..., Any], arguments: list[Any]
+    call: Callable[..., Any], arguments: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Four speakers are enough for four test folds.
+    monkeypatch.setattr("emovox.report.page.write_report", lambda *_: None)  # it takes seconds
     nested = [a for a in arguments if a not in ("--fold", "01")]
-    nested += ["--set", "data.actors=[1,2,3,4]", "--trials", "1", "--nested"]
+    nested += ["--set", "data.actors=[1,2,3]", "--trials", "1", "--nested"]
     answer = call(*nested)
     assert answer.status == 0
     lines = answer.stdout.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("nested: the settings of"))
-    table = [line.split() for line in lines[start + 1 : start + 6]]
+    table = [line.split() for line in lines[start + 1 : start + 5]]
     assert table[0] == ["fold", "trial", "UA", "learning_rate", "dense_units"]
-    assert [(row[0], row[1]) for row in table[1:]] == [(str(n), "0") for n in range(1, 5)]
-    basis, one, other, difference, runs, *_ = lines[start + 6 :]
-    assert basis.startswith("tested on loso v1, speaker-independent: 4 folds")
+    assert [(row[0], row[1]) for row in table[1:]] == [(str(n), "0") for n in range(1, 4)]
+    basis, one, other, difference, runs, *_ = lines[start + 5 :]
+    assert basis.startswith("tested on loso v1, speaker-independent: 3 folds")
     for line, name in ((one, "nested choice"), (other, "one choice over all folds")):
         assert re.fullmatch(rf"{name} +WA \S+ \(\S+ to \S+\)  UA .*  F1 .*", line)
     # With one trial there is nothing to choose: both have the recipe's own settings.
@@ -84,9 +84,7 @@ def test_nested_prints_both_scores_and_what_was_chosen(
     content = json.loads(again.stdout)
     assert again.stderr == ""
     assert content["nested"]["comparison"]["WA"]["value"] == 0
-    assert len(content["nested"]["folds"]) == 4
-    compared = call("compare", "runs/tune-tiny-loso/nested", "runs/tune-tiny-loso/shared")
-    assert compared.status == 0
+    assert len(content["nested"]["folds"]) == 3
 
 
 @pytest.mark.slow

@@ -161,7 +161,9 @@ def test_an_interrupted_search_goes_on_and_a_tested_fold_is_not_chosen_again(
     tune_recipe_tiny: Recipe,
     tiny_protocol: Protocol,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("emovox.report.page.write_report", lambda *_: None)  # it takes seconds
     folder = tmp_path / "cut"
     steps: list[str] = []
 

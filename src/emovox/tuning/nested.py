@@ -48,7 +48,7 @@ class NestedTuning:
         shared: The search over the validation clips of all folds.
         folds: The search of each test fold, by its training speakers alone, in the folds' order.
         nested_folder: Run folder of the models whose settings were chosen per fold.
-        shared_folder: Run folder of the models that have the shared search's winner.
+        shared_folder: Run folder of the shared search's winner; without models.
         nested_score: What the first score on the test clips.
         shared_score: What the second score on the same clips.
         comparison: Nested minus shared, paired.
@@ -151,7 +151,13 @@ def tune_nested(
         write_trials(fold_folder / TRIALS_NAME, tuning)
     with watch(f"{name}, shared") as watcher:
         shared_score = evaluate_choices(
-            recipe, protocol, [shared] * len(tunings), shared_folder, features, watcher
+            recipe,
+            protocol,
+            [shared] * len(tunings),
+            shared_folder,
+            features,
+            watcher,
+            keep_models=False,
         )
     comparison, _ = compare_runs(nested_folder, shared_folder)
     return NestedTuning(
@@ -194,6 +200,8 @@ def evaluate_choices(
     folder: Path,
     features: FeatureCache,
     watcher: TuneWatcher,
+    *,
+    keep_models: bool = True,
 ) -> Evaluation:
     """Train each fold with the settings chosen for it, and test it, unless that is done."""
     recipes = [take_winner(tuning) for tuning in choices]
@@ -208,8 +216,9 @@ def evaluate_choices(
     for fold, fold_folder, chosen in zip(protocol.folds, folders, recipes, strict=True):
         watcher.start_fold(fold.name, len(protocol.folds))
         write_text(fold_folder / CHOSEN_NAME, chosen.to_toml())
-        run_fold(chosen, fold, protocol.labels, fold_folder, features, watcher)
-    return finish_run(run_recipe, protocol, folder, keep_models=True).scores
+        labels = protocol.labels
+        run_fold(chosen, fold, labels, fold_folder, features, watcher, keep_models=keep_models)
+    return finish_run(run_recipe, protocol, folder, keep_models=keep_models).scores
 
 
 def take_winner(tuning: Tuning) -> Recipe:
