@@ -1,5 +1,6 @@
 """Progress on stderr: bars on a terminal, one line per fold everywhere."""
 
+import math
 import sys
 from types import TracebackType
 from typing import Self
@@ -69,9 +70,11 @@ class ProgressBars(Watcher):
     def end_epoch(self, epoch: Epoch) -> None:
         """Advance it, with losses, accuracies and learning rate."""
         self.last = epoch
+        validated = not math.isnan(epoch.validation_loss)
+        loss = f" val {epoch.validation_loss:.3f}" if validated else ""
+        accuracy = f" val {epoch.validation_accuracy:.2f}" if validated else ""
         note = (
-            f"loss {epoch.train_loss:.3f} val {epoch.validation_loss:.3f}  "
-            f"acc {epoch.train_accuracy:.2f} val {epoch.validation_accuracy:.2f}  "
+            f"loss {epoch.train_loss:.3f}{loss}  acc {epoch.train_accuracy:.2f}{accuracy}  "
             f"lr {epoch.learning_rate:.1e}"
         )
         if self.task is not None:
@@ -79,13 +82,16 @@ class ProgressBars(Watcher):
 
     def end_training(self) -> None:
         """Say in one line how the fold's training ended."""
-        if self.last is not None:
-            sys.stderr.write(
-                f"{self.title}: {self.last.epoch} epochs, loss {self.last.train_loss:.3f}, "
-                f"validation loss {self.last.validation_loss:.3f}, "
-                f"validation accuracy {self.last.validation_accuracy:.2f}\n"
+        if self.last is None:
+            return
+        text = f"{self.title}: {self.last.epoch} epochs, loss {self.last.train_loss:.3f}"
+        if not math.isnan(self.last.validation_loss):
+            text += (
+                f", validation loss {self.last.validation_loss:.3f}, "
+                f"validation accuracy {self.last.validation_accuracy:.2f}"
             )
-            sys.stderr.flush()
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     def start_bar(self, title: str, total: int) -> None:
         """Replace the bar."""
