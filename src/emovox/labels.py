@@ -1,4 +1,6 @@
-"""The emotions that emovox knows, and how each corpus names them."""
+"""Labels: the emotions that every corpus shares, how each names them, and words of one's own."""
+
+from collections.abc import Iterable
 
 EMOTIONS: tuple[str, ...] = (
     "neutral",
@@ -10,7 +12,7 @@ EMOTIONS: tuple[str, ...] = (
     "disgust",
     "surprised",
 )
-"""Class names in the order of RAVDESS' emotion codes 01-08; every score vector has this order."""
+"""Emotions in the order of RAVDESS' codes 01-08; a corpus may have other labels beside them."""
 
 RAVDESS_EMOTIONS: dict[str, str] = {f"{code:02d}": name for code, name in enumerate(EMOTIONS, 1)}
 """RAVDESS emotion code (third field of a file name) to emotion."""
@@ -28,7 +30,7 @@ EMOTION_WORDS: dict[str, str] = {
     "disgusted": "disgust",
     "surprise": "surprised",
 }
-"""English words for the emotions, in small letters, as manifests and folders use them."""
+"""English words for the emotions, in lower case, as manifests and folders use them."""
 
 CORPUS_LABELS: dict[str, dict[str, str]] = {
     "ravdess": RAVDESS_EMOTIONS,
@@ -41,6 +43,7 @@ CORPUS_LABELS: dict[str, dict[str, str]] = {
         "F": "happy",
         "T": "sad",
         "N": "neutral",
+        "boredem": "boredom",  # as EmoBox spells it
     },
     "emovo": {
         "dis": "disgust",
@@ -74,27 +77,41 @@ CORPUS_LABELS: dict[str, dict[str, str]] = {
         "su": "surprised",
     },
 }
-"""Each corpus' own codes; a name that is none of :data:`EMOTIONS` has no counterpart here."""
+"""Each corpus' own codes; boredom is no emotion of RAVDESS, so it is a label of its own."""
 
 
-def map_label(label: str, corpus: str | None = None) -> str | None:
-    """Return the emotion that a corpus' label stands for.
+def map_label(label: str, corpus: str | None = None) -> str:
+    """Return the name under which emovox knows a corpus' label.
 
     Args:
-        label: As the corpus writes it: a code of its own, or an English word in any case.
+        label: As the corpus writes it: a code of its own, or a word in any case.
         corpus: Whose codes to look at first; ``None``: words only.
 
     Returns:
-        One of :data:`EMOTIONS`, or ``None`` where the label has no counterpart among them.
+        One of :data:`EMOTIONS`, or the word itself in lower case.
 
     Example:
         >>> map_label("Happiness"), map_label("rab", "emovo"), map_label("L", "emodb")
-        ('happy', 'angry', None)
+        ('happy', 'angry', 'boredom')
+        >>> map_label(" Positive ")
+        'positive'
     """
-    word = name_label(label, corpus)
-    return EMOTION_WORDS.get(word.lower())
+    word = CORPUS_LABELS.get(corpus or "", {}).get(label.strip(), label).strip().lower()
+    return EMOTION_WORDS.get(word, word)
 
 
-def name_label(label: str, corpus: str | None = None) -> str:
-    """Return a corpus' code as a word: ``"L"`` of EMO-DB as ``"boredom"``; others as they are."""
-    return CORPUS_LABELS.get(corpus or "", {}).get(label.strip(), label.strip())
+def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return labels in the order of a model's outputs, each once.
+
+    Args:
+        labels: Emotions and other words.
+
+    Returns:
+        The emotions in the order of :data:`EMOTIONS`, then the others by the alphabet.
+
+    Example:
+        >>> order_labels(["stress", "sad", "boredom", "happy", "sad"])
+        ('happy', 'sad', 'boredom', 'stress')
+    """
+    found = set(labels)
+    return (*(e for e in EMOTIONS if e in found), *sorted(found.difference(EMOTIONS)))

@@ -1,6 +1,7 @@
 """Manifests, EmoBox lists, audformat tables and folders of classes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,34 @@ def test_manifest_reads_what_it_says(tmp_path: Path) -> None:
     assert {clip.corpus for clip in listing.clips} == {"calls"}
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "file,emotion,speaker,gender,sentence",
+        "Path;Label;Speaker_ID;Sex;Transcript",
+        "WAV\tClass\tspk\tGENDER\ttext",
+        "file name,category,Speaker-Id,sex,Text",
+        "audio,emotion,actor,gender,sentence",
+        "filepath,LABEL,Subject,gender,transcript",
+    ],
+)
+def test_manifest_takes_usual_columns_and_separators(header: str, tmp_path: Path) -> None:
+    touch(tmp_path, "1.wav")
+    row = "1.wav,Bored,ann,f,Hello".replace(",", re.sub(r"[\w\s-]*?([,;\t]).*", r"\1", header))
+    (clip,) = read_path(write(tmp_path / "m.csv", f"{header}\n{row}\n")).clips
+    assert (clip.emotion, clip.speaker, clip.gender) == ("bored", "m-ann", "female")
+    assert clip.sentence == "Hello"
+
+
+def test_of_several_columns_that_fit_the_first_name_counts(tmp_path: Path) -> None:
+    touch(tmp_path, "1.wav")
+    text = ",path,label,emotion,File,age\n0,gone.wav,0,sad,1.wav,7\n"
+    listing = read_path(write(tmp_path / "m.csv", text))
+    assert [clip.emotion for clip in listing.clips] == ["sad"]
+    assert listing.ignored == ("path", "label", "age")
+    assert listing.describe_unused() == ["m: columns not read: path, label, age"]
+
+
 def test_manifest_counts_what_it_cannot_use(tmp_path: Path) -> None:
     touch(tmp_path, "1.wav", "2.wav", "3.wav")
     manifest = write(
@@ -51,23 +80,28 @@ def test_manifest_counts_what_it_cannot_use(tmp_path: Path) -> None:
         "emotion\tfile\nsad\t1.wav\nfrustration\t2.wav\n\t3.wav\nsad\tgone.wav\nsad\t1.wav\n",
     )
     listing = read_path(manifest)
-    assert [clip.name for clip in listing.clips] == ["m-1"]
+    assert [clip.emotion for clip in listing.clips] == ["sad", "frustration"]
+    assert listing.missing == (tmp_path / "gone.wav",)
     assert listing.describe_unused() == [
-        "m: 1 clips labelled 'frustration' left out, which is none of emovox's emotions",
         "m: 1 not used: further copies",
         "m: 1 not used: no label",
-        "m: 1 not used: no such file",
+        f"m: 1 not there, such as {tmp_path / 'gone.wav'}",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\n1.wav,sad\n", "found columns path, label; expected file and emotion.*add f"),
-        ("", r"found columns \(none\); expected file and emotion"),
-        ("file,emotion\n1.wav,envy\n", "no clip that can be used: found 1 labelled 'envy'; exp"),
-        ("file,emotion\n9.wav,sad\n", "found 1 with no such file"),
-        ("file,emotion\n", "found nothing; expected recordings labelled neutral, calm"),
+        (
+            "name,mood\n1.wav,sad\n",
+            r"found columns name, mood; expected one for the file and one for the emotion, called "
+            r"as one of these \(file: file, path, .*; emotion: emotion, label, .*\): rename it or",
+        ),
+        ("path,mood\n1.wav,sad\n", r"expected one for the emotion, called .*\(emotion: emotion,"),
+        ("", r"found columns \(none\); expected one for the file and one for the emotion"),
+        ("file,emotion\n1.wav,\n", "no clip that can be used: found 1 with no label; expected"),
+        ("file,emotion\n9.wav,sad\n", "found 1 that are not there, such as .*9.wav; expected"),
+        ("file,emotion\n", "found nothing; expected recordings with a label each"),
         ("file,emotion\n1.wav,sad\n1.wav,happy\n", "1.wav is happy, but .*, is sad; expected one"),
     ],
 )
@@ -117,16 +151,24 @@ def test_class_folders_at_any_depth(tmp_path: Path) -> None:
     listing = read_class_folders(top)
     assert sorted((c.name, c.emotion, c.speaker) for c in listing.clips) == [
         ("03-01-04-01-01-01-05", "sad", "5"),
+        ("emodb-03a01La", "boredom", "emodb-03"),
+        ("mine-boredom/1", "boredom", "mine-unknown"),
         ("mine-test/happiness/1", "happy", "mine-unknown"),
         ("mine-train/Angry/1", "angry", "mine-unknown"),
         ("mine-train/Angry/deep/2", "angry", "mine-unknown"),
     ]
-    assert listing.left_out == (("boredom", 2),)
 
 
-def test_a_tree_without_emotions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="found 1 labelled 'happy_2'; expected recordings label"):
-        read_path(touch(tmp_path / "t", "happy_2/1.wav"))
+def test_any_folder_names_a_label_but_the_trees_own(tmp_path: Path) -> None:
+    listing = read_path(touch(tmp_path / "t", "0.wav", "Happy_2/1.wav", "a/Positive/1.wav"))
+    assert [clip.emotion for clip in listing.clips] == ["happy_2", "positive"]
+    assert listing.skipped == (("no label", 1),)
+    assert read_path(touch(tmp_path / "Joy", "1.wav")).clips[0].emotion == "happy"
+
+
+def test_a_tree_without_labels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="found 1 with no label; expected recordings with"):
+        read_path(touch(tmp_path / "t", "1.wav"))
     with pytest.raises(CorpusError, match="found nothing"):
         read_path(touch(tmp_path / "empty", "a.txt"))
 
@@ -153,10 +195,11 @@ def test_emobox_lists_find_their_recordings_above_them(tmp_path: Path) -> None:
     listing = read_path(write(tmp_path / "data" / "emodb" / "emodb.jsonl", text))
     assert [(c.name, c.emotion, c.speaker, c.gender) for c in listing.clips] == [
         ("emodb-03a01Wa", "angry", "emodb-03", "male"),
+        ("emodb-03a01La", "boredom", "emodb-03", "male"),
         ("emodb-08a01Fb", "happy", "emodb-08", "female"),
     ]
-    assert (listing.corpus, listing.left_out) == ("emodb", (("boredem", 1),))
-    assert listing.skipped == (("no such file", 1),)
+    assert listing.corpus == "emodb"
+    assert listing.missing == (tmp_path / "downloads/emodb/wav/03a02Wb.wav",)
 
 
 def test_emobox_lists_of_ravdess_and_of_codes(tmp_path: Path) -> None:
@@ -230,10 +273,10 @@ def test_audformat_tables_are_joined(database: Path) -> None:
     listing = read_path(database)
     assert [(c.name, c.emotion, c.speaker, c.gender) for c in listing.clips] == [
         ("emodb-wav/a", "angry", "emodb-3", "male"),
+        ("emodb-wav/b", "boredom", "emodb-unknown", None),
         ("emodb-wav/c", "neutral", "emodb-unknown", None),
         ("emodb-wav/d", "neutral", "emodb-unknown", None),
     ]
-    assert listing.left_out == (("boredom", 1),)
     assert listing.skipped == (("parts of recordings", 1),)
 
 
@@ -246,7 +289,7 @@ def test_one_audformat_table_can_be_named(database: Path) -> None:
 def test_audformat_genders_come_from_a_table_of_speakers_too(database: Path) -> None:
     write(database / "db.yaml", "name: emodb\nschemes: {speaker: {labels: speaker}}\n")
     write(database / "db.speaker.csv", "speaker,age,gender\n3,31,male\n")
-    assert [clip.gender for clip in read_path(database).clips] == ["male", None, None]
+    assert [clip.gender for clip in read_path(database).clips] == ["male", None, None, None]
 
 
 def test_audformat_that_contradicts_itself_or_is_none_is_refused(database: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from emovox.corpora.named import NAMED_CORPORA, list_named
 from emovox.corpora.registry import CORPORA
-from emovox.labels import CORPUS_LABELS, EMOTION_WORDS, EMOTIONS, map_label
+from emovox.labels import CORPUS_LABELS, EMOTION_WORDS, EMOTIONS, map_label, order_labels
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -58,13 +58,10 @@ def test_names_say_the_sentence_and_the_level(tmp_path: Path) -> None:
     assert clip.sentence == "Say the word dog"
 
 
-def test_boredom_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_boredom_is_a_label_of_its_own(tmp_path: Path) -> None:
     listing = list_named("emodb", touch(tmp_path, "03a01La.wav", "03a02Lb.wav", "03a01Nc.wav"))
-    assert [clip.emotion for clip in listing.clips] == ["neutral"]
-    assert listing.left_out == (("boredom", 2),)
-    assert listing.describe_unused() == [
-        "emodb: 2 clips labelled 'boredom' left out, which is none of emovox's emotions"
-    ]
+    assert [clip.emotion for clip in listing.clips] == ["boredom", "neutral", "boredom"]
+    assert listing.describe_unused() == []
 
 
 def test_copies_count_once_and_the_best_format_wins(tmp_path: Path) -> None:
@@ -97,20 +94,39 @@ def test_cremad_has_43_women_and_48_men(tmp_path: Path) -> None:
     assert (genders.count("female"), genders.count("male")) == (43, 48)
 
 
-def test_every_code_is_an_emotion_or_left_out_by_name() -> None:
+def test_every_code_is_an_emotion_but_those_for_boredom() -> None:
     assert {
         code
         for codes in CORPUS_LABELS.values()
         for code, word in codes.items()
         if word not in EMOTIONS
-    } == {"L"}
+    } == {"L", "boredem"}
     assert set(EMOTION_WORDS.values()) == set(EMOTIONS)
-    assert (map_label(" Anger "), map_label("frustration"), map_label("A", "emodb")) == (
-        "angry",
-        None,
-        "fearful",
+
+
+@pytest.mark.parametrize(
+    ("label", "corpus", "expected"),
+    [
+        (" Anger ", None, "angry"),
+        ("A", "emodb", "fearful"),
+        ("A", None, "a"),
+        ("boredem", "emodb", "boredom"),
+        (" Very Positive", None, "very positive"),
+        ("  ", None, ""),
+    ],
+)
+def test_labels_are_emotions_or_words_in_lower_case(
+    label: str, corpus: str | None, expected: str
+) -> None:
+    assert map_label(label, corpus) == expected
+
+
+def test_labels_come_in_the_emotions_order_then_by_the_alphabet() -> None:
+    assert order_labels(reversed(EMOTIONS)) == EMOTIONS
+    assert order_labels(["stress", "sad", "boredom", "calm", "sad"]) == (
+        *("calm", "sad"),
+        *("boredom", "stress"),
     )
-    assert map_label("A") is None
 
 
 def test_every_named_corpus_is_in_the_registry() -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 from emovox.audio.folders import walk_audio
 from emovox.corpora.clips import CorpusListing
 from emovox.corpora.listed import ListedRow, collect_rows, recognize_label
-from emovox.labels import map_label
+from emovox.labels import EMOTIONS, map_label
 
 
 def read_class_folders(folder: Path) -> CorpusListing:
-    """Read a tree in which a folder's name is the emotion of the recordings below it.
+    """Read a tree in which a folder's name is the label of the recordings below it.
 
-    Nothing in such a tree says who speaks: all its clips are of one unknown speaker, but those
-    that are recognised by name. A recording below no such folder counts by its own name where it
-    is one of a known corpus; else its folder's name is a label without a counterpart.
+    The nearest folder that is named for an emotion counts; where there is none, the recording's
+    own name where it is one of a known corpus, else the folder that it lies in. Nothing in such a
+    tree says who speaks: the speakers are unknown, but those that are recognized by name.
 
     Args:
         folder: The top of the tree.
@@ -28,12 +28,14 @@ def read_class_folders(folder: Path) -> CorpusListing:
         >>> read_class_folders(Path("recordings")).clips[0].name  # doctest: +SKIP
         'recordings-angry/0001'
     """
+    # A tree's own name is a label only where it is an emotion's: "./recordings" is none.
+    outermost = folder.resolve().name
+    outermost = outermost if map_label(outermost) in EMOTIONS else ""
     rows = []
     for _, file in walk_audio(folder):
         path = Path(file)
         names = [part.name for part in path.relative_to(folder).parents if part.name]
-        label = next((name for name in names if map_label(name)), None)
-        if label is None:
-            label = recognize_label(path) or (names or [folder.resolve().name])[0]
+        label = next((name for name in names if map_label(name) in EMOTIONS), None)
+        label = label or recognize_label(path) or next(iter(names), outermost)
         rows.append(ListedRow(path, label))
     return collect_rows(folder.resolve().name, folder, rows)

@@ -3,6 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+UNKNOWN_SPEAKER = "unknown"
+
+
+def describe_speakers(number: int) -> str:
+    """Return a number of speakers in words; 0 says that they are unknown.
+
+    Example:
+        >>> describe_speakers(1), describe_speakers(24), describe_speakers(0)
+        ('1 speaker', '24 speakers', 'unknown speakers')
+    """
+    return f"{number:,} speaker{'' if number == 1 else 's'}" if number else "unknown speakers"
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -13,9 +25,10 @@ class Clip:
             corpus' name before theirs, e.g. ``"nemo-EB0_anger_1"``.
         path: Where the recording lies.
         corpus: Name of the corpus, e.g. ``"ravdess"``.
-        emotion: One of :data:`emovox.labels.EMOTIONS`.
+        emotion: Its label: one of :data:`emovox.labels.EMOTIONS`, or another word.
         speaker: Unique over all corpora: ``"12"`` is RAVDESS' actor, in speech and song alike;
-            others have the corpus' name before theirs, e.g. ``"nemo-EB0"``.
+            others have the corpus' name before theirs, e.g. ``"nemo-EB0"``; ``"calls-unknown"``
+            where a list does not say.
         gender: ``"male"`` or ``"female"``, where the corpus says.
         sentence: What is said, where the corpus says.
         intensity: ``"normal"`` or ``"strong"`` (RAVDESS), ``"low"``, ``"medium"`` or ``"high"``
@@ -33,6 +46,11 @@ class Clip:
     intensity: str | None = None
     repetition: int | None = None
 
+    @property
+    def has_speaker(self) -> bool:
+        """Whether the corpus says who speaks."""
+        return not self.speaker.endswith(f"-{UNKNOWN_SPEAKER}")
+
 
 @dataclass(frozen=True, slots=True)
 class CorpusListing:
@@ -42,22 +60,25 @@ class CorpusListing:
         corpus: Name of the corpus.
         source: The folder or file that was read.
         clips: Each usable clip once, in a fixed order.
-        left_out: Labels without a counterpart among :data:`emovox.labels.EMOTIONS`, and how many
-            clips have each.
-        skipped: Other reasons why recordings are not used, and how many each concerns.
+        skipped: Why recordings are not used, and how many each reason concerns.
+        missing: Recordings that the list names and that are not there.
+        ignored: Columns of the list that are not read.
     """
 
     corpus: str
     source: Path
     clips: tuple[Clip, ...]
-    left_out: tuple[tuple[str, int], ...] = ()
     skipped: tuple[tuple[str, int], ...] = ()
+    missing: tuple[Path, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def describe_unused(self) -> list[str]:
-        """Return a sentence for people on each kind of recording that is not used."""
-        notes = [
-            f"{self.corpus}: {n:,} clips labelled {label!r} left out, which is none of emovox's "
-            "emotions"
-            for label, n in self.left_out
-        ]
-        return notes + [f"{self.corpus}: {n:,} not used: {why}" for why, n in self.skipped]
+        """Return a sentence for people on everything of the list that is not used."""
+        notes = [f"{self.corpus}: {n:,} not used: {why}" for why, n in self.skipped]
+        if self.missing:
+            notes.append(
+                f"{self.corpus}: {len(self.missing):,} not there, such as {self.missing[0]}"
+            )
+        if self.ignored:
+            notes.append(f"{self.corpus}: columns not read: {', '.join(self.ignored)}")
+        return notes

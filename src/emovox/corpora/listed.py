@@ -1,4 +1,4 @@
-"""Rows of any list of recordings to clips: labels mapped, files found, known voices recognised."""
+"""Rows of any list to clips: labels mapped, files found, speakers of known corpora recognized."""
 
 import os
 from collections import Counter
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.clips import UNKNOWN_SPEAKER, Clip, CorpusListing
 from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
 from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
 from emovox.errors import CorpusError
-from emovox.labels import EMOTIONS, map_label, name_label
+from emovox.labels import map_label
 
 _GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
 
@@ -21,7 +21,7 @@ class ListedRow:
 
     Attributes:
         path: The recording, which may be missing.
-        label: Its emotion as the list writes it; empty where it has none.
+        label: As the list writes it; empty where it has none.
         speaker: Who speaks; empty where the list does not say.
         gender: In any case, ``"male"`` or ``"m"`` and so on; others are not known.
         sentence: What is said; empty where the list does not say.
@@ -43,6 +43,7 @@ def collect_rows(
     source: Path,
     rows: Sequence[ListedRow],
     skipped: Sequence[tuple[str, int]] = (),
+    ignored: Sequence[str] = (),
 ) -> CorpusListing:
     """Make clips out of a list's rows, each recording once.
 
@@ -55,6 +56,7 @@ def collect_rows(
         source: The list, for messages; clips are named by their path from its folder.
         rows: The rows in the list's order.
         skipped: What the list holds beside them that cannot be used, with counts.
+        ignored: Columns of the list that are not read.
 
     Returns:
         The clips in the list's order.
@@ -63,17 +65,15 @@ def collect_rows(
         CorpusError: No clip is left, or one recording has two labels.
     """
     clips: dict[str, Clip] = {}
-    left_out: Counter[str] = Counter()
+    missing: list[Path] = []
     reasons: Counter[str] = Counter(dict(skipped))
     base = _find_base(source, rows)
     for row in rows:
         emotion = map_label(row.label, row.dataset)
-        if not row.label:
+        if not emotion:
             reasons["no label"] += 1
-        elif emotion is None:
-            left_out[name_label(row.label, row.dataset)] += 1
         elif not row.path.is_file():
-            reasons["no such file"] += 1
+            missing.append(row.path)
         else:
             clip = _make_clip(corpus, row, emotion, base)
             known = clips.setdefault(clip.name, clip)
@@ -85,18 +85,20 @@ def collect_rows(
                     f"{known.emotion}; expected one label a recording: correct the list"
                 )
     if not clips:
-        found = ", ".join(f"{n:,} labelled {label!r}" for label, n in left_out.most_common(5))
-        found = found or ", ".join(f"{n:,} with {why}" for why, n in reasons.items()) or "nothing"
+        found = [f"{n:,} with {why}" for why, n in reasons.items()]
+        if missing:
+            found.append(f"{len(missing):,} that are not there, such as {missing[0]}")
         raise CorpusError(
-            f"{source} holds no clip that can be used: found {found}; expected recordings labelled "
-            f"{', '.join(EMOTIONS)}"
+            f"{source} holds no clip that can be used: found {', '.join(found) or 'nothing'}; "
+            "expected recordings with a label each"
         )
     return CorpusListing(
         corpus,
         source,
         tuple(clips.values()),
-        tuple(sorted(left_out.items())),
         tuple(sorted(reasons.items())),
+        tuple(missing),
+        tuple(ignored),
     )
 
 
@@ -105,7 +107,7 @@ def recognize_label(path: Path) -> str | None:
     if is_ravdess_name(path.stem):
         return parse_ravdess_name(path.stem).emotion
     found = _recognize_named(path)
-    return name_label(found[1].label, found[0]) if found else None
+    return map_label(found[1].label, found[0]) if found else None
 
 
 def _recognize_named(path: Path) -> tuple[str, NamedRecording] | None:
@@ -130,7 +132,7 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
         path=row.path,
         corpus=corpus,
         emotion=emotion,
-        speaker=f"{corpus}-{row.speaker or 'unknown'}",
+        speaker=f"{corpus}-{row.speaker or UNKNOWN_SPEAKER}",
         gender=_GENDERS.get(row.gender.lower()),
         sentence=row.sentence or None,
     )

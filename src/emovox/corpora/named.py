@@ -1,14 +1,13 @@
 """Corpora whose file names say everything: EMO-DB, EMOVO, CREMA-D, TESS and SAVEE."""
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from emovox.audio.folders import rank_copy, walk_audio
 from emovox.corpora.clips import Clip, CorpusListing
-from emovox.labels import map_label, name_label
+from emovox.labels import map_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +160,8 @@ def list_named(corpus: str, folder: Path) -> CorpusListing:
         CorpusError: The folder is missing or unreadable.
 
     Example:
-        >>> list_named("emodb", Path("emodb/wav")).left_out  # doctest: +SKIP
-        (('boredom', 81),)
+        >>> list_named("emodb", Path("emodb/wav")).clips[0].name  # doctest: +SKIP
+        'emodb-03a01Fa'
     """
     parse = NAMED_CORPORA[corpus]
     copies: dict[str, list[tuple[tuple[int, int, str], NamedRecording]]] = {}
@@ -171,17 +170,13 @@ def list_named(corpus: str, folder: Path) -> CorpusListing:
         if recording is not None:
             copies.setdefault(recording.name, []).append((rank_copy(depth, file), recording))
     clips = []
-    left_out: Counter[str] = Counter()
     for name in sorted(copies):
         (_, _, file), recording = min(copies[name], key=lambda copy: copy[0])
         emotion = map_label(recording.label, corpus)
-        if emotion is None:
-            left_out[name_label(recording.label, corpus)] += 1
-        else:
-            clips.append(make_named_clip(corpus, recording, Path(file), emotion))
+        clips.append(make_named_clip(corpus, recording, Path(file), emotion))
     n_more = sum(len(found) - 1 for found in copies.values())
     skipped = (("further copies", n_more),) if n_more else ()
-    return CorpusListing(corpus, folder, tuple(clips), tuple(sorted(left_out.items())), skipped)
+    return CorpusListing(corpus, folder, tuple(clips), skipped)
 
 
 def make_named_clip(corpus: str, recording: NamedRecording, path: Path, emotion: str) -> Clip:

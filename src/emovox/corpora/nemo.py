@@ -1,7 +1,6 @@
 """nEMO: acted Polish speech of nine people, described by a table beside the recordings."""
 
 import csv
-from collections import Counter
 from pathlib import Path
 
 from emovox.audio.folders import rank_copy, walk_audio
@@ -34,29 +33,23 @@ def list_nemo(folder: Path) -> CorpusListing:
     for depth, file in walk_audio(folder):
         copies.setdefault(Path(file).stem, []).append(rank_copy(depth, file))
     clips: dict[str, Clip] = {}
-    left_out: Counter[str] = Counter()
     n_missing = 0
     for row in _read_rows(table):
         stem = Path(row["file_id"]).stem
-        emotion = map_label(row["emotion"])
         if stem not in copies:
             n_missing += 1
-        elif emotion is None:
-            left_out[row["emotion"]] += 1
         else:
             clips[stem] = Clip(
                 name=f"nemo-{stem}",
                 path=Path(min(copies[stem])[2]),
                 corpus="nemo",
-                emotion=emotion,
+                emotion=map_label(row["emotion"]),
                 speaker=f"nemo-{row['speaker_id']}",
                 gender=row["gender"] if row["gender"] in ("male", "female") else None,
                 sentence=row["raw_text"],
             )
     missing = (("named in data.tsv, but not there", n_missing),) if n_missing else ()
-    return CorpusListing(
-        "nemo", folder, tuple(clips.values()), tuple(sorted(left_out.items())), missing
-    )
+    return CorpusListing("nemo", folder, tuple(clips.values()), missing)
 
 
 def _read_rows(table: Path) -> list[dict[str, str]]:
