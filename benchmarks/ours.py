@@ -211,6 +211,7 @@ def train_both(data: Path, epochs: int) -> dict[str, Any]:
     from emovox.corpora.protocols import make_protocol
     from emovox.corpora.ravdess import read_ravdess
     from emovox.experiments.train_and_test import run_fold
+    from emovox.labels import EMOTIONS
     from emovox.progress import Watcher
     from emovox.recipes.recipe import load_recipe
     from emovox.training.features import FeatureCache
@@ -222,7 +223,7 @@ def train_both(data: Path, epochs: int) -> dict[str, Any]:
         for recipe in ("vanilla", "optimized"):
             began_s = time.perf_counter()
             settings = load_recipe(recipe, [f"training.epochs={epochs}"])
-            run_fold(settings, fold, Path(folder) / recipe, features, Watcher())
+            run_fold(settings, fold, EMOTIONS, Path(folder) / recipe, features, Watcher())
             seconds[f"{recipe}_s"] = since(began_s)
     return seconds
 

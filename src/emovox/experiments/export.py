@@ -7,7 +7,6 @@ import torch
 from emovox.audio.load import load_audio
 from emovox.errors import ExportError, RunError
 from emovox.export.onnx import export_onnx
-from emovox.labels import EMOTIONS
 from emovox.recipes.settings import FrontendSettings
 from emovox.recognition.model_file import open_model
 from emovox.runs.folder import MODEL_NAME, find_fold_folder, open_recipe
@@ -53,6 +52,7 @@ def export_run(
     source = find_fold_folder(folder, chosen, len(folds))
     target = out or source
     model = load_network(source, recipe)
+    info = open_model(source / MODEL_NAME).info
     clips = (chosen.test or chosen.train)[:N_PARITY_CLIPS]
     if output == "keras":
         from emovox.export.keras import export_keras
@@ -69,18 +69,17 @@ def export_run(
             # Keras has no place for the temperature: its output layer takes it.
             for tensor in network.linear_layers()[-1].parameters():
                 tensor.div_(model.temperature)
-        images = ImageCache().load(clips, recipe.frontend).standardize(model.mean, model.std)
+        images = ImageCache().load(clips, recipe.frontend, labels=info.labels)
         return list(
             export_keras(
                 network,
                 recipe,
-                EMOTIONS,
+                info.labels,
                 target,
                 name=recipe.name,
-                images=images.images,
+                images=images.standardize(model.mean, model.std).images,
             )
         )
-    info = open_model(source / MODEL_NAME).info
     rate_hz = recipe.frontend.sample_rate_hz
     waveforms = [load_audio(c.path, rate_hz).samples for c in clips]
     export_onnx(model, recipe, info, target / MODEL_NAME, waveforms)

@@ -9,7 +9,7 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.errors import ModelFileError
 from emovox.evaluation.predictions import Predictions, restrict_labels
-from emovox.labels import EMOTIONS
+from emovox.labels import order_labels
 from emovox.recognition.recognizer import Recognizer
 
 
@@ -27,11 +27,11 @@ def predict_fold(
         The predictions, in the order of the test clips.
 
     Raises:
-        ModelFileError: The file is damaged, or names other emotions.
+        ModelFileError: The file is damaged, or has no output for a clip's label.
         AudioError: A test clip cannot be used.
     """
     predictions = predict_clips(model_path, fold.test, fold.name, on_clip)
-    return restrict_labels(predictions, fold.labels)
+    return restrict_labels(predictions, fold.labels) if fold.labels else predictions
 
 
 def predict_clips(
@@ -52,14 +52,17 @@ def predict_clips(
         The predictions, in the order of the clips.
 
     Raises:
-        ModelFileError: The file is damaged, or names other emotions.
+        ModelFileError: The file is damaged, or has no output for a clip's label.
         AudioError: A clip cannot be used.
     """
     # Every clip counts, so nothing is left out as no speech or uncertain.
     recognizer = Recognizer.load(model_path, vad=False, min_confidence=0)
-    if recognizer.info.labels != EMOTIONS:
+    labels = recognizer.info.labels
+    unknown = order_labels({clip.emotion for clip in clips}.difference(labels))
+    if unknown:
         raise ModelFileError(
-            f"{model_path}: found labels {recognizer.info.labels}; expected {EMOTIONS}"
+            f"{model_path}: knows the labels {', '.join(labels)}; expected {', '.join(unknown)} "
+            "among them, which clips have: leave these clips out, or take a model of their labels"
         )
     probabilities = []
     for clip in clips:
@@ -70,7 +73,7 @@ def predict_clips(
         folds=np.array([fold] * len(clips)),
         speakers=np.array([c.speaker for c in clips]),
         genders=np.array([c.gender or "" for c in clips]),
-        true=np.array([EMOTIONS.index(c.emotion) for c in clips]),
+        true=np.array([labels.index(c.emotion) for c in clips]),
         probabilities=np.array(probabilities),
-        labels=EMOTIONS,
+        labels=labels,
     )

@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from emovox.audio.load import load_audio
-from emovox.corpora.protocols import Fold, Protocol
+from emovox.corpora.protocols import Fold, Protocol, check_labels
 from emovox.corpora.registry import describe_licence
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
@@ -24,7 +25,6 @@ from emovox.experiments.finished import Run, finish_run
 from emovox.experiments.predict_clips import predict_clips, predict_fold
 from emovox.export.onnx import export_onnx
 from emovox.files import write_text
-from emovox.labels import EMOTIONS
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.recipes.settings import FrontendSettings, HuggingFaceSettings
@@ -76,11 +76,13 @@ def run_experiment(
         The finished run.
 
     Raises:
+        ProtocolError: A fold trains on fewer than two labels.
         RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
         EncoderError: The recipe's encoder cannot be had or used.
         ExportError: No model file can hold it.
         AudioError: A recording cannot be used.
     """
+    check_labels(protocol)
     features = features or FeatureCache()
     watcher = watcher or Watcher()
     if not isinstance(recipe.frontend, FrontendSettings):
@@ -89,29 +91,36 @@ def run_experiment(
     open_run(folder, recipe, protocol, resume=resume)
     for fold in protocol.folds:
         watcher.start_fold(fold.name, len(protocol.folds))
-        run_fold(
-            recipe, fold, find_fold_folder(folder, fold, len(protocol.folds)), features, watcher
-        )
+        fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
+        run_fold(recipe, fold, protocol.labels, fold_folder, features, watcher)
         if not keep_models:
             for name in ("weights.safetensors", "model.onnx"):
-                (find_fold_folder(folder, fold, len(protocol.folds)) / name).unlink(missing_ok=True)
+                (fold_folder / name).unlink(missing_ok=True)
     return finish_run(recipe, protocol, folder, keep_models=keep_models)
 
 
 def run_fold(
-    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
+    recipe: Recipe,
+    fold: Fold,
+    labels: tuple[str, ...],
+    folder: Path,
+    features: FeatureCache,
+    watcher: Watcher,
 ) -> None:
     """Train one fold, write its model file, and predict its test clips, unless that is done."""
     done = folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)
     if done.exists():
         return
-    trained = train_fold(recipe, fold, folder, features, watcher)
+    trained = train_fold(recipe, fold, labels, folder, features, watcher)
     calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
-    if recipe.training.refit and fold.validation:
+    # Where nothing is tested, the model is meant to be used: all clips shall train.
+    settings = recipe.training
+    refit = settings.refit or not (fold.test or settings.needs_validation)
+    if refit and fold.validation:
         fold = replace(fold, train=(*fold.train, *fold.validation), validation=())
-        # More voices make a better model. A temperature found without them suits it well enough:
+        # More speakers make a better model. A temperature found without them suits it well enough:
         # if anything, it is a little too cautious.
-        trained = train_fold(recipe, fold, folder / REFIT_FOLDER, features, watcher)
+        trained = train_fold(recipe, fold, labels, folder / REFIT_FOLDER, features, watcher)
     save_weights(
         folder / WEIGHTS_NAME,
         trained,
@@ -128,14 +137,19 @@ def run_fold(
 
 
 def train_fold(
-    recipe: Recipe, fold: Fold, folder: Path, features: FeatureCache, watcher: Watcher
+    recipe: Recipe,
+    fold: Fold,
+    labels: tuple[str, ...],
+    folder: Path,
+    features: FeatureCache,
+    watcher: Watcher,
 ) -> TrainedNetwork:
     """Compute what the network takes of a fold's clips, and train it."""
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)
-    train_set = features.load(fold.train, recipe, augment=True, on_clip=watcher.end_clip)
-    validation_set = features.load(fold.validation, recipe, on_clip=watcher.end_clip)
+    load = partial(features.load, recipe=recipe, labels=labels, on_clip=watcher.end_clip)
+    train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
     watcher.start_training(recipe.training.epochs)
     trained = train_network(
         recipe,
@@ -185,7 +199,7 @@ def export_fold(
         licence += f". It contains the encoder {recipe.frontend.name}, under a licence of its own"
     info = ModelInfo(
         name=recipe.name,
-        labels=EMOTIONS,
+        labels=trained.labels,
         sample_rate_hz=recipe.frontend.sample_rate_hz,
         temperature=calibration.temperature,
         min_confidence=calibration.min_confidence,

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from emovox.errors import ExportError
 from emovox.files import replace_file
-from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import AnyFrontend, AnyNetwork, Recipe
 from emovox.recipes.settings import FrontendSettings
 from emovox.recognition.model_file import (
@@ -65,7 +64,8 @@ def export_onnx(
     """
     if not waveforms:
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")
-    graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel())
+    n_classes = len(info.labels)
+    graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel(), n_classes)
     if not isinstance(recipe.frontend, FrontendSettings):
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
     proto = onnx.ModelProto.FromString(graph)
@@ -94,7 +94,9 @@ def export_onnx(
 
 
 @lru_cache(maxsize=8)
-def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> bytes:
+def trace_graph(
+    frontend: AnyFrontend, network: AnyNetwork, n_features: int, n_classes: int
+) -> bytes:
     """Trace an architecture, for recordings of any length, into an ONNX model.
 
     An encoder is a graph already: only what stands behind it is traced.
@@ -102,15 +104,19 @@ def trace_graph(frontend: AnyFrontend, network: AnyNetwork, n_features: int) -> 
     recipe = Recipe(name="trace", frontend=frontend, network=network)
     if isinstance(frontend, FrontendSettings):
         front = SpectrogramFrontend(frontend, traceable=True)
-        return trace_classifier(recipe, front, torch.zeros(2, frontend.sample_rate_hz), INPUT_NAME)
-    return trace_classifier(recipe, nn.Identity(), torch.zeros(2, n_features), ENCODER_OUTPUT)
+        example = torch.zeros(2, frontend.sample_rate_hz)
+        return trace_classifier(recipe, front, example, INPUT_NAME, n_classes)
+    example = torch.zeros(2, n_features)
+    return trace_classifier(recipe, nn.Identity(), example, ENCODER_OUTPUT, n_classes)
 
 
-def trace_classifier(recipe: Recipe, front: nn.Module, example: Tensor, name: str) -> bytes:
+def trace_classifier(
+    recipe: Recipe, front: nn.Module, example: Tensor, name: str, n_classes: int
+) -> bytes:
     """Trace a front end and a network behind it, with weights that are to be replaced."""
     generator = torch.Generator().manual_seed(0)
     n_features = example.shape[1]
-    network = make_network(recipe, n_features, len(EMOTIONS), generator)
+    network = make_network(recipe, n_features, n_classes, generator)
     mean, std = torch.tensor(-51.37), torch.tensor(21.73)
     # The exporter drops what changes nothing (a weight of 0, a deviation of 1) and merges equal
     # constants. Values that stand nowhere else keep the weights apart, to be replaced later.

@@ -98,7 +98,8 @@ def stress_runs(
         watcher.start_fold(fold.name, len(protocol.folds))
         models = [find_fold_folder(f, fold, len(protocol.folds)) / MODEL_NAME for f in folders]
         voices = choose_voices(fold)
-        parts.append(hear_clips(models, clips, fold.labels, voices, settings, watcher))
+        labels = fold.labels or protocol.labels
+        parts.append(hear_clips(models, clips, labels, voices, settings, watcher))
     seeds = [join_heard(of_seed) for of_seed in zip(*parts, strict=True)]
 
     def report(name: str, basis: str, heard: Sequence[HeardClips]) -> StressReport:

@@ -33,15 +33,17 @@ class EmbeddingSet:
 
     Attributes:
         embeddings: float32 ``(clips, 1 + copies, features)``; the clip itself first.
-        classes: int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`.
+        classes: int64 ``(clips,)``, index into ``labels``.
         mean: Taken off each embedding of a batch.
         std: By which it is then divided.
+        labels: Names of the classes.
     """
 
     embeddings: Tensor
     classes: Tensor
     mean: Tensor | float = 0.0
     std: Tensor | float = 1.0
+    labels: tuple[str, ...] = EMOTIONS
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -59,7 +61,7 @@ class EmbeddingSet:
         them would take as much memory again, and longer to make.
         """
         if self.embeddings.shape[1] == 1:
-            return EmbeddingSet((self.embeddings - mean) / std, self.classes)
+            return replace(self, embeddings=(self.embeddings - mean) / std)
         return replace(self, mean=mean, std=std)
 
     def draw_batches(
@@ -106,6 +108,8 @@ class EmbeddingCache:
         encoder: Encoder,
         augmentation: AugmentationSettings,
         on_clip: Callable[[], None] = lambda: None,
+        *,
+        labels: tuple[str, ...] = EMOTIONS,
     ) -> EmbeddingSet:
         """Return the embeddings of ``clips`` in their order, computing those not yet known.
 
@@ -114,6 +118,7 @@ class EmbeddingCache:
             encoder: What embeds them.
             augmentation: Which copies to make of each.
             on_clip: Called after each clip that was not in memory, for a progress bar.
+            labels: Names of the classes, those of all clips among them.
 
         Returns:
             Embeddings, not yet standardised.
@@ -129,7 +134,8 @@ class EmbeddingCache:
         empty = np.zeros((0, 1, encoder.n_features), np.float32)
         return EmbeddingSet(
             torch.from_numpy(np.stack(known) if known else empty),
-            torch.tensor([EMOTIONS.index(c.emotion) for c in clips], dtype=torch.int64),
+            number_classes(clips, labels),
+            labels=labels,
         )
 
     def count_unknown(
@@ -168,6 +174,11 @@ class EmbeddingCache:
             ) from None
         content.update(hashlib.sha256(settings.encode()).digest())
         return self.folder / encoder.name / f"{content.hexdigest()}.npy"
+
+
+def number_classes(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
+    """Return the class of each clip, int64 ``(clips,)``: its label's place among all."""
+    return torch.tensor([labels.index(clip.emotion) for clip in clips], dtype=torch.int64)
 
 
 def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:

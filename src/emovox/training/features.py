@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -21,7 +21,7 @@ from emovox.recipes.settings import (
     FrontendSettings,
     HuggingFaceSettings,
 )
-from emovox.training.embeddings import EmbeddingCache
+from emovox.training.embeddings import EmbeddingCache, number_classes
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.hf_encoder import HuggingFaceEncoder
 from emovox.training.speech_encoder import Encoder, SpeechEncoder
@@ -32,7 +32,12 @@ class ClipSet(Protocol):
 
     @property
     def classes(self) -> Tensor:
-        """int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`."""
+        """int64 ``(clips,)``, index into ``labels``."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
         ...
 
     def __len__(self) -> int:
@@ -68,11 +73,13 @@ class ImageSet:
 
     Attributes:
         images: float32 ``(clips, 1, height, width)``, in dB or standardised.
-        classes: int64 ``(clips,)``, index into :data:`emovox.labels.EMOTIONS`.
+        classes: int64 ``(clips,)``, index into ``labels``.
+        labels: Names of the classes.
     """
 
     images: Tensor
     classes: Tensor
+    labels: tuple[str, ...] = EMOTIONS
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -83,7 +90,7 @@ class ImageSet:
 
     def standardize(self, mean: Tensor, std: Tensor) -> "ImageSet":
         """Return the set with ``(image - mean) / std``."""
-        return ImageSet((self.images - mean) / std, self.classes)
+        return replace(self, images=(self.images - mean) / std)
 
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
@@ -118,6 +125,8 @@ class ImageCache:
         clips: Sequence[Clip],
         settings: FrontendSettings,
         on_clip: Callable[[], None] = lambda: None,
+        *,
+        labels: tuple[str, ...] = EMOTIONS,
     ) -> ImageSet:
         """Return the images of ``clips`` in their order, computing those not yet known.
 
@@ -125,6 +134,7 @@ class ImageCache:
             clips: The recordings.
             settings: The front end.
             on_clip: Called after each newly computed clip, for a progress bar.
+            labels: Names of the classes, those of all clips among them.
 
         Returns:
             Images in dB, not yet standardised.
@@ -140,7 +150,8 @@ class ImageCache:
         images = [self.images[settings, c.name] for c in clips]
         return ImageSet(
             torch.cat(images) if images else torch.zeros(0, 1, *side),
-            torch.tensor([EMOTIONS.index(c.emotion) for c in clips], dtype=torch.int64),
+            number_classes(clips, labels),
+            labels,
         )
 
     def count_unknown(self, clips: Sequence[Clip], settings: FrontendSettings) -> int:
@@ -184,6 +195,7 @@ class FeatureCache:
         clips: Sequence[Clip],
         recipe: Recipe,
         *,
+        labels: tuple[str, ...] = EMOTIONS,
         augment: bool = False,
         on_clip: Callable[[], None] = lambda: None,
     ) -> ClipSet:
@@ -192,6 +204,7 @@ class FeatureCache:
         Args:
             clips: The recordings.
             recipe: Its front end and augmentation are used.
+            labels: Names of the classes, those of all clips among them.
             augment: Make the recipe's disturbed copies too.
             on_clip: Called after each newly computed clip, for a progress bar.
 
@@ -202,9 +215,10 @@ class FeatureCache:
             AudioError: A recording cannot be used.
         """
         if isinstance(recipe.frontend, FrontendSettings):
-            return self.images.load(clips, recipe.frontend, on_clip)
+            return self.images.load(clips, recipe.frontend, on_clip, labels=labels)
         copies = choose_augmentation(recipe, augment=augment)
-        return self.embeddings.load(clips, make_encoder(recipe.frontend), copies, on_clip)
+        encoder = make_encoder(recipe.frontend)
+        return self.embeddings.load(clips, encoder, copies, on_clip, labels=labels)
 
     def count_unknown(self, clips: Sequence[Clip], recipe: Recipe, *, augment: bool = False) -> int:
         """Return how many of the clips are still to be computed or read."""

@@ -150,7 +150,7 @@ class SpectrogramCnn(LayeredNetwork):
 
     Args:
         recipe: Its ``frontend`` image size, ``network`` and ``regularization`` are used.
-        n_classes: Number of emotions.
+        n_classes: Number of labels.
         generator: Draws the first weights, then the dropout.
     """
 
@@ -185,7 +185,7 @@ class EmbeddingHead(LayeredNetwork):
     Args:
         recipe: Its ``network`` and ``regularization`` are used.
         n_features: Length of the embedding.
-        n_classes: Number of emotions.
+        n_classes: Number of labels.
         generator: Draws the first weights, then the dropout.
     """
 
@@ -235,7 +235,7 @@ def make_network(
     Args:
         recipe: The settings.
         n_features: Length of the embedding, where the front end gives one.
-        n_classes: Number of emotions.
+        n_classes: Number of labels.
         generator: Draws the first weights, then the dropout.
     """
     if isinstance(recipe.network, HeadSettings):

@@ -46,6 +46,7 @@ class TrainedNetwork:
         std: Their standard deviation, which it expects to be divided by.
         history: One entry per epoch.
         best_epoch: The epoch whose weights these are.
+        labels: Names of its classes, in the order of its outputs.
     """
 
     network: LayeredNetwork
@@ -53,6 +54,7 @@ class TrainedNetwork:
     std: Tensor
     history: tuple[Epoch, ...]
     best_epoch: int
+    labels: tuple[str, ...] = EMOTIONS
 
 
 def train_network(
@@ -88,8 +90,7 @@ def train_network(
         RunError: The checkpoint belongs to another training.
     """
     settings = recipe.training
-    needs_validation = settings.early_stopping_patience or settings.schedule == "plateau"
-    if needs_validation and not len(validation_set):
+    if settings.needs_validation and not len(validation_set):
         raise RecipeError(
             "early stopping and the plateau schedule look at validation clips, and there are "
             "none; set training.early_stopping_patience=0 and training.schedule=constant"
@@ -99,7 +100,7 @@ def train_network(
     validation = validation_set.standardize(mean, std)
 
     generator = torch.Generator().manual_seed(recipe.seed)
-    network = make_network(recipe, mean.numel(), len(EMOTIONS), generator)
+    network = make_network(recipe, mean.numel(), len(train_set.labels), generator)
     optimizer = make_optimizer(settings, network.parameters())
     state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
     if folder is not None:
@@ -133,7 +134,7 @@ def train_network(
         round_weights(network)
     history = state.progress.history
     best_epoch = state.progress.best_epoch if state.best_weights else len(history)
-    return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch)
+    return TrainedNetwork(network.eval(), mean, std, tuple(history), best_epoch, train_set.labels)
 
 
 def train_epoch(
@@ -224,10 +225,10 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
 
 
 def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
-    """Name what a training's bytes depend on: recipe, inputs, classes and number of threads."""
+    """Name what a training's bytes depend on: recipe, inputs, labels and number of threads."""
     # Where a search may look changes no weight.
     digest = hashlib.sha256(change_settings(recipe, {}).to_toml().encode())
     for data in (training, validation):
         data.update_digest(digest)
-    digest.update(f"{torch.__version__} {torch.get_num_threads()}".encode())
+    digest.update(f"{training.labels} {torch.__version__} {torch.get_num_threads()}".encode())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -33,7 +34,10 @@ def save_weights(
     tensors["std"] = trained.std.contiguous()
     tensors["temperature"] = torch.tensor(temperature)
     # One entry: safetensors writes several in an order that changes from run to run.
-    metadata = {"training": json.dumps({"best_epoch": trained.best_epoch, "encoder": encoder})}
+    about: dict[str, Any] = {"best_epoch": trained.best_epoch, "encoder": encoder}
+    # Where nothing is said, the labels are RAVDESS'.
+    about |= {} if trained.labels == EMOTIONS else {"labels": trained.labels}
+    metadata = {"training": json.dumps(about)}
     with replace_file(path) as part:
         save_file(tensors, part, metadata=metadata)
 
@@ -57,7 +61,8 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             about = json.loads((file.metadata() or {}).get("training", "{}"))
         mean, std = tensors["mean"], tensors["std"]
-        network = make_network(recipe, mean.numel(), len(EMOTIONS), torch.Generator())
+        n_classes = len(about.get("labels", EMOTIONS))
+        network = make_network(recipe, mean.numel(), n_classes, torch.Generator())
         model = WaveformClassifier(make_frontend(recipe), network, mean, std)
         model.load_state_dict(tensors)
     except (OSError, RuntimeError, KeyError, SafetensorError) as error:

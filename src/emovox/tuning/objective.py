@@ -6,6 +6,7 @@ The test clips of a protocol do not get here: an :class:`InnerFold` has none.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import torch
 
@@ -13,7 +14,6 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Protocol
 from emovox.errors import ProtocolError
 from emovox.evaluation.metrics import compute_metrics
-from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
 from emovox.training.trainer import train_network
@@ -48,11 +48,13 @@ class InnerFold:
         name: The fold's name.
         train: Clips that the weights are fitted to.
         validation: Clips that are scored.
+        labels: The protocol's, which the model learns.
     """
 
     name: str
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,9 @@ class Objective:
     def load(self, recipe: Recipe, on_clip: Callable[[], None]) -> None:
         """Compute what the recipe takes of all clips, calling ``on_clip`` after each."""
         for fold in self.folds:
-            self.features.load(fold.train, recipe, augment=True, on_clip=on_clip)
-            self.features.load(fold.validation, recipe, on_clip=on_clip)
+            load = partial(self.features.load, recipe=recipe, labels=fold.labels, on_clip=on_clip)
+            load(fold.train, augment=True)
+            load(fold.validation)
 
     def count_unknown(self, recipe: Recipe) -> int:
         """Return how many clips :meth:`load` would have to compute or read."""
@@ -108,14 +111,14 @@ class Objective:
         seed, index = divmod(training, len(self.folds))
         fold = self.folds[index]
         recipe = change_settings(recipe, {"seed": recipe.seed + seed})
-        train_set = self.features.load(fold.train, recipe, augment=True)
-        validation_set = self.features.load(fold.validation, recipe)
+        load = partial(self.features.load, recipe=recipe, labels=fold.labels)
+        train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
         trained = train_network(recipe, train_set, validation_set, None)
         standardized = validation_set.standardize(trained.mean, trained.std)
         with torch.inference_mode():
             logits = torch.cat([trained.network(x) for x, _ in standardized.split_batches(256)])
         probabilities = torch.softmax(logits.double(), dim=1).numpy()
-        metrics = compute_metrics(validation_set.classes.numpy(), probabilities, EMOTIONS)
+        metrics = compute_metrics(validation_set.classes.numpy(), probabilities, fold.labels)
         return metrics.uar if self.metric is Metric.UA else metrics.log_loss
 
 
@@ -149,4 +152,6 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
                 f"{protocol.name}, fold {fold.name}: no validation clips, and a search is scored "
                 "on nothing else; choose another protocol"
             )
-    return tuple(InnerFold(fold.name, fold.train, fold.validation) for fold in folds)
+    return tuple(
+        InnerFold(fold.name, fold.train, fold.validation, protocol.labels) for fold in folds
+    )
