@@ -6,7 +6,6 @@ import pytest
 from emovox.corpora.clips import Clip
 from emovox.corpora.cross import (
     CrossName,
-    choose_validation_speakers,
     describe_labels,
     list_corpora,
     make_cross,
@@ -14,6 +13,7 @@ from emovox.corpora.cross import (
     parse_cross,
     restore_labels,
 )
+from emovox.corpora.held_out import choose_validation_speakers, hold_out
 from emovox.corpora.protocols import format_split, make_protocol, read_folds
 from emovox.errors import ProtocolError
 from emovox.labels import EMOTIONS
@@ -27,7 +27,7 @@ def make_clips(corpus: str, n_speakers: int, emotions: tuple[str, ...]) -> list[
             Path(f"/{corpus}/{n}-{emotion}.wav"),
             corpus,
             emotion,
-            f"{corpus}-{n}",
+            f"{corpus}-{corpus.upper()}{n}",
             "male" if n % 2 else "female",
         )
         for n in range(1, n_speakers + 1)
@@ -88,27 +88,56 @@ def test_tests_are_over_the_labels_that_both_have() -> None:
 
 def test_whole_speakers_validate_women_and_men_in_turn() -> None:
     (fold,) = make_cross("cross:a->b", A, B).folds
-    assert {clip.speaker for clip in fold.validation} == {"a-11", "a-12"}
-    assert {clip.speaker for clip in fold.train} == {f"a-{n}" for n in range(1, 11)}
+    assert {clip.speaker for clip in fold.validation} == {"a-A11", "a-A12"}
+    assert {clip.speaker for clip in fold.train} == {f"a-A{n}" for n in range(1, 11)}
     assert len(fold.train) + len(fold.validation) == len(A)
     women = [clip for clip in make_clips("w", 8, ("sad",)) if clip.gender == "female"]
-    assert choose_validation_speakers([*women, *make_clips("x", 1, ("sad",))]) == {"w-8"}
-    assert choose_validation_speakers(make_clips("x", 2, ("sad",))) == {"x-2"}
+    assert choose_validation_speakers([*women, *make_clips("x", 1, ("sad",))]) == {"w-W8"}
+    assert choose_validation_speakers(make_clips("x", 2, ("sad",))) == {"x-X2"}
     assert choose_validation_speakers(make_clips("x", 1, ("sad",))) == set()
 
 
 def test_corpora_that_share_speakers_or_no_labels_are_refused() -> None:
-    with pytest.raises(ProtocolError, match="speakers a-1, a-2 are in training and in the test"):
+    with pytest.raises(ProtocolError, match="speakers a-A1, a-A2 are in training and in the test"):
         make_cross("cross:a->c", A, [replace(c, name=f"c-{c.name}") for c in A[:16]])
-    with pytest.raises(ProtocolError, match="found 1 emotions that both sides have"):
+    with pytest.raises(
+        ProtocolError, match="found 1 labels that both sides have.*give both the same words"
+    ):
         make_cross("cross:b->c", B, make_clips("c", 2, ("sad", "calm")))
+
+
+def test_halves_of_one_list_share_its_speakers_by_name() -> None:
+    other = [
+        replace(clip, name=f"c-{i}", corpus="c", speaker=clip.speaker.replace("a-", "c-"))
+        for i, clip in enumerate(A[:16])
+    ]
+    with pytest.raises(ProtocolError, match=r"c-A1, c-A2 are in training .*of one name in two li"):
+        make_cross("cross:./a.csv->./c.csv", A, other)
+    allowed = make_cross("cross:./a.csv->./c.csv", A, other, allow_speaker_overlap=True)
+    assert not allowed.speaker_independent
+    assert make_cross("cross:a->b", A, B, allow_speaker_overlap=True).speaker_independent
+    # A known corpus' speakers are nobody else's, and unknown ones share no name.
+    known = [
+        replace(clip, corpus="nemo", speaker=clip.speaker.replace("c-", "nemo-")) for clip in other
+    ]
+    assert make_cross("cross:./a.csv->nemo", A, known).speaker_independent
+    nobody = [[replace(c, speaker=f"{c.corpus}-unknown") for c in part] for part in (A, other)]
+    assert make_cross("cross:./a->./c", *nobody).folds
+
+
+def test_a_tenth_of_the_clips_validates_where_speakers_are_unknown() -> None:
+    unknown = [replace(clip, speaker="a-unknown") for clip in A]
+    train, validation = hold_out(unknown, min_speakers=2)
+    assert (len(train), len(validation)) == (86, 10)
+    assert hold_out(unknown[::-1], min_speakers=2)[1] == validation[::-1]
+    assert hold_out(unknown[:9], min_speakers=2) == (unknown[:9], [])
 
 
 def test_a_run_gets_its_labels_back_from_its_split(tmp_path: Path) -> None:
     protocol = make_cross("cross:a->b", A, B)
     (tmp_path / "split.csv").write_text(format_split(protocol))
     folds = read_folds(tmp_path / "split.csv", [*A, *B])
-    assert folds[0].labels == EMOTIONS
+    assert folds[0].labels == ()
     assert folds[0].test[0].name == "b-1,surprised"
     read = type(protocol)(protocol.name, 1, protocol.description, True, folds)
     assert restore_labels(read) == protocol

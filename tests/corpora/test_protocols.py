@@ -1,4 +1,7 @@
+import re
 from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,10 @@ from emovox.corpora.protocols import (
     Fold,
     Protocol,
     check_folds,
+    check_labels,
+    choose_protocol,
+    describe_rare_labels,
+    doubt_speakers,
     find_shared_speakers,
     format_split,
     make_protocol,
@@ -22,8 +29,9 @@ from emovox.corpora.protocols import (
 )
 from emovox.corpora.ravdess import list_ravdess_names, parse_ravdess_name, read_ravdess
 from emovox.errors import ProtocolError
+from emovox.labels import EMOTIONS
 
-SPEAKER_INDEPENDENT = ["emobox-6", "luna-5", "loso"]
+SPEAKER_INDEPENDENT = ["emobox-6", "luna-5", "loso", "speaker-folds"]
 
 
 def make_clip(name: str) -> Clip:
@@ -153,9 +161,79 @@ def test_test_actors_are_those_of_the_papers() -> None:
     assert list_speakers(loso.folds[23].validation) == {"1", "2"}
 
 
-def test_everything_trains_and_nothing_is_tested() -> None:
+def test_nothing_is_tested_where_everything_trains_once_whole_speakers_have_calibrated() -> None:
     (fold,) = make_protocol("everything", FIRST_ACTORS).folds
-    assert count_sizes(fold) == (240, 0, 0)
+    assert count_sizes(fold) == (180, 60, 0)
+    assert list_speakers(fold.validation) == {"4"}
+    (fold,) = make_protocol("everything", CLIPS).folds
+    assert list_speakers(fold.validation) == {"21", "22", "23", "24"}
+    # Trained again on all of them, the clips come in the order of the corpus.
+    assert (*fold.train, *fold.validation) == tuple(CLIPS)
+    (fold,) = make_protocol("everything", CLIPS[:120]).folds
+    assert count_sizes(fold) == (108, 12, 0)
+    (fold,) = make_protocol("everything", CLIPS[:9]).folds
+    assert count_sizes(fold) == (9, 0, 0)
+
+
+def test_speaker_folds_part_any_speakers_into_five() -> None:
+    clips = [replace(clip, speaker=f"calls-{clip.speaker}", corpus="calls") for clip in CLIPS[:420]]
+    protocol = make_protocol("speaker-folds", clips)
+    sizes = [len(list_speakers(fold.test)) for fold in protocol.folds]
+    assert (sorted(sizes), len(set.union(*(list_speakers(f.test) for f in protocol.folds)))) == (
+        [1, 1, 1, 2, 2],
+        7,
+    )
+    assert make_protocol("speaker-folds", clips[::-1]).folds[0].name == "01"
+    for fold, following in pairwise([*protocol.folds, protocol.folds[0]]):
+        assert list_speakers(fold.validation) == list_speakers(following.test)
+
+
+def make_list(n_speakers: int, n_unknown: int = 0) -> list[Clip]:
+    """Return two clips of each known speaker, and some of unknown ones."""
+    names = [f"calls-{n}" for n in range(n_speakers) for _ in range(2)]
+    names += ["calls-unknown"] * n_unknown
+    return [
+        Clip(f"calls-{i}", Path(f"{i}.wav"), "calls", ("sad", "bored")[i % 2], name)
+        for i, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clips", "expected", "reason"),
+    [
+        (make_list(0, 12), "random-10", "0 of its speakers are known, .* column 'speaker'"),
+        (make_list(2), "random-10", "2 of its speakers are known"),
+        (make_list(3), "loso", "each of its 3 speakers is tested in turn"),
+        (make_list(10), "loso", "10 speakers"),
+        (make_list(11), "speaker-folds", "its 11 speakers are tested in 5 groups"),
+    ],
+)
+def test_a_fitting_protocol_is_chosen(clips: list[Clip], expected: str, reason: str) -> None:
+    name, why = choose_protocol(clips)
+    assert name == expected
+    assert re.search(reason, why)
+
+
+def test_unknown_speakers_make_a_score_speaker_dependent() -> None:
+    known = make_protocol("loso", make_list(4))
+    assert doubt_speakers(known) is known
+    doubted = doubt_speakers(make_protocol("loso", make_list(4, 3)))
+    assert not doubted.speaker_independent
+    assert "3 clips do not say who speaks" in doubted.notes[0]
+
+
+def test_labels_are_those_of_all_clips() -> None:
+    protocol = make_protocol("loso", make_list(5))
+    assert protocol.labels == ("sad", "bored")
+    check_labels(protocol)
+    assert describe_rare_labels(protocol) == ()
+    assert make_protocol("reference", CLIPS).labels == EMOTIONS
+    calm = [replace(clip, emotion="calm") for clip in make_list(5)]
+    with pytest.raises(ProtocolError, match="all 6 training clips are labelled calm; expected two"):
+        check_labels(make_protocol("loso", calm))
+    one = [replace(make_list(5)[0], emotion="calm"), *make_list(5)[1:]]
+    (note,) = describe_rare_labels(make_protocol("loso", one))
+    assert note.startswith("fewer than two training clips in at least one fold: calm;")
 
 
 def test_speaker_dependent_protocols_say_so() -> None:
@@ -181,12 +259,28 @@ def test_first_splits_are_kept_and_said() -> None:
     [
         ("emobox", CLIPS, None, "no protocol named 'emobox'; known: reference, .*emobox-6"),
         ("reference", CLIPS[60:], None, "needs RAVDESS actors 1-4; found 2, 3, 4"),
-        ("reference", [], None, "needs RAVDESS actors 1-4; found none"),
-        ("random-10", CLIPS[:9], None, "at least 10 clips; found 9"),
-        ("emobox-6", CLIPS[:600], None, "needs speakers 11, 12, .*, 24; none of their clips"),
-        ("luna-5", CLIPS[60:], None, "needs speakers 1; none"),
-        ("loso", CLIPS[:120], None, "found 2 speaker groups; expected at least 3"),
-        ("loso", [], None, "found 0 speaker groups"),
+        (
+            "reference",
+            [],
+            None,
+            "found none; for another corpus, name loso, speaker-f",
+        ),
+        (
+            "random-10",
+            CLIPS[:9],
+            None,
+            "found 9: add recordings, or name .* everything",
+        ),
+        ("emobox-6", CLIPS[:600], None, "needs RAVDESS' speakers 11, 12, .*, 24; none .*name loso"),
+        ("luna-5", CLIPS[60:], None, "needs RAVDESS' speakers 1; none"),
+        ("loso", CLIPS[:120], None, "at least 3 known speakers; found 2 .*: say who speaks in a c"),
+        (
+            "loso",
+            [],
+            None,
+            "found 0 among 0 clips: .*, or use random-10, whose",
+        ),
+        ("speaker-folds", CLIPS[:240], None, "at least 5 known speakers; found 4 .*: use loso"),
         ("loso", CLIPS, 0, "0 splits asked of loso; expected at least 1"),
         ("everything", [], None, "everything, fold 01: no training clip is left"),
         ("everything", [CLIPS[0], CLIPS[0]], None, "clip 03-01-01-01-01-01-01 is in it twice"),

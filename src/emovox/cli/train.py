@@ -23,7 +23,9 @@ def train(
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol", metavar="NAME", help="Evaluation protocol. Default: the recipe's."
+            "--protocol",
+            metavar="NAME",
+            help="Evaluation protocol. Default: the recipe's, or one that fits the corpus.",
         ),
     ] = None,
     split: Annotated[
@@ -33,7 +35,8 @@ def train(
     allow_speaker_overlap: Annotated[
         bool,
         typer.Option(
-            "--allow-speaker-overlap", help="Take a custom split that tests training speakers."
+            "--allow-speaker-overlap",
+            help="Take a custom split, or two corpora, that test training speakers.",
         ),
     ] = False,
     splits: SplitsOption = None,
@@ -53,7 +56,7 @@ def train(
     same command with --resume goes on and ends with the same bytes.
     """
     from emovox.cli.progress import ProgressBars
-    from emovox.experiments.folds import load_protocol
+    from emovox.experiments.folds import load_protocol, name_protocol
     from emovox.experiments.train_and_test import run_experiment, set_threads
     from emovox.files import name_folder
     from emovox.recipes.recipe import load_recipe
@@ -66,8 +69,15 @@ def train(
     chosen = load_recipe(recipe or "vanilla", changes)
     set_threads(threads)
     folds = load_protocol(
-        chosen, data, n_splits=splits, split=split, allow_speaker_overlap=allow_speaker_overlap
+        chosen,
+        data,
+        n_splits=splits,
+        split=split,
+        allow_speaker_overlap=allow_speaker_overlap,
+        may_choose=not any("data.protocol" in change for change in changes),
     )
+    if split is None:
+        chosen = name_protocol(chosen, folds)
     for note in folds.notes:
         typer.echo(f"emovox: {note}", err=True)
     folder = out or Path("runs") / name_folder(f"{chosen.name}-{folds.name}")
@@ -76,4 +86,21 @@ def train(
     if run.evaluation is not None:
         for line in run.evaluation.describe():
             typer.echo(line)
+    else:
+        typer.echo(describe_untested(folder))
     typer.echo(f"run folder: {folder}")
+
+
+def describe_untested(folder: Path) -> str:
+    """Say how far a model can be trusted that nothing was left to test."""
+    from emovox.corpora.clips import describe_speakers
+    from emovox.runs.folder import CALIBRATION_NAME
+    from emovox.runs.scores import read_calibration
+
+    found = read_calibration(folder / CALIBRATION_NAME)
+    if not found.n_clips:
+        return "nothing tested; not calibrated: too few clips to hold any out"
+    return (
+        f"nothing tested; temperature {found.temperature:.3g}, fitted on "
+        f"{found.n_clips:,} clips of {describe_speakers(found.n_speakers)}, unseen until then"
+    )

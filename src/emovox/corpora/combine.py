@@ -1,43 +1,64 @@
-"""Several corpora in one training: no recording twice, and no voice on both sides."""
+"""Several corpora in one training: no recording twice, and no speaker on both sides."""
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.protocols import Fold, Protocol
 from emovox.corpora.ravdess import is_ravdess_name
+from emovox.corpora.registry import CORPORA, identify_speaker
 from emovox.errors import CorpusError
+
+LISTED_BEFORE = "listed by an earlier corpus too"
+LISTED_TWICE = "the same recording as another of the list"
 
 
 def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
-    """Keep each recording in the first corpus that lists it.
+    """Keep each recording once, in the first corpus that lists it.
 
     A recording is the same where its name is the same (a list of RAVDESS files beside RAVDESS
-    itself) or its file.
+    itself) or its file, and in lists of one's own also where its bytes are the same.
 
     Args:
         listings: The corpora in the order of the recipe.
 
     Returns:
-        The same corpora without what an earlier one lists.
+        The same corpora without what was listed before.
 
     Raises:
-        CorpusError: Two recordings would have the same name.
+        CorpusError: Two recordings would have the same name, or one has two labels.
     """
-    if len(listings) < 2:
+    every = [clip for listing in listings for clip in listing.clips]
+    own = [clip for clip in every if clip.corpus not in CORPORA]
+    if len(listings) < 2 and not own:
         return list(listings)
+    # Hashing is left to recordings that may be copies: RAVDESS alone has half a gigabyte.
+    sizes = {_measure_size(clip.path) for clip in own}
+    copies = find_copies([clip for clip in every if _measure_size(clip.path) in sizes])
     names: dict[str, Clip] = {}
     paths: set[str] = set()
     joined = []
     for listing in listings:
         kept: dict[str, Clip] = {}
+        n_twice = 0
         for clip in listing.clips:
             path = os.path.realpath(clip.path)
             known = names.get(clip.name)
+            first = copies.get(clip.path)
             if path in paths:
                 continue
-            if known is None:
+            if first is not None:
+                if first.emotion != clip.emotion:
+                    raise CorpusError(
+                        f"{clip.path} is {clip.emotion}, but {first.path}, the same recording, is "
+                        f"{first.emotion}; expected one label a recording: correct the list"
+                    )
+                n_twice += os.path.realpath(first.path) in kept
+            elif known is None:
                 kept[path] = clip
             elif not is_ravdess_name(clip.name):
                 raise CorpusError(
@@ -46,12 +67,51 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
                 )
         names |= {clip.name: clip for clip in kept.values()}
         paths |= set(kept)
-        n_known = len(listing.clips) - len(kept)
-        skipped = listing.skipped
-        if n_known:
-            skipped = (*skipped, ("listed by an earlier corpus too", n_known))
+        n_before = len(listing.clips) - len(kept) - n_twice
+        reasons = ((LISTED_TWICE, n_twice), (LISTED_BEFORE, n_before))
+        skipped = (*listing.skipped, *(reason for reason in reasons if reason[1]))
         joined.append(replace(listing, clips=tuple(kept.values()), skipped=skipped))
     return joined
+
+
+def find_copies(clips: Iterable[Clip]) -> dict[Path, Clip]:
+    """Find recordings whose bytes are those of an earlier one.
+
+    Args:
+        clips: In the order in which they count.
+
+    Returns:
+        The first clip of each copy's content, by the copy's path. Empty files are no copies.
+
+    Example:
+        >>> find_copies([])
+        {}
+    """
+    by_size: defaultdict[int, list[Clip]] = defaultdict(list)
+    seen: set[Path] = set()
+    for clip in clips:
+        if clip.path not in seen:
+            by_size[_measure_size(clip.path)].append(clip)
+        seen.add(clip.path)
+    copies = {}
+    for size, alike in by_size.items():
+        if not size or len(alike) < 2:
+            continue
+        first: dict[bytes, Clip] = {}
+        for clip in alike:
+            with clip.path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            if first.setdefault(content, clip) is not clip:
+                copies[clip.path] = first[content]
+    return copies
+
+
+def _measure_size(path: Path) -> int:
+    """Return a file's bytes; 0 where it is not there, as decoding will say."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def add_training_clips(protocol: Protocol, clips: Sequence[Clip]) -> Protocol:
@@ -74,5 +134,6 @@ def add_training_clips(protocol: Protocol, clips: Sequence[Clip]) -> Protocol:
 
 
 def _extend_fold(fold: Fold, clips: Sequence[Clip]) -> Fold:
-    held_out = {clip.speaker for clip in (*fold.validation, *fold.test)}
-    return replace(fold, train=(*fold.train, *(c for c in clips if c.speaker not in held_out)))
+    held_out = {identify_speaker(clip) for clip in (*fold.validation, *fold.test)}
+    more = [clip for clip in clips if identify_speaker(clip) not in held_out]
+    return replace(fold, train=(*fold.train, *more))

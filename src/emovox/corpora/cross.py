@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold, Protocol, check_folds
+from emovox.corpora.held_out import hold_out
+from emovox.corpora.protocols import Fold, Protocol, check_folds, find_shared_speakers
 from emovox.errors import ProtocolError
-from emovox.labels import EMOTIONS
+from emovox.labels import order_labels
 
 _PREFIX = "cross:"
-_VALIDATION_SHARE = 1 / 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,43 +92,55 @@ def name_tested(protocol: str, corpora: Sequence[str]) -> str:
     return corpora[0] if cross is None else cross.tested
 
 
-def make_cross(name: str, trained: Sequence[Clip], tested: Sequence[Clip]) -> Protocol:
+def make_cross(
+    name: str,
+    trained: Sequence[Clip],
+    tested: Sequence[Clip],
+    *,
+    allow_speaker_overlap: bool = False,
+) -> Protocol:
     """Make the one fold of a protocol across corpora.
 
     Whole speakers of the training corpus validate: a sixth of them, women and men in turn, at
-    least one where there are two.
+    least one where there are two; else a tenth of its clips.
 
     Args:
         name: As given, for what is printed.
         trained: All clips to train on, with every label they have.
         tested: Clips to test on; those with a label that training lacks are left out.
+        allow_speaker_overlap: Take corpora that share speakers; scores are then called
+            speaker-dependent.
 
     Returns:
         The protocol; its predictions are restricted to the labels that both have.
 
     Raises:
-        ProtocolError: The two share no label or share a speaker.
+        ProtocolError: The two share fewer than two labels, or a speaker without leave.
     """
     known = {clip.emotion for clip in trained}
-    shared = tuple(e for e in EMOTIONS if e in known & {clip.emotion for clip in tested})
+    shared = order_labels(known & {clip.emotion for clip in tested})
     if len(shared) < 2:
         raise ProtocolError(
-            f"{name}: found {len(shared)} emotions that both sides have; expected at least 2"
+            f"{name}: found {len(shared)} labels that both sides have; expected at least 2, found "
+            f"{', '.join(order_labels(known))} and "
+            f"{', '.join(order_labels(clip.emotion for clip in tested))}: give both the same words"
         )
-    validating = choose_validation_speakers(trained)
+    train, validation = hold_out(trained, min_speakers=2)
     fold = Fold(
         "01",
-        train=tuple(c for c in trained if c.speaker not in validating),
-        validation=tuple(c for c in trained if c.speaker in validating),
+        train=tuple(train),
+        validation=tuple(validation),
         test=tuple(c for c in tested if c.emotion in shared),
         labels=shared,
     )
     description = (
         f"train on one corpus, test on another over the {len(shared)} emotions that both have "
-        f"({', '.join(shared)}), no other can be predicted; {len(validating)} training speakers "
-        "validate"
+        f"({', '.join(shared)}), no other can be predicted; {len(validation):,} of the training "
+        "corpus' clips validate"
     )
-    protocol = Protocol(name, 1, description, True, (fold,), describe_untested(tested, shared))
+    overlap = allow_speaker_overlap and bool(find_shared_speakers(fold))
+    notes = describe_untested(tested, shared)
+    protocol = Protocol(name, 1, description, not overlap, (fold,), notes)
     check_folds(protocol)
     return protocol
 
@@ -139,14 +150,14 @@ def describe_untested(tested: Sequence[Clip], shared: Sequence[str]) -> tuple[st
     absent = [clip.emotion for clip in tested if clip.emotion not in shared]
     if not absent:
         return ()
-    labels = ", ".join(e for e in EMOTIONS if e in absent)
+    labels = ", ".join(order_labels(absent))
     return (f"{len(absent):,} clips are not tested: training has no {labels}",)
 
 
 def describe_labels(protocol: Protocol) -> list[str]:
     """Say which emotions alone a protocol's scores are over, where not over all."""
-    shared = sorted({label for fold in protocol.folds for label in fold.labels}, key=EMOTIONS.index)
-    if len(shared) == len(EMOTIONS):
+    shared = order_labels(label for fold in protocol.folds for label in fold.labels)
+    if not shared:
         return []
     return [
         f"over the {len(shared)} emotions that both corpora have, no other can be predicted: "
@@ -162,19 +173,7 @@ def restore_labels(protocol: Protocol) -> Protocol:
     if not protocol.name.startswith(_PREFIX):
         return protocol
     folds = tuple(
-        replace(fold, labels=tuple(e for e in EMOTIONS if e in {c.emotion for c in fold.test}))
+        replace(fold, labels=order_labels(clip.emotion for clip in fold.test))
         for fold in protocol.folds
     )
     return replace(protocol, folds=folds)
-
-
-def choose_validation_speakers(clips: Sequence[Clip]) -> set[str]:
-    """Choose the training speakers who validate: the last ones, women and men in turn."""
-    genders = {clip.speaker: clip.gender or "" for clip in clips}
-    if len(genders) < 2:
-        return set()
-    ordered = sorted(genders, key=lambda s: (len(s), s), reverse=True)
-    groups = [[s for s in ordered if genders[s] == g] for g in sorted(set(genders.values()))]
-    in_turn = [s for turn in zip_longest(*groups) for s in turn if s is not None]
-    n_validation = max(1, round(_VALIDATION_SHARE * len(in_turn)))
-    return set(in_turn[:n_validation])

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emovox.corpora.clips import Clip
+from emovox.corpora.held_out import hold_out
+from emovox.corpora.registry import identify_speaker
 from emovox.errors import ProtocolError
-from emovox.labels import EMOTIONS
+from emovox.labels import order_labels
 
 REFERENCE_ACTORS = ("1", "2", "3", "4")
 
@@ -47,15 +49,15 @@ class Fold:
         train: Clips that the weights are fitted to.
         validation: Clips that early stopping and the schedule look at.
         test: Clips that the final model is scored on, once.
-        labels: Emotions that the test's predictions are restricted to, in the order of
-            :data:`emovox.labels.EMOTIONS`.
+        labels: Those that the test's predictions are restricted to, in the model's order; empty:
+            all that the model has.
     """
 
     name: str
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
     test: tuple[Clip, ...]
-    labels: tuple[str, ...] = EMOTIONS
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,15 @@ class Protocol:
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels of its clips, in the order of a model's outputs: what its models learn."""
+        return order_labels(
+            clip.emotion
+            for fold in self.folds
+            for clip in (*fold.train, *fold.validation, *fold.test)
+        )
+
 
 PROTOCOLS: dict[str, str] = {
     "reference": "actors 1-4, one random split 168/36/36; speaker-dependent",
@@ -86,9 +97,18 @@ PROTOCOLS: dict[str, str] = {
     "emobox-6": "6 folds over the actors, as in EmoBox; speaker-independent",
     "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
     "loso": "leave one speaker out, in any corpus with speakers; speaker-independent",
+    "speaker-folds": "5 folds over whole speakers, in any corpus; speaker-independent",
     "everything": "all clips train, none is tested: for a model to ship, not for a score",
 }
 """Protocol names and what each does, for help texts and errors."""
+
+RAVDESS_PROTOCOLS = ("reference", "reference-repeated", "emobox-6", "luna-5")
+"""Those that name actors of RAVDESS."""
+
+OTHER_PROTOCOLS = "for another corpus, name loso, speaker-folds or random-10"
+
+_FEWEST_SPEAKERS = 3
+_MANY_SPEAKERS = 10
 
 
 def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = None) -> Protocol:
@@ -120,9 +140,78 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
     return protocol
 
 
+def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
+    """Choose a protocol for a corpus whose user named none.
+
+    Args:
+        clips: The corpus.
+
+    Returns:
+        The protocol's name, and why, for people.
+
+    Example:
+        >>> choose_protocol([])[0]
+        'random-10'
+    """
+    known = len({clip.speaker for clip in clips if clip.has_speaker})
+    if known < _FEWEST_SPEAKERS:
+        return "random-10", (
+            f"{known} of its speakers are known, too few to test unseen ones: say who speaks in a "
+            "column 'speaker'"
+        )
+    if known <= _MANY_SPEAKERS:
+        return "loso", f"each of its {known} speakers is tested in turn"
+    return "speaker-folds", f"its {known} speakers are tested in 5 groups"
+
+
+def doubt_speakers(protocol: Protocol) -> Protocol:
+    """Call a protocol speaker-dependent where nobody can say who speaks in some of its clips."""
+    unknown = {
+        clip.name
+        for fold in protocol.folds
+        for clip in (*fold.train, *fold.validation, *fold.test)
+        if not clip.has_speaker
+    }
+    if not (protocol.speaker_independent and unknown):
+        return protocol
+    note = (
+        f"{len(unknown):,} clips do not say who speaks, so that test speakers may have trained: "
+        "scores are called speaker-dependent; say who speaks in a column 'speaker'"
+    )
+    return replace(protocol, speaker_independent=False, notes=(*protocol.notes, note))
+
+
+def check_labels(protocol: Protocol) -> None:
+    """Refuse folds that train on fewer than two labels.
+
+    Raises:
+        ProtocolError: A fold has one, which the message names.
+    """
+    for fold in protocol.folds:
+        labels = order_labels(clip.emotion for clip in fold.train)
+        if len(labels) < 2:
+            raise ProtocolError(
+                f"{protocol.name}, fold {fold.name}: all {len(fold.train):,} training clips are "
+                f"labelled {', '.join(labels)}; expected two labels or more to tell apart: add "
+                "recordings of others, or see by 'emovox data list' what is read as a label"
+            )
+
+
+def describe_rare_labels(protocol: Protocol) -> tuple[str, ...]:
+    """Say which labels have fewer than two training clips in some fold."""
+    counts = [Counter(clip.emotion for clip in fold.train) for fold in protocol.folds]
+    rare = [label for label in protocol.labels if min(count[label] for count in counts) < 2]
+    if not rare:
+        return ()
+    return (
+        f"fewer than two training clips in at least one fold: {', '.join(rare)}; no model can "
+        "learn them: add recordings, or leave them out by data.labels",
+    )
+
+
 def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     """Build the folds of a known protocol."""
-    independent = name in ("emobox-6", "luna-5", "loso")
+    independent = name in ("emobox-6", "luna-5", "loso", "speaker-folds")
     if name == "reference":
         folds = [split_reference(clips, "01", 42)]
     elif name == "reference-repeated":
@@ -131,17 +220,22 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     elif name == "random-10":
         folds = split_shuffled(clips)
     elif name == "everything":
-        folds = [Fold("01", tuple(clips), (), ())]
+        # The validation clips train too, once the model is calibrated.
+        train, validation = hold_out(clips, min_speakers=_FEWEST_SPEAKERS)
+        folds = [Fold("01", tuple(train), tuple(validation), ())]
+    elif name == "speaker-folds":
+        folds = split_speakers(clips, group_speakers(clips))
     elif name == "loso":
-        speakers = sorted({c.speaker for c in clips}, key=lambda s: (len(s), s))
+        speakers = list_speakers(name, clips, _FEWEST_SPEAKERS)
         # Two speakers validate: with RAVDESS' alternating actors, a man and a woman.
-        # Of three speakers only one can, or none would be left to train.
-        n_validation = 2 if len(speakers) > 3 else 1
+        # Of five or fewer only one, or too few would be left to train.
+        n_validation = 2 if len(speakers) > 5 else 1
         folds = split_speakers(clips, [(s,) for s in speakers], n_validation=n_validation)
     else:
         actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
         folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
-    return Protocol(name, 1, PROTOCOLS[name], independent, tuple(folds))
+    version = 2 if name == "everything" else 1
+    return Protocol(name, version, PROTOCOLS[name], independent, tuple(folds))
 
 
 def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:
@@ -153,7 +247,8 @@ def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold
     found = sorted({c.speaker for c in chosen})
     if found != sorted(REFERENCE_ACTORS):
         raise ProtocolError(
-            f"the reference protocol needs RAVDESS actors 1-4; found {', '.join(found) or 'none'}"
+            f"the reference protocol needs RAVDESS actors 1-4; found {', '.join(found) or 'none'}; "
+            f"{OTHER_PROTOCOLS}"
         )
     chosen.sort(key=lambda c: (int(c.speaker), c.name))
     train, rest = train_test_split(chosen, test_size=0.3, random_state=random_state)
@@ -167,7 +262,10 @@ def split_shuffled(clips: Sequence[Clip]) -> list[Fold]:
 
     ordered = sorted(clips, key=lambda c: c.name)
     if len(ordered) < 10:
-        raise ProtocolError(f"random-10 needs at least 10 clips; found {len(ordered)}")
+        raise ProtocolError(
+            f"random-10 needs at least 10 clips; found {len(ordered)}: add recordings, or name the "
+            "protocol everything, which trains on all and tests none"
+        )
     parts = [
         {ordered[i].name for i in test}
         for _, test in KFold(10, shuffle=True, random_state=46).split(ordered)
@@ -188,6 +286,33 @@ def make_fold(clips: Sequence[Clip], name: str, *, test: set[str], validation: s
     )
 
 
+def list_speakers(name: str, clips: Sequence[Clip], at_least: int) -> list[str]:
+    """Return all speakers in order, or refuse too few of them."""
+    speakers = sorted({c.speaker for c in clips}, key=lambda s: (len(s), s))
+    n_known = len({c.speaker for c in clips if c.has_speaker})
+    if n_known < at_least:
+        hint = (
+            "say who speaks in a column 'speaker' of a manifest, or use random-10, whose scores "
+            "are speaker-dependent"
+        )
+        raise ProtocolError(
+            f"{name} needs at least {at_least} known speakers; found {n_known} among "
+            f"{len(clips):,} clips: {'use loso' if n_known >= _FEWEST_SPEAKERS else hint}"
+        )
+    return speakers
+
+
+def group_speakers(clips: Sequence[Clip]) -> list[tuple[str, ...]]:
+    """Part the speakers into 5 groups of about as many clips."""
+    from sklearn.model_selection import GroupKFold
+
+    list_speakers("speaker-folds", clips, 5)
+    ordered = sorted(clips, key=lambda c: (len(c.speaker), c.speaker, c.name))
+    speakers = [c.speaker for c in ordered]
+    parts = GroupKFold(5).split(ordered, groups=speakers)
+    return [tuple(dict.fromkeys(speakers[i] for i in test)) for _, test in parts]
+
+
 def split_speakers(
     clips: Sequence[Clip], groups: Sequence[tuple[str, ...]], *, n_validation: int | None = None
 ) -> list[Fold]:
@@ -202,10 +327,9 @@ def split_speakers(
     missing = sorted({s for g in groups for s in g} - present, key=lambda s: (len(s), s))
     if missing:
         raise ProtocolError(
-            f"this protocol needs speakers {', '.join(missing)}; none of their clips found"
+            f"this protocol needs RAVDESS' speakers {', '.join(missing)}; none of their clips "
+            f"found; {OTHER_PROTOCOLS}"
         )
-    if len(groups) < 3:
-        raise ProtocolError(f"found {len(groups)} speaker groups; expected at least 3")
     folds = []
     for i, group in enumerate(groups):
         following = [s for g in (*groups[i + 1 :], *groups[:i]) for s in g]
@@ -233,15 +357,17 @@ def check_folds(protocol: Protocol) -> None:
         if protocol.speaker_independent and shared:
             raise ProtocolError(
                 f"{protocol.name}, fold {fold.name}: speakers {', '.join(shared)} are in training "
-                "and in the test; such a score says nothing about new speakers. Split by whole "
-                "speakers, or pass --allow-speaker-overlap to get a speaker-dependent score"
+                "and in the test; such a score says nothing about unseen speakers. Split by whole "
+                "speakers (of one name in two lists: rename them if they are two people), or pass "
+                "--allow-speaker-overlap to get a speaker-dependent score"
             )
 
 
 def find_shared_speakers(fold: Fold) -> list[str]:
     """Return the test speakers of a fold that also train or validate."""
-    known = {c.speaker for c in (*fold.train, *fold.validation)}
-    return sorted({c.speaker for c in fold.test} & known, key=lambda s: (len(s), s))
+    seen = {identify_speaker(c) for c in (*fold.train, *fold.validation)}
+    shared = {c.speaker for c in fold.test if identify_speaker(c) in seen}
+    return sorted(shared, key=lambda s: (len(s), s))
 
 
 def format_split(protocol: Protocol) -> str:

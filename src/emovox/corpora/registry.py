@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from emovox.corpora.clips import CorpusListing
+from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.locate import find_ravdess, list_places
 from emovox.corpora.named import list_named
 from emovox.corpora.nemo import list_nemo
@@ -162,6 +162,28 @@ CORPORA: dict[str, Corpus] = {
     )
 }
 """The corpora by name."""
+
+
+def identify_speaker(clip: Clip) -> str:
+    """Return by what the speaker of a clip is known across corpora.
+
+    Two lists of one's own that name the same speaker mean the same person, though each puts its own
+    name before it; a known corpus' speakers are nobody else's.
+
+    Args:
+        clip: Of any corpus.
+
+    Returns:
+        A name that is equal for the same person.
+
+    Example:
+        >>> from pathlib import Path
+        >>> both = [Clip("", Path(), half, "sad", f"{half}-ann") for half in ("a", "b")]
+        >>> identify_speaker(both[0]) == identify_speaker(both[1])
+        True
+    """
+    own = clip.corpus not in CORPORA and clip.has_speaker
+    return f"of a list: {clip.speaker.removeprefix(f'{clip.corpus}-')}" if own else clip.speaker
 
 
 def is_path(source: str) -> bool:

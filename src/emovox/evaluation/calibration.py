@@ -27,7 +27,7 @@ class Calibration:
         temperature: By which its logits are divided; 1: as trained.
         min_confidence: Below this it says "uncertain"; 0: never.
         n_clips: Clips that both were fitted on; 0: not fitted.
-        n_speakers: Their speakers.
+        n_speakers: Their speakers; 0: unknown.
     """
 
     temperature: float = 1.0
@@ -59,7 +59,7 @@ def calibrate(predictions: Predictions) -> Calibration:
         temperature=temperature,
         min_confidence=fit_min_confidence(replace(predictions, probabilities=probabilities)),
         n_clips=len(predictions),
-        n_speakers=int(np.unique(predictions.speakers).size),
+        n_speakers=predictions.n_speakers,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emovox.corpora.clips import describe_speakers
 from emovox.corpora.cross import describe_labels
 from emovox.corpora.protocols import Protocol
 from emovox.evaluation.abstention import Abstention, measure_abstention
@@ -17,7 +18,13 @@ from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.summary import Summary, choose_resampling, count, describe_score, summarize
+from emovox.evaluation.summary import (
+    Summary,
+    choose_resampling,
+    count,
+    describe_score,
+    summarize,
+)
 from emovox.recognition.model_file import ProtocolScore
 
 BOOTSTRAP_SEED = 0
@@ -62,7 +69,7 @@ class Evaluation:
         summary, protocol = self.summary, self.protocol
         kind = "speaker-independent" if protocol.speaker_independent else "speaker-dependent"
         folds = count(summary.n_folds, "fold")
-        clips, speakers = count(summary.n_clips, "clip"), count(summary.n_speakers, "speaker")
+        clips, speakers = count(summary.n_clips, "clip"), describe_speakers(summary.n_speakers)
         return (
             f"{protocol.name} v{protocol.version}, {kind}: {folds}, 1 seed, {clips} of {speakers}; "
             f"percent, 95% intervals over {summary.resample_by}"

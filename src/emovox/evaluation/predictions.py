@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emovox.corpora.clips import UNKNOWN_SPEAKER
 from emovox.evaluation.metrics import FloatArray, IntArray, check_scores
 
 TextArray = npt.NDArray[np.str_]
@@ -77,6 +78,12 @@ class Predictions:
         """Index of the most probable class, the first of equals, int64 ``(clips,)``."""
         best: IntArray = self.probabilities.argmax(axis=1)
         return best
+
+    @property
+    def n_speakers(self) -> int:
+        """How many speakers are known; 0 where the corpus says of none."""
+        names = np.unique(self.speakers).tolist()
+        return sum(not name.endswith(f"-{UNKNOWN_SPEAKER}") for name in names)
 
     def select(self, rows: npt.ArrayLike) -> "Predictions":
         """Return some of the rows.

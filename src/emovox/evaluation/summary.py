@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from emovox.corpora.clips import describe_speakers
 from emovox.evaluation.intervals import (
     Interval,
     bootstrap_over_clips,
@@ -207,7 +208,7 @@ def summarize_seeds(
         f1=f1,
         folds=tuple(np.unique(predictions.folds).tolist()),
         n_clips=int(np.unique(predictions.clips).size),
-        n_speakers=int(np.unique(predictions.speakers).size),
+        n_speakers=predictions.n_speakers,
         resample_by=resample_by,
     )
 
@@ -336,7 +337,7 @@ def describe_score(
     speakers = "speaker-independent" if speaker_independent else "speaker-dependent"
     return (
         f"{text}, {protocol} v{version}, {speakers}, {count(n_seeds, 'seed')}, "
-        f"{count(summary.n_clips, 'clip')} of {count(summary.n_speakers, 'speaker')}"
+        f"{count(summary.n_clips, 'clip')} of {describe_speakers(summary.n_speakers)}"
     )
 
 

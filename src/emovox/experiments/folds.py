@@ -1,13 +1,26 @@
 """The folds that a recipe asks for, out of the corpora that it names."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from emovox.corpora.clips import Clip
-from emovox.corpora.combine import add_training_clips
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.combine import LISTED_BEFORE, add_training_clips
 from emovox.corpora.cross import list_corpora, make_cross, parse_cross
-from emovox.corpora.protocols import Protocol, make_protocol, read_split
+from emovox.corpora.protocols import (
+    RAVDESS_PROTOCOLS,
+    Protocol,
+    check_labels,
+    choose_protocol,
+    describe_rare_labels,
+    doubt_speakers,
+    make_protocol,
+    read_split,
+)
 from emovox.corpora.read import load_listings
+from emovox.errors import CorpusError, ProtocolError
+from emovox.labels import EMOTIONS, order_labels
 from emovox.recipes.recipe import Recipe
 
 
@@ -18,44 +31,120 @@ def load_protocol(
     n_splits: int | None = None,
     split: Path | None = None,
     allow_speaker_overlap: bool = False,
+    may_choose: bool = False,
 ) -> Protocol:
     """Make the folds that a recipe asks for.
 
     Args:
-        recipe: Names the corpora, the protocol and, where not all take part, the actors. The
-            protocol splits the first corpus; clips of the others train, but those of a fold's
-            validation and test speakers.
+        recipe: Names the corpora, the protocol and, where not all take part, the labels and the
+            actors. The protocol splits the first corpus; clips of the others train, but those of
+            a fold's validation and test speakers.
         data: Where the corpus lies; ``None``: the usual places.
         n_splits: Keep only the first folds.
         split: A custom split instead of the recipe's protocol.
-        allow_speaker_overlap: Take a custom split that tests training speakers.
+        allow_speaker_overlap: Take a custom split, or two corpora, that test training speakers.
+        may_choose: Take another protocol where the recipe's is one of RAVDESS, and its first
+            corpus is not.
 
     Returns:
         The protocol with its folds.
 
     Raises:
-        CorpusError: The corpus is not here.
+        CorpusError: The corpus is not here, or has none of a label that the recipe names.
         ProtocolError: The protocol cannot be made of it.
     """
-    actors = {str(actor) for actor in recipe.data.actors}
-    listings = load_listings(data, list_corpora(recipe.data.protocol, recipe.data.corpora))
-    corpora = [
-        [c for c in listing.clips if c.speaker in actors or not (actors and is_ravdess(c))]
-        for listing in listings
-    ]
+    name = recipe.data.protocol
+    listings = load_listings(data, list_corpora(name, recipe.data.corpora))
+    corpora = [choose_clips(recipe, listing.clips) for listing in listings]
+    clips = [clip for corpus in corpora for clip in corpus]
+    notes = [note for listing in listings for note in listing.describe_unused()]
+    notes += describe_left_out(recipe, listings)
     if split is not None:
-        clips = [clip for corpus in corpora for clip in corpus]
         protocol = read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
-    elif parse_cross(recipe.data.protocol):
-        *trained, tested = corpora
-        clips = [clip for corpus in trained for clip in corpus]
-        protocol = make_cross(recipe.data.protocol, clips, tested)
+    elif parse_cross(name):
+        if not allow_speaker_overlap:
+            refuse_shared_recordings(name, listings[-1])
+        protocol = make_cross(
+            name,
+            [clip for corpus in corpora[:-1] for clip in corpus],
+            corpora[-1],
+            allow_speaker_overlap=allow_speaker_overlap,
+        )
+    elif name == "everything":
+        protocol = make_protocol(name, clips)
     else:
-        protocol = make_protocol(recipe.data.protocol, corpora[0], n_splits=n_splits)
+        if may_choose and name in RAVDESS_PROTOCOLS and recipe.data.corpora[0] != "ravdess":
+            name, reason = choose_protocol(corpora[0])
+            notes.append(
+                f"protocol {name} for {recipe.data.corpora[0]}: {reason} (name another by "
+                "--protocol; everything trains one model on all clips)"
+            )
+        protocol = make_protocol(name, corpora[0], n_splits=n_splits)
         more = [clip for corpus in corpora[1:] for clip in corpus]
         protocol = add_training_clips(protocol, more)
-    notes = [note for listing in listings for note in listing.describe_unused()]
-    return replace(protocol, notes=(*notes, *protocol.notes))
+    check_labels(protocol)
+    protocol = doubt_speakers(protocol)
+    if protocol.labels != EMOTIONS:
+        notes.append(f"{len(protocol.labels)} labels: {', '.join(protocol.labels)}")
+    notes += [*describe_rare_labels(protocol), *protocol.notes]
+    return replace(protocol, notes=tuple(notes))
+
+
+def name_protocol(recipe: Recipe, protocol: Protocol) -> Recipe:
+    """Return a recipe that names the protocol that was chosen for it.
+
+    Args:
+        recipe: As it was before.
+        protocol: What :func:`load_protocol` made of it.
+
+    Returns:
+        The recipe, to be kept with the run.
+
+    Example:
+        >>> name_protocol(recipe, protocol).data.protocol  # doctest: +SKIP
+        'loso'
+    """
+    data = recipe.data.model_copy(update={"protocol": protocol.name})
+    return recipe.model_copy(update={"data": data})
+
+
+def choose_clips(recipe: Recipe, clips: Sequence[Clip]) -> list[Clip]:
+    """Return the clips of the recipe's actors and labels."""
+    actors = {str(actor) for actor in recipe.data.actors}
+    labels = recipe.data.labels
+    return [
+        clip
+        for clip in clips
+        if (clip.speaker in actors or not (actors and is_ravdess(clip)))
+        and (clip.emotion in labels or not labels)
+    ]
+
+
+def describe_left_out(recipe: Recipe, listings: Sequence[CorpusListing]) -> list[str]:
+    """Say which clips the recipe's labels leave out; a label that no clip has is refused."""
+    labels = recipe.data.labels
+    if not labels:
+        return []
+    found = Counter(clip.emotion for listing in listings for clip in listing.clips)
+    unknown = [label for label in labels if label not in found]
+    if unknown:
+        raise CorpusError(
+            f"no clip is labelled {', '.join(unknown)}, which data.labels names; found "
+            f"{', '.join(order_labels(found))}"
+        )
+    left_out = [f"{label} {found[label]:,}" for label in order_labels(set(found) - set(labels))]
+    return [f"left out by data.labels: {', '.join(left_out)}"] if left_out else []
+
+
+def refuse_shared_recordings(name: str, tested: CorpusListing) -> None:
+    """Refuse a test corpus that shares recordings with the training corpora."""
+    n_shared = dict(tested.skipped).get(LISTED_BEFORE, 0)
+    if n_shared:
+        raise ProtocolError(
+            f"{name}: {n_shared:,} recordings of {tested.source} are in training too, so that its "
+            "speakers are not unseen; take them out of one, or pass --allow-speaker-overlap to "
+            "test the others and get a speaker-dependent score"
+        )
 
 
 def is_ravdess(clip: Clip) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from emovox.corpora.registry import CORPORA, is_path
+from emovox.labels import map_label
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
 Weight = Annotated[float, Field(ge=0)]
@@ -26,6 +27,9 @@ class DataSettings(Settings):
     protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
     actors: tuple[Positive, ...] = Field(
         (), description="only these actors of RAVDESS; empty: all of them"
+    )
+    labels: tuple[str, ...] = Field(
+        (), description="only clips with these labels; empty: all that the corpora have"
     )
 
     @model_validator(mode="before")
@@ -52,6 +56,15 @@ class DataSettings(Settings):
         if len(set(names)) < len(names):
             raise ValueError("names a corpus twice")
         return names
+
+    @field_validator("labels")
+    @classmethod
+    def check_labels(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Take labels by any word for them; refuse a single one, and one that is named twice."""
+        labels = tuple(map_label(word) for word in words)
+        if len(labels) == 1 or len(set(labels)) < len(labels) or "" in labels:
+            raise ValueError("expected two or more different labels, or none for all")
+        return labels
 
 
 class FrontendSettings(Settings):
@@ -205,10 +218,15 @@ class TrainingSettings(Settings):
         False, description="once calibrated, train again with the validation clips among the others"
     )
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the training looks at validation clips as it goes."""
+        return self.early_stopping_patience > 0 or self.schedule == "plateau"
+
     @model_validator(mode="after")
     def check_refit(self) -> "TrainingSettings":
         """Refuse a refit that would have nothing to look at."""
-        if self.refit and (self.early_stopping_patience or self.schedule == "plateau"):
+        if self.refit and self.needs_validation:
             raise ValueError(
                 "refit leaves no validation clips for early stopping and the plateau schedule; "
                 "use a fixed number of epochs"

@@ -139,6 +139,12 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
             "Speaker-independent: no test speaker was heard in training. The scores speak for new "
             f"voices, as far as these {speakers} are like them."
         )
+    elif not predictions.n_speakers:
+        notes.append(
+            "Speakers unknown: the corpus does not say who speaks, so that the test speakers may "
+            "speak in the training clips too. For speakers that the model has never heard, expect "
+            "lower scores."
+        )
     else:
         notes.append(
             f"Speaker-dependent: the {speakers} of the test clips also speak in the training "
