@@ -63,17 +63,20 @@ def test_list_says_what_of_a_list_can_be_used(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.wav").touch()
     manifest = tmp_path / "calls.csv"
-    manifest.write_text("file,emotion,speaker\na.wav,joy,1\nb.wav,sad,1\nc.wav,frustration,2\n")
+    manifest.write_text(
+        "Path;Label;spk;room\na.wav;joy;1;x\nb.wav;sad;1;x\nc.wav;Frustration;2;x\n"
+    )
     result = RUN.invoke(app, ["list", str(manifest)])
     assert result.exit_code == 0
     assert [line.strip() for line in result.stdout.splitlines()] == [
-        f"{manifest}  1 speaker",
-        f"2 clips in {manifest}",
-        "happy 1, sad 1",
-        "calls: 1 clips labelled 'frustration' left out, which is none of emovox's emotions",
+        f"{manifest}  2 speakers",
+        f"3 clips in {manifest}",
+        "happy 1, sad 1, frustration 1",
+        "calls: columns not read: room",
     ]
     (row,) = json.loads(RUN.invoke(app, ["list", str(manifest), "--format", "json"]).stdout)
-    assert (row["clips"], row["emotions"], row["licence"]) == (2, {"happy": 1, "sad": 1}, None)
+    assert (row["clips"], row["licence"]) == (3, None)
+    assert row["emotions"] == {"happy": 1, "sad": 1, "frustration": 1}
 
 
 def test_list_finds_corpora_by_their_folders(tmp_path: Path) -> None:
@@ -82,8 +85,8 @@ def test_list_finds_corpora_by_their_folders(tmp_path: Path) -> None:
         (tmp_path / "EMO-DB" / "wav" / f"{name}.wav").touch()
     arguments = ["list", "emodb", "--data", str(tmp_path), "--format", "json"]
     (row,) = json.loads(RUN.invoke(app, arguments).stdout)
-    assert (row["clips"], row["expected"], row["folder"]) == (1, 535, str(tmp_path / "EMO-DB"))
-    assert "boredom" in row["unused"][0]
+    assert (row["clips"], row["expected"], row["folder"]) == (2, 535, str(tmp_path / "EMO-DB"))
+    assert row["emotions"] == {"happy": 1, "boredom": 1}
 
 
 def test_list_refuses_a_corpus_that_is_none(tmp_path: Path) -> None:
@@ -139,11 +142,68 @@ def test_verify_without_a_corpus_says_what_to_do() -> None:
     assert "emovox data fetch ravdess" in str(result.exception)
 
 
-def test_an_unknown_corpus_is_a_usage_error() -> None:
-    for command in ("fetch", "verify"):
-        result = RUN.invoke(app, [command, "iemocap"])
-        assert result.exit_code == 2
-        assert "ravdess" in result.stderr
+def test_an_unknown_corpus_is_an_error() -> None:
+    result = RUN.invoke(app, ["fetch", "iemocap"])
+    assert result.exit_code == 2
+    assert "ravdess" in result.stderr
+    result = RUN.invoke(app, ["verify", "iemocap"])
+    assert isinstance(result.exception, CorpusError)
+    assert "known: ravdess, " in str(result.exception)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Return a manifest of two sound clips, a copy, and one clip each for what can be wrong."""
+    rng = np.random.default_rng(1)
+    for name, scale, n_samples in (("a", 0.1, 8_000), ("b", 0.1, 8_000), ("s", 0.0, 8_000)):
+        noise = scale * rng.uniform(-1, 1, n_samples)
+        sf.write(tmp_path / f"{name}.wav", noise, 8_000)
+    sf.write(tmp_path / "short.wav", 0.1 * rng.uniform(-1, 1, 400), 8_000)
+    (tmp_path / "copy.wav").write_bytes((tmp_path / "b.wav").read_bytes())
+    (tmp_path / "html.wav").write_text("<html>404</html>")
+    manifest = tmp_path / "calls.csv"
+    rows = ["a,Positive,ann", "b,Negative,bob", "s,Negative,bob", "short,Negative,bob"]
+    rows += ["copy,Negative,eve", "html,Positive,ann", "gone,Positive,ann"]
+    lines = [row.replace(",", ".wav,", 1) for row in rows]
+    manifest.write_text("\n".join(["file,emotion,speaker", *lines]) + "\n")
+    return manifest
+
+
+def test_verify_takes_any_list_and_names_all_that_is_wrong(damaged: Path) -> None:
+    result = RUN.invoke(app, ["verify", str(damaged)])
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    folder = damaged.parent
+    assert lines[:3] == [
+        f"calls in {damaged}",
+        "3 of 7 clips are there and can be used: 3 speakers, 2 labels, 0.1 min",
+        "missing: 1",
+    ]
+    assert f"  {folder / 'gone.wav'}" in lines
+    assert "damaged: 3" in lines
+    assert any("s.wav: is silent, expected speech" in line for line in lines)
+    assert any("short.wav: lasts 0.05 s, expected at least 0.1 s" in line for line in lines)
+    assert any("html.wav: is damaged, or not audio" in line for line in lines)
+    assert lines[lines.index("copies of another recording, not used: 1") + 1] == (
+        f"  {folder / 'copy.wav'}"
+    )
+    rows = [line.split() for line in lines]
+    assert ["negative", "2", "4", "0.0"] in rows
+    assert ["calls-ann", "1", "2", "0.0"] in rows
+    check = json.loads(RUN.invoke(app, ["verify", str(damaged), "--format", "json"]).stdout)
+    assert (check["corpus"], check["sound"], check["complete"]) == ("calls", 3, False)
+    assert check["missing"] == [str(folder / "gone.wav")]
+    assert [entry["name"] for entry in check["emotions"]] == ["negative", "positive"]
+
+
+def test_verify_of_a_sound_folder_exits_0(tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(1).uniform(-1, 1, 8_000)
+    for name in ("good", "bad"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        sf.write(tmp_path / "mine" / name / "1.flac", np.roll(noise, len(name)), 8_000)
+    result = RUN.invoke(app, ["verify", str(tmp_path / "mine")])
+    assert result.exit_code == 0
+    assert "2 of 2 clips are there and can be used: unknown speakers, 2 labels" in result.stdout
 
 
 def test_fetch_installs_a_users_zip_and_shows_the_licence(tmp_path: Path, cache: Path) -> None:

@@ -58,7 +58,7 @@ def test_each_kind_of_damage_is_named_and_not_counted(tmp_path: Path) -> None:
     assert len(check.missing) == 1440 - 9
     problems = {clip.path.stem[-2:]: clip.problem for clip in check.damaged}
     assert sorted(problems) == ["02", "03", "04", "05", "06", "07", "08", "09"]
-    assert "every sample is zero" in problems["06"]
+    assert "is silent, expected speech" in problems["06"]
     assert "lasts 1.00 s, expected at least 2.5 s" in problems["07"]
     assert "empty" in problems["04"]
     assert all(problem and "\n" not in problem for problem in problems.values())

@@ -3,9 +3,10 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from emovox.corpora.fetch import FetchedCorpus
-    from emovox.corpora.verify import CorpusCheck, GroupCount
+    from emovox.corpora.verify import CorpusCheck, GroupCount, ListCheck
 
 app = typer.Typer(
     help="List, fetch and verify corpora.", no_args_is_help=True, rich_markup_mode=None
@@ -26,7 +27,7 @@ _LISTED = 10
 
 
 class CorpusName(StrEnum):
-    """Corpora that emovox fetches and verifies."""
+    """Corpora that emovox fetches."""
 
     RAVDESS = "ravdess"
 
@@ -85,7 +86,7 @@ def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
     from emovox.corpora.read import read_corpus
     from emovox.corpora.registry import CORPORA
     from emovox.errors import CorpusError
-    from emovox.labels import EMOTIONS
+    from emovox.labels import order_labels
 
     known = CORPORA.get(source)
     listing = None
@@ -100,8 +101,10 @@ def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
         "corpus": _show(source),
         "clips": len(clips),
         "expected": known.n_clips if known else None,
-        "speakers": known.n_speakers if known else len({clip.speaker for clip in clips}),
-        "emotions": {name: emotions[name] for name in EMOTIONS if emotions[name]},
+        "speakers": known.n_speakers
+        if known
+        else len({clip.speaker for clip in clips if clip.has_speaker}),
+        "emotions": {name: emotions[name] for name in order_labels(emotions)},
         "unused": listing.describe_unused() if listing else [],
         "language": known.language if known else None,
         "licence": known.licence if known else None,
@@ -111,8 +114,10 @@ def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
 
 
 def _print_corpus(row: dict[str, Any], width: int) -> None:
+    from emovox.corpora.clips import describe_speakers
+
     facts = [f"{row['expected']:,} clips"] if row["expected"] else []
-    facts.append(f"{row['speakers']} speaker{'s' if row['speakers'] != 1 else ''}")
+    facts.append(describe_speakers(row["speakers"]))
     facts += [row[key] for key in ("language", "licence") if row[key]]
     typer.echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
     lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not here"]
@@ -155,21 +160,30 @@ def fetch_corpus(
 
 @app.command("verify", short_help="Decode every clip; say what is missing.")
 def verify_corpus(
-    corpus: CorpusArgument,  # noqa: ARG001
+    corpus: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A known corpus, a list or a folder.")
+    ],
     data: DataOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Decode every clip; say which are missing, damaged or double; exit 1 if not complete."""
+    """Decode every clip; say which are missing, damaged or copies; exit 1 if not complete."""
     from emovox.corpora.locate import find_ravdess
-    from emovox.corpora.verify import verify_ravdess
+    from emovox.corpora.read import read_corpus
+    from emovox.corpora.verify import verify_listing, verify_ravdess
 
-    folder = find_ravdess(data)
+    check: CorpusCheck | ListCheck
     with _show_progress() as report:
-        check = verify_ravdess(folder, report=lambda done, whole: report("verify", done, whole))
+        step = partial(report, "verify")
+        if corpus == "ravdess":
+            check = verify_ravdess(find_ravdess(data), report=step)
+            lines = _describe_check(check)
+        else:
+            check = verify_listing(read_corpus(corpus, data), report=step)
+            lines = _describe_list_check(check)
     if output is Format.JSON:
         typer.echo(json.dumps(check.to_dict(), indent=2))
     else:
-        _print_check(check)
+        _print_check(check, lines)
     if not check.is_complete:
         raise typer.Exit(1)
 
@@ -207,33 +221,57 @@ def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus"
         return fetch_ravdess(folder, archive=archive, report=report)
 
 
-def _print_check(check: "CorpusCheck") -> None:
-    from rich.console import Console
-
-    typer.echo(f"RAVDESS speech in {_show(check.folder)}")
-    typer.echo(
+def _describe_check(check: "CorpusCheck") -> list[str]:
+    """Return lines on what is wrong with a copy of RAVDESS."""
+    return [
+        f"RAVDESS speech in {_show(check.folder)}",
         f"{check.sound:,} of {check.expected:,} clips are there and decode: "
         f"{sum(group.sound > 0 for group in check.speakers)} speakers, "
-        f"{check.duration_s / 60:.1f} min"
-    )
-    _print_paths("missing", check.missing)
-    _print_paths("damaged", [f"{_show(clip.path)}: {clip.problem}" for clip in check.damaged])
-    _print_paths("in another actor's folder", check.misplaced)
-    _print_paths("further copies, not used", check.duplicates)
-    _print_paths("not RAVDESS by name, not used", check.strays)
+        f"{check.duration_s / 60:.1f} min",
+        *_list_paths("missing", check.missing),
+        *_list_paths("damaged", [f"{clip.path}: {clip.problem}" for clip in check.damaged]),
+        *_list_paths("in another actor's folder", check.misplaced),
+        *_list_paths("further copies, not used", check.duplicates),
+        *_list_paths("not RAVDESS by name, not used", check.strays),
+    ]
+
+
+def _describe_list_check(check: "ListCheck") -> list[str]:
+    """Return lines on what is wrong with any corpus."""
+    from emovox.corpora.clips import describe_speakers
+
+    listing = check.listing
+    n_speakers = len({clip.speaker for clip in listing.clips if clip.has_speaker})
+    return [
+        f"{listing.corpus} in {_show(listing.source)}",
+        f"{check.sound:,} of {len(listing.clips) + len(listing.missing):,} clips are there and can "
+        f"be used: {describe_speakers(n_speakers)}, {len(check.emotions)} labels, "
+        f"{check.duration_s / 60:.1f} min",
+        *_list_paths("missing", listing.missing),
+        *_list_paths("damaged", [f"{clip.path}: {clip.problem}" for clip in check.damaged]),
+        *_list_paths("copies of another recording, not used", check.copies),
+        *(f"{n:,} not used: {why}" for why, n in listing.skipped),
+    ]
+
+
+def _print_check(check: "CorpusCheck | ListCheck", lines: list[str]) -> None:
+    from rich.console import Console
+
+    for line in lines:
+        typer.echo(line)
     console = Console()
     console.print(_make_table("emotion", check.emotions))
     console.print(_make_table("speaker", check.speakers))
 
 
-def _print_paths(title: str, paths: "list[str] | tuple[str | Path, ...]") -> None:
+def _list_paths(title: str, paths: "Sequence[str | Path]") -> list[str]:
+    """Return a heading and the first of some paths; nothing where there are none."""
     if not paths:
-        return
-    typer.echo(f"{title}: {len(paths):,}")
-    for path in paths[:_LISTED]:
-        typer.echo(f"  {_show(path)}")
+        return []
+    lines = [f"{title}: {len(paths):,}", *(f"  {_show(path)}" for path in paths[:_LISTED])]
     if len(paths) > _LISTED:
-        typer.echo(f"  and {len(paths) - _LISTED:,} more (all of them with --format json)")
+        lines.append(f"  and {len(paths) - _LISTED:,} more (all of them with --format json)")
+    return lines
 
 
 def _make_table(title: str, groups: "tuple[GroupCount, ...]") -> "Table":

@@ -1,14 +1,18 @@
-"""Say whether a copy of RAVDESS is whole: every clip there, and every one decodes."""
+"""Decode every clip of a corpus: is it whole, and can all of it be used?"""
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from emovox.corpora.clips import Clip
+import numpy as np
+
+from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.combine import find_copies
 from emovox.corpora.ravdess import (
     RAVDESS_CLIPS,
     list_ravdess_names,
@@ -16,11 +20,15 @@ from emovox.corpora.ravdess import (
     scan_ravdess,
 )
 from emovox.errors import AudioError, CorpusError
-from emovox.labels import EMOTIONS
+from emovox.labels import EMOTIONS, order_labels
 
 _RATE_HZ = 48_000
-_SHORTEST_S = 2.5
+_SHORTEST_RAVDESS_S = 2.5
 """The originals last 2.94 to 5.27 s; a shorter clip was cut off."""
+
+_SHORTEST_S = 0.1
+_SILENT_PEAK = 1e-4
+"""80 dB below full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class GroupCount:
         name: The emotion, or the speaker's number.
         gender: The speaker's gender; ``None`` for an emotion.
         sound: Clips that are there and decode.
-        expected: Clips in the whole corpus.
+        expected: Clips in the whole corpus, or of a list.
         duration_s: Length of the sound ones together, in seconds.
     """
 
@@ -123,6 +131,92 @@ class CorpusCheck:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ListCheck:
+    """What is right and wrong with any corpus.
+
+    Attributes:
+        listing: Its clips, and what of it is not used.
+        damaged: Clips that do not decode, are silent, or too short.
+        copies: Clips whose bytes are those of an earlier one, not used in training.
+        emotions: The sound clips by label.
+        speakers: The sound clips by speaker.
+    """
+
+    listing: CorpusListing
+    damaged: tuple[DamagedClip, ...]
+    copies: tuple[Path, ...]
+    emotions: tuple[GroupCount, ...]
+    speakers: tuple[GroupCount, ...]
+
+    @property
+    def sound(self) -> int:
+        """Clips that can be used."""
+        return sum(group.sound for group in self.emotions)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all sound clips together, in seconds."""
+        return sum(group.duration_s for group in self.emotions)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every recording that is listed is there and can be used."""
+        return not self.damaged and not self.listing.missing
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as JSON-ready types."""
+        return {
+            "corpus": self.listing.corpus,
+            "source": str(self.listing.source),
+            "complete": self.is_complete,
+            "sound": self.sound,
+            "duration_s": round(self.duration_s, 3),
+            "missing": [str(path) for path in self.listing.missing],
+            "damaged": [{"file": str(clip.path), "problem": clip.problem} for clip in self.damaged],
+            "duplicates": [str(path) for path in self.copies],
+            "unused": dict(self.listing.skipped),
+            "emotions": [group.to_dict() for group in self.emotions],
+            "speakers": [group.to_dict() for group in self.speakers],
+        }
+
+
+def verify_listing(
+    listing: CorpusListing, *, report: Callable[[int, int], None] | None = None
+) -> ListCheck:
+    """Decode every clip of a corpus, and count what can be used.
+
+    Args:
+        listing: The corpus.
+        report: Called with the clips decoded so far and the clips found.
+
+    Returns:
+        What is missing, damaged, silent, too short or there twice, and the counts.
+
+    Example:
+        >>> verify_listing(read_corpus("./calls.csv")).is_complete  # doctest: +SKIP
+        True
+    """
+    durations_s, damaged = _measure_clips(listing.clips, _SHORTEST_S, report)
+    genders = {clip.speaker: clip.gender or "" for clip in listing.clips}
+    labels = order_labels(clip.emotion for clip in listing.clips)
+    return ListCheck(
+        listing,
+        tuple(damaged),
+        tuple(find_copies(listing.clips)),
+        tuple(
+            _count_group(label, None, [c for c in listing.clips if c.emotion == label], durations_s)
+            for label in labels
+        ),
+        tuple(
+            _count_group(
+                name, genders[name], [c for c in listing.clips if c.speaker == name], durations_s
+            )
+            for name in sorted(genders, key=lambda name: (len(name), name))
+        ),
+    )
+
+
 def verify_ravdess(
     folder: Path, *, report: Callable[[int, int], None] | None = None
 ) -> CorpusCheck:
@@ -148,18 +242,7 @@ def verify_ravdess(
             f"{folder} holds no RAVDESS speech clip to verify: expected files named like "
             "03-01-06-02-01-02-12.wav; name another folder or run 'emovox data fetch ravdess'"
         )
-    durations_s: dict[str, float] = {}
-    damaged: list[DamagedClip] = []
-    # Decoding lets go of the interpreter's lock, so threads share the cores.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        measured = pool.map(_measure_clip, (clip.path for clip in listing.clips))
-        for done, (clip, result) in enumerate(zip(listing.clips, measured, strict=True), 1):
-            if isinstance(result, str):
-                damaged.append(DamagedClip(clip.path, result))
-            else:
-                durations_s[clip.name] = result
-            if report:
-                report(done, len(listing.clips))
+    durations_s, damaged = _measure_clips(listing.clips, _SHORTEST_RAVDESS_S, report)
     present = {clip.name for clip in listing.clips}
     names = list_ravdess_names()
     expected = [parse_ravdess_name(name) for name in names]
@@ -180,9 +263,9 @@ def verify_ravdess(
             _count_group(
                 emotion,
                 None,
-                per_emotion[emotion],
-                (clip for clip in sound if clip.emotion == emotion),
+                [clip for clip in listing.clips if clip.emotion == emotion],
                 durations_s,
+                per_emotion[emotion],
             )
             for emotion in EMOTIONS
         ),
@@ -190,27 +273,48 @@ def verify_ravdess(
             _count_group(
                 speaker,
                 genders[speaker],
-                per_speaker[speaker],
-                (clip for clip in sound if clip.speaker == speaker),
+                [clip for clip in listing.clips if clip.speaker == speaker],
                 durations_s,
+                per_speaker[speaker],
             )
             for speaker in per_speaker
         ),
     )
 
 
+def _measure_clips(
+    clips: Sequence[Clip], shortest_s: float, report: Callable[[int, int], None] | None
+) -> tuple[dict[str, float], list[DamagedClip]]:
+    """Return the length of each sound clip by its name, and the clips that are none."""
+    durations_s: dict[str, float] = {}
+    damaged: list[DamagedClip] = []
+    # Decoding lets go of the interpreter's lock, so threads share the cores.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        measured = pool.map(_measure_clip, (clip.path for clip in clips), repeat(shortest_s))
+        for done, (clip, result) in enumerate(zip(clips, measured, strict=False), 1):
+            if isinstance(result, str):
+                damaged.append(DamagedClip(clip.path, result))
+            else:
+                durations_s[clip.name] = result
+            if report:
+                report(done, len(clips))
+    return durations_s, damaged
+
+
 def _count_group(
     name: str,
     gender: str | None,
-    expected: int,
-    clips: Iterable[Clip],
+    clips: Sequence[Clip],
     durations_s: dict[str, float],
+    expected: int | None = None,
 ) -> GroupCount:
-    lengths_s = [durations_s[clip.name] for clip in clips]
-    return GroupCount(name, gender, len(lengths_s), expected, sum(lengths_s))
+    """Count a group's sound clips; of a list, as many are expected as it names."""
+    lengths_s = [durations_s[clip.name] for clip in clips if clip.name in durations_s]
+    n_expected = len(clips) if expected is None else expected
+    return GroupCount(name, gender, len(lengths_s), n_expected, sum(lengths_s))
 
 
-def _measure_clip(path: Path) -> float | str:
+def _measure_clip(path: Path, shortest_s: float) -> float | str:
     """Return a clip's length in seconds, or what is wrong with it."""
     from emovox.audio.load import load_audio
 
@@ -218,11 +322,11 @@ def _measure_clip(path: Path) -> float | str:
         waveform = load_audio(path, _RATE_HZ)
     except AudioError as error:
         return str(error).removeprefix(f"{path}: ")
-    if not waveform.samples.any():
-        return "every sample is zero, expected speech; fetch it again"
-    if waveform.duration_s < _SHORTEST_S:
+    if np.abs(waveform.samples).max() < _SILENT_PEAK:
+        return "is silent, expected speech; record or copy it again"
+    if waveform.duration_s < shortest_s:
         return (
-            f"lasts {waveform.duration_s:.2f} s, expected at least {_SHORTEST_S} s as in the "
-            "original; it was cut off, fetch it again"
+            f"lasts {waveform.duration_s:.2f} s, expected at least {shortest_s} s; it was cut off, "
+            "record or copy it again"
         )
     return waveform.duration_s
