@@ -1,14 +1,14 @@
 """Speech emotion recognition that people can trust.
 
-The data's way, and the room of each stage:
+Data flow, with the package of each stage:
 
     file / bytes / array -> audio -> recognition (model file, recognizer) -> Prediction
 
     corpus folder -> corpora (clips, folds) -> training (recipes, features, networks) -> export
                   -> recognition (test clips) -> evaluation -> runs (the run folder) -> report
 
-``experiments`` walks the second way; ``stress``, ``explain`` and ``tuning`` build on it, and
-``cli`` is the command line. Names below are loaded when they are first used: ``recognition`` never
+``experiments`` runs the second pipeline; ``stress``, ``explain`` and ``tuning`` build on it, and
+``cli`` is the command line. Public names are imported on first use, and ``recognition`` never
 imports torch.
 """
 
@@ -249,7 +249,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its room when it is first used."""
+    """Import a public name on first use."""
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'emovox' has no attribute {name!r}")
     value = getattr(import_module(_ROOM_OF[name]), name)

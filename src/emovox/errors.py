@@ -1,17 +1,17 @@
-"""What can go wrong, by name: each message says what was found, what was expected, what to do."""
+"""Error classes: each message says what was found, what was expected, and what to do."""
 
 
 class EmovoxError(Exception):
-    """Any failure that emovox itself reports; its text is meant for the user.
+    """Base class of all emovox errors; the message is written for end users.
 
-    ``str(error)`` is one line with the source's name before it; a service that must not show paths
-    uses ``detail``. Programs read ``code``, which does not change, instead of sentences; the
-    page "Errors" of the documentation lists all codes.
+    ``str(error)`` is one line that starts with the source; a service that must not expose paths
+    shows ``detail`` instead. Programs should check ``code``, which is stable, rather than the
+    message. The "Errors" page of the documentation lists all codes.
 
     Args:
-        detail: What was found, what was expected, what to do.
-        code: Stable name of the failure; ``None``: the class' own.
-        source: What failed, such as a path.
+        detail: What was found, what was expected, and what to do.
+        code: Stable error code; ``None``: the class default.
+        source: Path or name of the input that failed.
 
     Examples:
         >>> error = AudioError("is empty", code="audio.empty", source="clip.wav")
@@ -45,7 +45,7 @@ class CorpusError(EmovoxError):
 
 
 class DownloadError(EmovoxError):
-    """A download that failed for good, or whose content is not what was promised."""
+    """A download that failed permanently, or whose content is not as expected."""
 
     code = "download.failed"
 
@@ -57,13 +57,13 @@ class RecipeError(EmovoxError):
 
 
 class ProtocolError(EmovoxError):
-    """A split that cannot be made, or that shares speakers between training and test."""
+    """A split that cannot be built, or that shares speakers between training and test."""
 
     code = "protocol.invalid"
 
 
 class EncoderError(EmovoxError):
-    """A speech encoder that cannot be had, or is none that can be used."""
+    """A speech encoder that cannot be obtained, or is not supported."""
 
     code = "encoder.invalid"
 
@@ -75,7 +75,7 @@ class RunError(EmovoxError):
 
 
 class ModelFileError(EmovoxError):
-    """A model file that is damaged, of another format, or contradicts itself."""
+    """A model file that is damaged, in another format, or inconsistent."""
 
     code = "model.invalid"
 

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write files atomically, and turn names into folder names."""
 
 import re
 import secrets
@@ -9,14 +9,14 @@ from pathlib import Path
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its place when the block ends well.
+    """Yield a temporary path that replaces ``path`` when the block succeeds.
 
     Args:
-        path: The file to write; its folder is made where it is missing.
+        path: The file to write; its folder is created if missing.
 
     Yields:
-        A path in the same folder to write to. When the block raises, it is removed and ``path``
-        is as it was.
+        A path in the same folder to write to. If the block raises, it is removed and ``path``
+        is left unchanged.
 
     Examples:
         >>> with replace_file(Path("metrics.json")) as part:
@@ -26,8 +26,8 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
-    # Not mkstemp: it makes the file private, and only by changing the umask of the whole process,
-    # other threads' too, could one learn how readable a new file is to be.
+    # Not mkstemp: it makes the file private, and the default permissions can only be read by
+    # changing the umask of the whole process, other threads included.
     part.touch(exist_ok=False)
     try:
         yield part
@@ -37,19 +37,20 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
     with replace_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def name_folder(name: str) -> str:
-    """Return a name as one that every system takes for a folder.
+    """Return a name that is valid as a folder name on every operating system.
 
     Args:
-        name: Any text, such as a recipe's and a protocol's name.
+        name: Any text, such as a recipe name joined to a protocol name.
 
     Returns:
-        The name with a hyphen for each run of other characters than letters, digits and ``._+-``.
+        The name with each run of characters other than letters, digits and ``._+-`` replaced by
+        one hyphen.
 
     Examples:
         >>> name_folder("vanilla-cross:ravdess->nemo")

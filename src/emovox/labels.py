@@ -1,4 +1,4 @@
-"""Labels: the emotions that every corpus shares, how each names them, and words of one's own."""
+"""Labels: the standard emotions, the codes that each corpus uses for them, and custom labels."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ EMOTIONS: tuple[str, ...] = (
     "disgust",
     "surprised",
 )
-"""Emotions in the order of RAVDESS' codes 01-08; a corpus may have other labels beside them."""
+"""Emotions in the order of the RAVDESS codes 01-08; a corpus may add other labels."""
 
 RAVDESS_EMOTIONS: dict[str, str] = {f"{code:02d}": name for code, name in enumerate(EMOTIONS, 1)}
 """RAVDESS emotion code (third field of a file name) to emotion."""
@@ -30,7 +30,7 @@ EMOTION_WORDS: dict[str, str] = {
     "disgusted": "disgust",
     "surprise": "surprised",
 }
-"""English words for the emotions, in lower case, as manifests and folders use them."""
+"""Lower-case English words for the emotions, as found in manifests and folder names."""
 
 CORPUS_LABELS: dict[str, dict[str, str]] = {
     "ravdess": RAVDESS_EMOTIONS,
@@ -77,15 +77,15 @@ CORPUS_LABELS: dict[str, dict[str, str]] = {
         "su": "surprised",
     },
 }
-"""Each corpus' own codes; boredom is no emotion of RAVDESS, so it is a label of its own."""
+"""Label codes of each corpus; RAVDESS has no boredom, so it is a separate label."""
 
 
 def map_label(label: str, corpus: str | None = None) -> str:
-    """Return the name under which emovox knows a corpus' label.
+    """Return emovox's name for a label used by a corpus.
 
     Args:
-        label: As the corpus writes it: a code of its own, or a word in any case.
-        corpus: Whose codes to look at first; ``None``: words only.
+        label: The label as the corpus writes it: one of its codes, or a word in any case.
+        corpus: Corpus whose codes are tried first; ``None``: words only.
 
     Returns:
         One of ``EMOTIONS``, or the word itself in lower case.
@@ -101,13 +101,13 @@ def map_label(label: str, corpus: str | None = None) -> str:
 
 
 def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return labels in the order of a model's outputs, each once.
+    """Return the distinct labels in the order of a model's outputs.
 
     Args:
-        labels: Emotions and other words.
+        labels: Emotions and custom labels.
 
     Returns:
-        The emotions in the order of ``EMOTIONS``, then the others by the alphabet.
+        The emotions in the order of ``EMOTIONS``, then the others alphabetically.
 
     Examples:
         >>> order_labels(["stress", "sad", "boredom", "happy", "sad"])

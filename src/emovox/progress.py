@@ -1,4 +1,4 @@
-"""How long work goes on: who watches it, and what an epoch reports."""
+"""Progress updates: the interface that receives them, and the results of an epoch."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,13 @@ class Epoch:
     """One row of ``history.csv``.
 
     Attributes:
-        epoch: From 1.
-        train_loss: Mean over the epoch's batches as they were trained, penalties included.
-        train_accuracy: Share of them right, in [0, 1].
-        validation_loss: After the epoch, penalties included (as in Keras); NaN without clips.
-        validation_accuracy: After the epoch, in [0, 1]; NaN without clips.
-        learning_rate: Used during the epoch.
+        epoch: Epoch number, from 1.
+        train_loss: Mean loss of the training batches during the epoch, penalties included.
+        train_accuracy: Accuracy on the training batches during the epoch, in [0, 1].
+        validation_loss: Loss after the epoch, penalties included (as in Keras); NaN without
+            validation clips.
+        validation_accuracy: Accuracy after the epoch, in [0, 1]; NaN without validation clips.
+        learning_rate: Learning rate during the epoch.
         seconds: Wall time of the epoch.
     """
 
@@ -27,22 +28,22 @@ class Epoch:
 
 
 class Watcher:
-    """Hears how an experiment goes on; the command line's draws progress bars."""
+    """Receives progress updates; the command line draws progress bars from them."""
 
     def start_fold(self, name: str, n_folds: int) -> None:
-        """A fold begins."""
+        """Called when a fold starts."""
 
     def start_clips(self, action: str, n_clips: int) -> None:
-        """So many clips will be worked on."""
+        """Called before ``n_clips`` clips are processed."""
 
     def end_clip(self) -> None:
-        """One of them is done."""
+        """Called after each clip."""
 
     def start_training(self, n_epochs: int) -> None:
-        """Training begins, of at most so many epochs."""
+        """Called before training for at most ``n_epochs`` epochs."""
 
     def end_epoch(self, epoch: Epoch) -> None:
-        """An epoch is done."""
+        """Called after each epoch."""
 
     def end_training(self) -> None:
-        """Training is done."""
+        """Called after training."""

@@ -1,12 +1,12 @@
-"""Words that stand in many messages, written once."""
+"""Phrases shared by many messages."""
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
+    """Return a number followed by its noun, in the plural unless the number is 1.
 
     Args:
-        number: How many.
-        noun: In the singular; its plural takes an s.
+        number: The number.
+        noun: Singular noun whose plural ends in s.
 
     Examples:
         >>> count(1, "seed"), count(1_440, "clip")
@@ -16,7 +16,7 @@ def count(number: int, noun: str) -> str:
 
 
 def name_speaker_rule(independent: bool) -> str:
-    """Return the words that stand beside every score: whether test speakers also train.
+    """Return the term for whether test speakers were excluded from training.
 
     Examples:
         >>> name_speaker_rule(True)

@@ -54,7 +54,7 @@ def test_a_linked_folder_is_walked_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_has_a_code(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(AudioError, match="no audio file in it; expected some of") as found:
+    with pytest.raises(AudioError, match="contains no audio files; expected some of") as found:
         list_audio_files(tmp_path)
     assert (found.value.code, found.value.source) == ("audio.no_files", str(tmp_path))
     for folder in (tmp_path / "none", tmp_path / "notes.txt"):

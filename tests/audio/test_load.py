@@ -201,8 +201,8 @@ def test_header_that_is_off_by_a_few_bytes_is_tolerated() -> None:
         ("WAV", "PCM_24", 0.9, r"cut short: .* promises 1\.00 s, the file holds 0\.90 s"),
         ("AIFF", "PCM_16", 0.5, r"cut short: .* promises 1\.00 s, the file holds 0\.50 s"),
         ("FLAC", "PCM_16", 0.5, "damaged or cut short .*48000 samples, decoding fails before"),
-        ("OGG", "VORBIS", 0.5, "cut short: .* end amid an Ogg page"),
-        ("OGG", "OPUS", 0.9, "cut short: .* end amid an Ogg page"),
+        ("OGG", "VORBIS", 0.5, "cut short: .* end mid-page"),
+        ("OGG", "OPUS", 0.9, "cut short: .* end mid-page"),
         ("MP3", None, 0.5, r"cut short: .* promises 1\.00 s, the file holds 0\.4"),
         ("FLAC", "PCM_16", 0.002, "damaged"),
     ],
@@ -297,16 +297,16 @@ def test_message_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate_hz", [0, -16_000, 10_000_000])
 def test_wanted_rate_out_of_range_is_refused(rate_hz: int) -> None:
-    with pytest.raises(AudioError, match="the wanted rate is .* expected 1,000 to 384,000"):
+    with pytest.raises(AudioError, match="the requested rate is .* expected 1,000 to 384,000"):
         load_audio(b"", rate_hz)
-    with pytest.raises(AudioError, match="the wanted rate is"):
+    with pytest.raises(AudioError, match="the requested rate is"):
         waveform_from_array(np.zeros(9), RATE_HZ, target_rate_hz=rate_hz)
     with pytest.raises(AudioError, match="<array>: has a rate of"):
         waveform_from_array(np.zeros(9), rate_hz, target_rate_hz=RATE_HZ)
 
 
 def test_limit_must_be_positive() -> None:
-    with pytest.raises(AudioError, match="longest duration is nan s, expected more than 0"):
+    with pytest.raises(AudioError, match="max_duration_s is nan, expected more than 0"):
         load_audio(b"", RATE_HZ, max_duration_s=float("nan"))
 
 

@@ -65,7 +65,7 @@ def test_closed_stream_is_refused() -> None:
 
 def test_text_and_other_objects_are_refused(tone: Path) -> None:
     with (
-        pytest.raises(TypeError, match="gives text; open it in binary mode"),
+        pytest.raises(TypeError, match="returns text; open it in binary mode"),
         tone.open(encoding="latin-1") as text,
         open_source(text),
     ):

@@ -45,13 +45,13 @@ def test_list_says_where_ravdess_lies(few: Path) -> None:
     assert lines[0] == "ravdess 1,440 clips, 24 speakers, English, CC BY-NC-SA 4.0"
     assert lines[1:3] == [f"3 clips in {few}", "neutral 1, angry 1, fearful 1"]
     nemo = lines.index("nemo 4,481 clips, 9 speakers, Polish, CC BY-NC-SA 4.0")
-    assert lines[nemo + 1] == "not here"
+    assert lines[nemo + 1] == "not found"
 
 
 def test_list_says_how_to_get_what_is_not_here() -> None:
     result = RUN.invoke(app, ["list"])
     assert result.exit_code == 0
-    assert "not here" in result.stdout
+    assert "not found" in result.stdout
     assert "emovox data fetch ravdess" in result.stdout
     rows = json.loads(RUN.invoke(app, ["list", "--format", "json"]).stdout)
     assert [row["corpus"] for row in rows] == list(CORPORA)
@@ -95,7 +95,7 @@ def test_list_refuses_a_corpus_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = RUN.invoke(app, ["list", "--data", str(tmp_path / "empty")])
     assert isinstance(result.exception, CorpusError)
-    assert "(--data) holds no known corpus" in str(result.exception)
+    assert "(--data) contains no known corpus" in str(result.exception)
 
 
 def test_list_refuses_a_named_folder_that_is_wrong(tmp_path: Path) -> None:
@@ -107,11 +107,11 @@ def test_verify_prints_the_damage_and_the_tables_and_exits_1(few: Path) -> None:
     result = RUN.invoke(app, ["verify", "ravdess", "--data", str(few)])
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[1] == "2 of 1,440 clips are there and decode: 2 speakers, 0.1 min"
+    assert lines[1] == "2 of 1,440 clips can be decoded: 2 speakers, 0.1 min"
     assert "missing: 1,437" in lines
     assert "damaged: 1" in lines
     assert any("03-01-06-01-01-01-03.wav: " in line and "empty" in line for line in lines)
-    assert "not RAVDESS by name, not used: 12" in lines
+    assert "not a RAVDESS file name, not used: 12" in lines
     assert "  and 2 more (all of them with --format json)" in lines
     assert any("[red]take0\\udcff.wav" in line for line in lines)
     rows = [line.split() for line in lines]
@@ -176,7 +176,7 @@ def test_verify_takes_any_list_and_names_all_that_is_wrong(damaged: Path) -> Non
     folder = damaged.parent
     assert lines[:3] == [
         f"calls in {damaged}",
-        "3 of 7 clips are there and can be used: 3 speakers, 2 labels, 0.1 min",
+        "3 of 7 clips can be used: 3 speakers, 2 labels, 0.1 min",
         "missing: 1",
     ]
     assert f"  {folder / 'gone.wav'}" in lines
@@ -203,7 +203,7 @@ def test_verify_of_a_sound_folder_exits_0(tmp_path: Path) -> None:
         sf.write(tmp_path / "mine" / name / "1.flac", np.roll(noise, len(name)), 8_000)
     result = RUN.invoke(app, ["verify", str(tmp_path / "mine")])
     assert result.exit_code == 0
-    assert "2 of 2 clips are there and can be used: unknown speakers, 2 labels" in result.stdout
+    assert "2 of 2 clips can be used: unknown speakers, 2 labels" in result.stdout
 
 
 def test_fetch_installs_a_users_zip_and_shows_the_licence(tmp_path: Path, cache: Path) -> None:
@@ -230,5 +230,5 @@ def test_fetch_installs_a_users_zip_and_shows_the_licence(tmp_path: Path, cache:
 def test_verify_of_the_real_corpus_exits_0(ravdess: Path) -> None:
     result = RUN.invoke(app, ["verify", "ravdess", "--data", str(ravdess)])
     assert result.exit_code == 0
-    assert "1,440 of 1,440 clips are there and decode: 24 speakers, 88.8 min" in result.stdout
+    assert "1,440 of 1,440 clips can be decoded: 24 speakers, 88.8 min" in result.stdout
     assert "missing" not in result.stdout

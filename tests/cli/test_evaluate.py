@@ -148,8 +148,8 @@ def test_a_model_file_is_scored_on_a_list(
     assert lines[0].startswith("rmsprop-fold-01 on mine: training corpus; the model was trained")
     assert re.fullmatch(r"mine: 1 not there, such as \S+gone.wav", lines[1])
     assert lines[2] == (
-        "scored over the 3 labels that both have, no other can be predicted: neutral, angry, "
-        "fearful"
+        "scored over the 3 labels shared by model and corpus; predictions are restricted to "
+        "these: neutral, angry, fearful"
     )
     assert lines[4].startswith("WA ")
     assert lines[4].endswith("on mine, training corpus, 3 labels, 18 clips of 3 speakers")
@@ -182,10 +182,10 @@ def test_the_shipped_model_is_scored_and_unusable_clips_are_reported(
     *reasons, rest = answer.stderr.splitlines()
     assert len(reasons) == 10
     assert reasons[0].startswith(f"emovox: {folder / 'sad' / 'broken-00.wav'}: ")
-    assert rest == f"emovox: and 2 more, named in {tmp_path / 'out' / 'metrics.json'}"
+    assert rest == f"emovox: and 2 more, listed in {tmp_path / 'out' / 'metrics.json'}"
     assert "12 clips not scored that cannot be used" in answer.stdout
     assert "on mine, unseen corpus, 2 labels, 4 clips of unknown speakers" in answer.stdout
-    assert "'uncertain' is no safeguard here" in answer.stdout
+    assert "'uncertain' is not a safeguard here" in answer.stdout
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_everything_is_calibrated_on_whole_speakers_and_trained_on_all(
     )
     assert answer.stdout.splitlines()[0] == (
         f"nothing tested; temperature {found['temperature']:.3g}, fitted on 8 clips of 1 speaker, "
-        "unseen until then"
+        "held out for this"
     )
     # Trained twice; the second time there is nothing to validate on, and no figure of it.
     first, second = [line for line in answer.stderr.splitlines() if "2 epochs, loss" in line]

@@ -168,7 +168,7 @@ def test_files_folders_and_repeats_keep_the_order_given(
     assert names == ["z.flac"] * 2 + ["-dash.wav", "z.flac", "ü 日本 [red].wav", "empty", "z.flac"]
     assert rows[5]["code"] == "audio.no_files"
     assert answer.status == 1
-    assert "empty: no audio file in it" in answer.stderr
+    assert "empty: contains no audio files" in answer.stderr
 
 
 def test_silence_and_doubt_are_said(
@@ -236,7 +236,7 @@ def test_files_go_in_natural_order_and_others_are_counted(
     rows = read_rows("csv", answer.stdout)
     assert [Path(row["file"]).stem for row in rows] == ["clip_1", "clip_2", "clip_10", "clip_100"]
     assert answer.status == 0
-    expected = f"emovox: {mine}: 3 other files passed over (2 .txt, 1 without ending)\n"
+    expected = f"emovox: {mine}: 3 other files skipped (2 .txt, 1 without suffix)\n"
     assert answer.stderr == expected
 
 
@@ -248,8 +248,8 @@ def test_a_folder_with_nothing_to_hear_says_what_is_in_it(
     answer = call("predict", "--no-vad", "--model", loudness_model, tmp_path / "mine")
     assert (answer.status, answer.stdout) == (1, "")
     passed_over, failure = answer.stderr.splitlines()
-    assert passed_over.endswith("mine: 1 other file passed over (1 .xyz)")
-    assert "mine: no audio file in it" in failure
+    assert passed_over.endswith("mine: 1 other file skipped (1 .xyz)")
+    assert "mine: contains no audio files" in failure
 
 
 def run_on_terminal(command: list[str], *, stdout_too: bool) -> tuple[str, str]:

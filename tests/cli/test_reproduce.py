@@ -51,12 +51,12 @@ def test_both_protocols_are_printed_with_what_follows(
         "reference-repeated v1, speaker-dependent: 2 folds, 1 seed"
     )
     assert "95% t intervals over 2 seeds and " in words
-    assert "The reference printed WA 66.67 for vanilla, and 50.00 in its own error" in words
-    assert "The reference printed WA 77.78 for optimized, and 66.67" in words
+    assert "The reference reported WA 66.67 for vanilla, and 50.00 in its own error" in words
+    assert "The reference reported WA 77.78 for optimized, and 66.67" in words
     assert "says nothing about unseen speakers" in words
     assert "not unseen ones" in words
     assert "emobox" not in text
-    assert f"Processor: {describe_machine()['processor']}. On another one, or with" in words
+    assert f"Processor: {describe_machine()['processor']}. On a different processor, or" in words
     for name in ("vanilla", "optimized", "encoder"):
         for protocol in (*(f"reference-seed{seed}" for seed in range(2)), "reference-repeated"):
             assert f"report: runs/{name}-{protocol}/report.html" in text

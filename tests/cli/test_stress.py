@@ -144,7 +144,7 @@ def test_a_quick_look_does_not_replace_a_longer_one(
     whole = call("stress", run, *options)
     quick = call("stress", run, *options, "--clips", "4")
     assert quick.status == 0
-    assert "rests on more clips, tests or draws and is left as it is" in quick.stderr
+    assert "has results of more clips, tests or draws, which are kept" in quick.stderr
     assert (run / "stress.csv").read_text() == whole.stdout != quick.stdout
 
 
@@ -167,7 +167,7 @@ def test_draws_are_averaged_and_not_replaced_by_fewer(
         assert babble[name] == pytest.approx((alone[0][0][name] + alone[1][0][name]) / 2)
     kept = (run / "stress.csv").read_text()
     fewer = call("stress", run, *options, "--seed", "3")
-    assert "rests on more clips, tests or draws" in fewer.stderr
+    assert "has results of more clips, tests or draws" in fewer.stderr
     assert (run / "stress.csv").read_text() == kept
 
 

@@ -68,7 +68,7 @@ def test_nested_prints_both_scores_and_what_was_chosen(
     answer = call(*nested)
     assert answer.status == 0
     lines = answer.stdout.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("nested: the settings of"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("nested: settings of"))
     table = [line.split() for line in lines[start + 1 : start + 5]]
     assert table[0] == ["fold", "trial", "UA", "learning_rate", "dense_units"]
     assert [(row[0], row[1]) for row in table[1:]] == [(str(n), "0") for n in range(1, 4)]

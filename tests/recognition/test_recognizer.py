@@ -108,7 +108,7 @@ def test_a_rate_belongs_to_an_array_and_to_nothing_else(
         assert found.value.code == "audio.rate_missing"
     waveform = Waveform(make_tone(0.5), 8_000)
     for source in (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), waveform):
-        with pytest.raises(AudioError, match="is 8000, but only an array needs it") as found:
+        with pytest.raises(AudioError, match="is 8000, but only arrays take it") as found:
             recognizer.predict(source, rate_hz=8_000)
         assert found.value.code == "audio.rate_unexpected"
     with pytest.raises(TypeError, match="source is int, expected a path, bytes, .* or an array"):
@@ -236,7 +236,7 @@ def test_a_runtime_that_fails_is_a_model_error_for_each_recording(recognizer: Re
         raise RuntimeError("[ONNXRuntimeError]\n bad allocation")
 
     broken = Recognizer(replace(recognizer.model, session=cast(Any, SimpleNamespace(run=fail))))
-    with pytest.raises(ModelFileError, match="fails on 1.00 s of sound .*bad allocation"):
+    with pytest.raises(ModelFileError, match="fails on 1.00 s of audio .*bad allocation"):
         broken.predict(make_tone(0.5), rate_hz=8_000)
     failures = list(broken.predict_many([(make_tone(0.5), 8_000)] * 2))
     assert [f.code for f in failures if isinstance(f, FileFailure)] == ["model.failed"] * 2
@@ -402,7 +402,7 @@ def test_fewer_than_one_job_is_refused(recognizer: Recognizer) -> None:
 
 def test_an_empty_or_missing_folder_is_refused(recognizer: Recognizer, tmp_path: Path) -> None:
     write_tone(tmp_path / ".hidden.wav", 0.5)
-    with pytest.raises(AudioError, match=r"no audio file in it; expected some of .*\.flac"):
+    with pytest.raises(AudioError, match=r"contains no audio files; expected some of .*\.flac"):
         recognizer.predict_folder(tmp_path)
     with pytest.raises(AudioError, match="no such folder") as found:
         recognizer.predict_folder(tmp_path / "none")

@@ -71,7 +71,7 @@ def test_scores_cannot_be_changed_behind_a_prediction() -> None:
         lambda: changeable.__ior__({"angry": 0.0}),
         changeable.clear,
     ):
-        with pytest.raises(TypeError, match="scores cannot be changed"):
+        with pytest.raises(TypeError, match="scores are immutable"):
             change()
     prediction.to_dict()["scores"]["angry"] = 0.0
     assert prediction.scores == SCORES

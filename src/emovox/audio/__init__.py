@@ -1,6 +1,6 @@
-"""Sound in: any source decoded to one checked waveform, and the recordings in a folder.
+"""Audio input: decodes any source to a validated waveform, and finds recordings in folders.
 
     sources -> containers -> load -> Waveform
 
-``folders`` has the one walker and the one list of endings.
+``folders`` searches folders, and lists the supported file name suffixes.
 """

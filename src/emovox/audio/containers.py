@@ -1,4 +1,4 @@
-"""What an audio file's own structure says, and the containers that only FFmpeg can decode."""
+"""Check the structure of audio files, and decode the containers that need FFmpeg."""
 
 import struct
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000
 MAX_CHANNELS = 32
 TAIL_TOLERANCE_S = 0.05
-"""A header may be wrong by this much: two MP3 frames, or a writer that miscounts its own header."""
+"""Tolerated error of a header: two MP3 frames, or a writer that miscounts its own header."""
 
 SOUNDFILE_MAGICS = tuple(b"RIFF RIFX RF64 riff FORM .snd fLaC OggS NIST ID3 \xff".split())
-"""How the files begin that libsndfile is trusted with: its rarer readers are little tested."""
+"""First bytes of the formats left to libsndfile: its rarer readers are not well tested."""
 
 _MAX_OGG_PAGE_BYTES = 65_307
 _MAX_CHUNKS = 1_000
@@ -27,12 +27,12 @@ _MAX_CHUNKS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class DataChunk:
-    """The chunk of a WAV or AIFF file that holds the samples.
+    """The sample data chunk of a WAV or AIFF file.
 
     Attributes:
-        declared_bytes: Size that its header promises.
-        held_bytes: What the file holds of it.
-        streamed: Whether the writer did not know the size, as when it wrote to a pipe.
+        declared_bytes: Size according to its header.
+        held_bytes: Size of the part that the file contains.
+        streamed: Whether the writer did not know the size, for example when writing to a pipe.
     """
 
     declared_bytes: int
@@ -41,11 +41,7 @@ class DataChunk:
 
 
 def check_header(rate_hz: int, channels: int) -> None:
-    """Refuse a rate or a channel count that no usable recording has.
-
-    Raises:
-        AudioError: One of them is out of range.
-    """
+    """Raise AudioError if the sampling rate or the number of channels is out of range."""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise AudioError(
             f"has a rate of {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; "
@@ -60,30 +56,21 @@ def check_header(rate_hz: int, channels: int) -> None:
 
 
 def check_duration(duration_s: float, max_duration_s: float, *, so_far: bool = False) -> None:
-    """Refuse a recording over the length limit.
-
-    Args:
-        duration_s: Length in seconds: the whole, or what is decoded so far.
-        max_duration_s: Longest length taken, in seconds.
-        so_far: Whether more may follow.
-
-    Raises:
-        AudioError: It is longer.
-    """
+    """Raise AudioError if the duration, final or decoded ``so_far``, exceeds the limit."""
     if duration_s > max_duration_s:
         lasts = f"more than {max_duration_s:g} s" if so_far else f"{duration_s:.2f} s"
         raise AudioError(
-            f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or take "
-            "longer ones (emovox predict --max-duration, in Python max_duration_s)",
+            f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or raise "
+            "the limit (emovox predict --max-duration, in Python max_duration_s)",
             code="audio.too_long",
         )
 
 
 def mix_to_mono(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Average the channels of ``(samples, channels)``; ``(samples,)`` stays as it is."""
+    """Average the channels of ``(samples, channels)``; return ``(samples,)`` unchanged."""
     if samples.ndim == 1:
         return samples
-    # Infinite samples are for the caller's check to report, not for a numpy warning.
+    # The caller reports infinite samples; suppress NumPy's warning.
     with np.errstate(over="ignore", invalid="ignore"):
         mono: npt.NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
     return mono
@@ -92,7 +79,7 @@ def mix_to_mono(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def identify_container(head: bytes) -> str | None:
     """Return FFmpeg's name for the container that begins with ``head``, or None.
 
-    FFmpeg never guesses: among its formats are playlists that open other files and addresses.
+    FFmpeg must not guess: some of its formats are playlists that open other files and URLs.
     """
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
         return "mov"
@@ -117,7 +104,7 @@ def identify_container(head: bytes) -> str | None:
 
 
 def find_data_chunk(file: BinaryIO, head: bytes) -> DataChunk | None:
-    """Return the sample chunk of a WAV or AIFF file; None for other files or where it has none."""
+    """Return the sample data chunk of a WAV or AIFF file, or None."""
     if head[:4] not in (b"RIFF", b"RIFX", b"FORM"):
         return None
     size_format = "<I" if head[:4] == b"RIFF" else ">I"
@@ -143,16 +130,16 @@ def find_data_chunk(file: BinaryIO, head: bytes) -> DataChunk | None:
 
 
 def _make_data_chunk(size: int, left_bytes: int, form_bytes: int, start: int) -> DataChunk:
-    """Judge the sizes that a header gives: known, or only a stand-in for "until the end"."""
-    # A pipe's writer leaves 0 or its type's largest number (FFmpeg: 2^32 - 1, SoX: 2^31 - 2^12
-    # less the header). A size of 0 is meant where the size of the whole file is known.
+    """Return the data chunk, marked as streamed if its size is only a placeholder."""
+    # When writing to a pipe, programs leave 0 or the largest number (FFmpeg: 2^32 - 1, SoX:
+    # 2^31 - 2^12 minus the header). A size of 0 is genuine if the file size in the header is right.
     largest = size >= 2**32 - 256 or 2**31 - 2**13 <= size < 2**31
     unwritten = size == 0 and left_bytes > 0 and not start < form_bytes <= start + left_bytes + 1
     return DataChunk(size, min(size, left_bytes), streamed=largest or unwritten)
 
 
 def check_last_ogg_page(file: BinaryIO, head: bytes) -> None:
-    """Refuse an Ogg file that ends amid a page, which libsndfile reads as shorter or empty."""
+    """Raise AudioError if an Ogg file ends mid-page; libsndfile would read it as shorter."""
     if not head.startswith(b"OggS"):
         return
     file_bytes = file.seek(0, 2)
@@ -165,7 +152,7 @@ def check_last_ogg_page(file: BinaryIO, head: bytes) -> None:
     body = 27 + page[26] if len(page) > 26 else len(page) + 1
     if len(page) < body or len(page) < body + sum(page[27:body]):
         raise AudioError(
-            f"is cut short: its {file_bytes} bytes end amid an Ogg page; copy or record it again",
+            f"is cut short: its {file_bytes} bytes end mid-page; copy or record it again",
             code="audio.truncated",
         )
 
@@ -176,30 +163,30 @@ def decode_container(
     """Decode the first audio stream of a container with FFmpeg.
 
     Args:
-        file: Seekable, at its start.
-        container: FFmpeg's name, from ``identify_container``.
-        max_duration_s: Longest recording taken, in seconds.
+        file: Seekable binary file, at its start.
+        container: FFmpeg's name of the container, from ``identify_container``.
+        max_duration_s: Maximum duration of a recording, in seconds.
 
     Returns:
-        Mono samples, float32 ``(samples,)``, at least one, and their rate in Hz.
+        Mono samples, float32 ``(samples,)``, at least one, and the sampling rate in Hz.
 
     Raises:
-        AudioError: The container is damaged, cut short, too long, or holds no audio.
+        AudioError: The container is damaged, cut short, too long, or has no audio stream.
     """
-    import av  # 30 ms and FFmpeg's libraries, for the few files that need them
+    import av  # takes 30 ms and loads FFmpeg, which few files need
 
     try:
         with av.open(file, "r", format=container, metadata_errors="ignore") as opened:
             if not opened.streams.audio:
                 raise AudioError(
-                    f"holds no sound (a container of type {container} without an audio stream, or "
-                    "cut short before it), expected one; export it with sound",
+                    f"has no audio stream (a {container} container, perhaps cut short), expected "
+                    "one; export it with sound",
                     code="audio.no_stream",
                 )
             return _decode_stream(opened, opened.streams.audio[0], max_duration_s)
     except (av.FFmpegError, ValueError, EOFError) as error:
         raise AudioError(
-            f"is damaged or cut short (a container of type {container} that FFmpeg cannot decode: "
+            f"is damaged or cut short (a {container} container that FFmpeg cannot decode: "
             f"{getattr(error, 'strerror', None) or type(error).__name__}); copy or export it again",
             code="audio.damaged",
         ) from error
@@ -208,13 +195,13 @@ def decode_container(
 def _decode_stream(
     opened: "av.container.InputContainer", stream: "av.AudioStream", max_duration_s: float
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Decode one stream to mono, watching its length against the limit and the header."""
+    """Decode one stream to mono, checking its duration against the limit and the header."""
     import av
 
     promised_end_s = _find_promised_end(opened, stream)
     start_s = float((stream.start_time or 0) * (stream.time_base or 0))
     check_duration(promised_end_s - start_s, max_duration_s)
-    # PyAV miscounts the planes of more than eight channels and reads past them, hence packed.
+    # Packed, because PyAV miscounts the planes beyond eight channels and reads past them.
     to_packed = av.AudioResampler(format="flt")
     blocks: list[npt.NDArray[np.float32]] = []
     rate_hz, held, end_s = 0, 0, 0.0
@@ -228,7 +215,7 @@ def _decode_stream(
                 code="audio.bad_rate",
             )
         held += frame.samples
-        # Decoders pad the last frame, so this limit is a little wider than the header's.
+        # Decoders pad the last frame, so allow slightly more than the header check does.
         check_duration(held / rate_hz - TAIL_TOLERANCE_S, max_duration_s, so_far=True)
         end_s = max(held / rate_hz, (frame.time or 0.0) + frame.samples / rate_hz)
         for packed in to_packed.resample(frame):
@@ -246,12 +233,12 @@ def _decode_stream(
 
 
 def _find_promised_end(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
-    """Return when the header says that the sound ends, in seconds; 0 where it does not say."""
+    """Return the end of the audio according to the header, in seconds; 0 if unknown."""
     kind = opened.format.name
     known = kind in ("mov", "caf", "wv", "tta")  # codespell:ignore caf
     if known and stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-    # Matroska times the whole file, picture included; other containers' durations are guesses.
+    # Matroska's duration includes video; other containers' durations are estimates.
     if kind == "matroska" and opened.duration is not None and len(opened.streams) == 1:
         return opened.duration / 1_000_000
     return 0.0

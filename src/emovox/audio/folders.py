@@ -1,4 +1,4 @@
-"""The recordings below a folder, by name alone: the one walker and the one list of endings."""
+"""Find the recordings in a folder by file name suffix."""
 
 import os
 import re
@@ -14,23 +14,23 @@ AUDIO_SUFFIXES = tuple(
     ".mka .mp4 .oga .w64 .webm .wma .3g2 .3gp .ac3 .avi .eac3 .flv .m4b .m4v .mkv .mov .mp2 .tta "
     ".weba .wmv .wv".split()
 )
-"""Endings worth opening in a folder; what a file holds is told by its content.
+"""File name suffixes of audio files. The format is determined from the content.
 
-Where copies of a recording differ only in this, the first one counts."""
+If copies of a recording differ only in suffix, the one that comes first here is used."""
 
 
 def walk_audio(
     folder: str | Path, passed_over: Counter[str] | None = None
 ) -> Iterator[tuple[int, str]]:
-    """Yield depth and path of each audio file below ``folder``, parents before children.
+    """Yield the depth and path of each audio file below ``folder``, parents before children.
 
     Args:
-        folder: The folder to search, with all its subfolders; hidden ones are left out.
-        passed_over: Where given, counts the files that have another ending, by ending.
+        folder: The folder to search, including subfolders; hidden files and folders are ignored.
+        passed_over: If given, is updated with the number of skipped files per suffix.
 
     Yields:
-        How many folders lie between, from 0, and the file's path; in a folder, numbers in names
-        count as numbers, so that ``clip_2`` comes before ``clip_10``.
+        Depth (0 for files directly in ``folder``) and path, in natural order: ``clip_2`` comes
+        before ``clip_10``.
 
     Raises:
         AudioError: A folder is missing or unreadable.
@@ -40,7 +40,7 @@ def walk_audio(
     while pending:
         depth, current = pending.pop()
         try:
-            # Linked folders are followed, as shared corpora often are links, but each only once.
+            # Follow links to folders, since shared corpora are often linked, but visit each once.
             status = os.stat(current)
             if (status.st_dev, status.st_ino) in seen:
                 continue
@@ -59,7 +59,7 @@ def walk_audio(
                 continue
             if entry.is_dir():
                 below.append((depth + 1, entry.path))
-            # A link to nothing counts as there, so that verifying can say that it is damaged.
+            # Include broken links, so that verification can report them as damaged.
             elif entry.is_file() or entry.is_symlink():
                 suffix = os.path.splitext(entry.name)[1].lower()
                 if suffix in AUDIO_SUFFIXES:
@@ -70,21 +70,21 @@ def walk_audio(
 
 
 def split_numbers(name: str) -> tuple[list[str | int], str]:
-    """Return a sort key by which ``clip_2`` comes before ``clip_10``."""
+    """Return a natural sort key: ``clip_2`` comes before ``clip_10``."""
     parts = re.split(r"([0-9]+)", name)
-    # Text and numbers take turns, so that no text is compared with a number.
+    # Text and numbers alternate, so text is never compared with a number.
     return [int(part) if at % 2 else part for at, part in enumerate(parts)], name
 
 
 def list_audio_files(folder: str | Path, passed_over: Counter[str] | None = None) -> list[Path]:
-    """Return the audio files in a folder and the folders in it, in the order of ``walk_audio``.
+    """Return the audio files in a folder and its subfolders, in the order of ``walk_audio``.
 
     Args:
-        folder: The folder to search; hidden files and folders are left out.
-        passed_over: Where given, counts the files that have another ending, by ending.
+        folder: The folder to search; hidden files and folders are ignored.
+        passed_over: If given, is updated with the number of skipped files per suffix.
 
     Raises:
-        AudioError: There is no such folder, or no audio file in it.
+        AudioError: The folder does not exist, or contains no audio files.
     """
     if not os.path.isdir(folder):
         raise AudioError(
@@ -96,7 +96,7 @@ def list_audio_files(folder: str | Path, passed_over: Counter[str] | None = None
     if not files:
         endings = ", ".join(sorted(AUDIO_SUFFIXES))
         raise AudioError(
-            f"no audio file in it; expected some of {endings}",
+            f"contains no audio files; expected some of {endings}",
             code="audio.no_files",
             source=name_source(folder),
         )

@@ -1,10 +1,10 @@
-"""Any source of sound to one waveform: the only place that decodes or resamples.
+"""Convert any audio source to a waveform: the only place that decodes or resamples.
 
     path / bytes / file object -> decoded by content -> mono -> checked -> resampled -> Waveform
     array and its rate                               -> mono -> checked -> resampled -> Waveform
 
-libsndfile decodes what it knows; ``emovox.audio.containers`` does the rest with FFmpeg.
-``load_source`` takes any of these.
+libsndfile decodes the formats that it supports; ``emovox.audio.containers`` decodes the others with
+FFmpeg. ``load_source`` accepts all of these sources.
 """
 
 import os
@@ -36,7 +36,7 @@ from emovox.errors import AudioError
 
 MAX_DURATION_S = 300.0
 MAX_PEAK = 10.0
-"""20 dB over full scale: above it, floats are integers that nobody scaled."""
+"""20 dB above full scale: higher peaks indicate integers that were not scaled to floats."""
 
 _BLOCK_VALUES = 2**24
 _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
@@ -44,12 +44,12 @@ _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
-    """Mono sound: finite float32 samples and their rate; what takes one, takes any rate.
+    """Mono audio: finite float32 samples and their rate. Functions accept any rate.
 
     Attributes:
-        samples: Shape ``(samples,)``, float32, contiguous, full scale at -1 and 1. A float source
-            or a resampled one may go slightly beyond; nothing is clipped.
-        rate_hz: Samples per second.
+        samples: Shape ``(samples,)``, float32, contiguous, full scale at -1 and 1. Float or
+            resampled sources may exceed it slightly; nothing is clipped.
+        rate_hz: Sampling rate in Hz.
     """
 
     samples: npt.NDArray[np.float32]
@@ -57,12 +57,12 @@ class Waveform:
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return len(self.samples) / self.rate_hz
 
 
 AudioSource = str | Path | bytes | BinaryIO | Waveform | npt.ArrayLike
-"""What holds one recording; an array needs its rate beside it."""
+"""Any source of one recording; an array must come with its sampling rate."""
 
 
 def load_source(
@@ -72,21 +72,21 @@ def load_source(
     target_rate_hz: int,
     max_duration_s: float = MAX_DURATION_S,
 ) -> Waveform:
-    """Bring anything that holds one recording to a waveform.
+    """Convert any source of one recording to a waveform.
 
     Args:
         source: Path, encoded bytes, binary file object, waveform, or array of samples.
-        rate_hz: Samples per second of an array; other sources say it themselves.
-        target_rate_hz: Wanted samples per second.
-        max_duration_s: Longest recording taken, in seconds.
+        rate_hz: Sampling rate of an array in Hz; other sources carry their rate.
+        target_rate_hz: Sampling rate of the result in Hz.
+        max_duration_s: Maximum duration of a recording, in seconds.
 
     Returns:
         Float32 samples of shape ``(samples,)``, at least one, at ``target_rate_hz``.
 
     Raises:
-        AudioError: The recording cannot be used, an array comes without a rate, or anything else
-            comes with one.
-        TypeError: It is none of these.
+        AudioError: The recording cannot be used, or ``rate_hz`` is missing for an array or given
+            for another source.
+        TypeError: The source has an unsupported type.
 
     Examples:
         >>> load_source(np.zeros(48_000), 48_000, target_rate_hz=16_000).duration_s
@@ -96,13 +96,13 @@ def load_source(
     if is_array and rate_hz is None:
         raise AudioError(
             "an array without its rate; expected both, such as predict(samples, rate_hz=48_000); "
-            "several recordings go to predict_many",
+            "for several recordings, use predict_many",
             code="audio.rate_missing",
             source="<array>",
         )
     if not is_array and rate_hz is not None:
         raise AudioError(
-            f"rate_hz is {rate_hz}, but only an array needs it: other sources say their own rate; "
+            f"rate_hz is {rate_hz}, but only arrays take it: other sources carry their own rate; "
             "leave it out",
             code="audio.rate_unexpected",
             source=name_source(source),
@@ -119,20 +119,20 @@ def load_source(
 def load_audio(
     source: str | Path | bytes | BinaryIO, rate_hz: int, *, max_duration_s: float = MAX_DURATION_S
 ) -> Waveform:
-    """Decode a recording to mono at the asked rate.
+    """Decode a recording to mono at the requested rate.
 
-    The format is told by the content, never by the name: WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF
-    and AU by libsndfile; M4A, MP4, MOV, 3GP, WebM, Matroska, AVI, FLV, Core Audio, AAC, AC-3, AMR,
-    WavPack, TTA and WMA by FFmpeg; of a video, its sound. Channels are averaged. Another rate is
-    resampled by soxr at its quality "HQ" (20 bit, linear phase).
+    The format is determined from the content, never from the name. libsndfile decodes WAV, FLAC,
+    Ogg Vorbis, Opus, MP3, AIFF and AU; FFmpeg decodes M4A, MP4, MOV, 3GP, WebM, Matroska, AVI, FLV,
+    Core Audio, AAC, AC-3, AMR, WavPack, TTA and WMA, and the audio track of videos. Channels are
+    averaged. Other rates are resampled by soxr with quality "HQ" (20 bit, linear phase).
 
-    A WAV whose header does not know its length, as pipes write it, is read to its end. One that
-    promises more than 50 ms beyond what the file holds is refused as cut short.
+    A WAV file with an unknown length in its header, as written to a pipe, is read to its end. If
+    the header declares over 50 ms more than the file contains, it is rejected as cut short.
 
     Args:
-        source: Path, encoded bytes, or binary file object (read from where it stands to its end).
-        rate_hz: Wanted samples per second, 1,000 to 384,000.
-        max_duration_s: Longest recording taken, in seconds; checked before and during decoding.
+        source: Path, encoded bytes, or binary file object (read from its current position).
+        rate_hz: Sampling rate of the result, 1,000 to 384,000 Hz.
+        max_duration_s: Maximum duration in seconds; checked before and during decoding.
 
     Returns:
         Float32 samples of shape ``(samples,)``, at least one, at ``rate_hz``.
@@ -158,22 +158,22 @@ def waveform_from_array(
     target_rate_hz: int,
     max_duration_s: float = MAX_DURATION_S,
 ) -> Waveform:
-    """Make a waveform of samples that are already decoded.
+    """Create a waveform from decoded samples.
 
     Args:
-        samples: Shape ``(samples,)`` or ``(samples, channels)``. Floats are taken as they are;
+        samples: Shape ``(samples,)`` or ``(samples, channels)``. Floats are used unchanged;
             int16, int32 and uint8 (silence at 128) are scaled to [-1, 1].
-        rate_hz: Samples per second of ``samples``.
-        target_rate_hz: Wanted samples per second.
-        max_duration_s: Longest array taken, in seconds.
+        rate_hz: Sampling rate of ``samples`` in Hz.
+        target_rate_hz: Sampling rate of the result in Hz.
+        max_duration_s: Maximum duration of the array, in seconds.
 
     Returns:
         Float32 samples of shape ``(samples,)`` at ``target_rate_hz``. A mono float32 array that
-        has the wanted rate is not copied.
+        already has this rate is not copied.
 
     Raises:
-        AudioError: The array is empty, too long, not finite, far beyond full scale, or of a shape,
-            type or rate that cannot be sound.
+        AudioError: The array is empty, too long, not finite, far beyond full scale, or has an
+            unsupported shape, type or rate.
 
     Examples:
         >>> import numpy as np
@@ -191,23 +191,23 @@ def waveform_from_array(
 
 
 def _check_settings(rate_hz: int, max_duration_s: float) -> None:
-    """Refuse a wanted rate or limit that no recording could meet."""
+    """Raise AudioError if the requested rate or maximum duration is invalid."""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise AudioError(
-            f"the wanted rate is {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; ask "
-            "for another",
+            f"the requested rate is {rate_hz} Hz, expected {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} Hz; "
+            "request another",
             code="setting.invalid",
         )
     if not max_duration_s > 0:
         raise AudioError(
-            f"the longest duration is {max_duration_s} s, expected more than 0; set max_duration_s",
+            f"max_duration_s is {max_duration_s}, expected more than 0; set a positive duration",
             code="setting.invalid",
         )
 
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Put the source's name before whatever is wrong with it."""
+    """Add the name of the source to any AudioError."""
     try:
         yield
     except AudioError as error:
@@ -216,7 +216,7 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _decode(file: BinaryIO, max_duration_s: float) -> tuple[npt.NDArray[np.float32], int]:
-    """Return mono samples ``(samples,)`` and their rate, by whichever library knows the format."""
+    """Return mono samples ``(samples,)`` and their rate, decoded by libsndfile or FFmpeg."""
     try:
         head = file.read(64)
         if not head:
@@ -245,7 +245,7 @@ def _decode(file: BinaryIO, max_duration_s: float) -> tuple[npt.NDArray[np.float
 
 
 class _VirtualFile:
-    """A file as libsndfile's callbacks take it: there a Python error would only be printed."""
+    """A file for libsndfile's callbacks, in which Python could only print an exception."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.readinto = file.readinto  # type: ignore[attr-defined]
@@ -254,7 +254,7 @@ class _VirtualFile:
         self._file = file
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
-        """Move, or stay where a damaged header points outside the file: libsndfile then sees it."""
+        """Seek, ignoring positions outside the file: libsndfile then detects the damage."""
         with suppress(OSError, ValueError):
             self._file.seek(offset, whence)
 
@@ -262,7 +262,7 @@ class _VirtualFile:
 def _decode_with_soundfile(
     file: BinaryIO, head: bytes, max_duration_s: float
 ) -> tuple[npt.NDArray[np.float32], int] | None:
-    """Decode with libsndfile, or return None where it does not know the format or the length."""
+    """Decode with libsndfile; return None if the format or the length is unknown to it."""
     if not head.startswith(SOUNDFILE_MAGICS):
         return None
     try:
@@ -272,8 +272,8 @@ def _decode_with_soundfile(
     with sound:
         chunk = find_data_chunk(file, head)
         frames, rate_hz = sound.frames, sound.samplerate
-        # libsndfile's largest count stands for a FLAC stream of unknown length, which soundfile
-        # cannot read; a WAV of unknown length may say 0.
+        # libsndfile reports its largest count for a FLAC stream of unknown length, which soundfile
+        # cannot read; a WAV file of unknown length may declare 0.
         if frames > 2**62 or (frames == 0 and (chunk is None or chunk.streamed)):
             return None
         check_header(rate_hz, sound.channels)
@@ -282,7 +282,7 @@ def _decode_with_soundfile(
         if frames == 0:
             raise AudioError("holds no samples, only a header; record it again", code="audio.empty")
         if chunk is not None and not chunk.streamed:
-            # libsndfile quietly counts only what the file holds.
+            # libsndfile silently counts only the frames that the file contains.
             promised_s *= chunk.declared_bytes / max(chunk.held_bytes, 1)
         if promised_s > frames / rate_hz + TAIL_TOLERANCE_S:
             _refuse_cut(promised_s, frames / rate_hz)
@@ -293,7 +293,7 @@ def _decode_with_soundfile(
 
 
 def _read_blocks(sound: sf.SoundFile) -> tuple[list[npt.NDArray[np.float32]], int]:
-    """Read the rest of the file as mono blocks, so that many channels need little memory."""
+    """Read the rest of the file as mono blocks, to limit memory with many channels."""
     blocks: list[npt.NDArray[np.float32]] = []
     held = 0
     block_frames = max(1, _BLOCK_VALUES // sound.channels)
@@ -314,7 +314,7 @@ def _read_blocks(sound: sf.SoundFile) -> tuple[list[npt.NDArray[np.float32]], in
 
 
 def _refuse_cut(promised_s: float, held_s: float) -> None:
-    """Raise the error for a recording whose end is missing."""
+    """Raise the error for a truncated recording."""
     raise AudioError(
         f"is cut short: the header promises {promised_s:.2f} s, the file holds {held_s:.2f} s; "
         "copy or record it again",
@@ -323,7 +323,7 @@ def _refuse_cut(promised_s: float, held_s: float) -> None:
 
 
 def _as_array(samples: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return an array of shape (samples,) or (samples, channels), or say what is wrong with it."""
+    """Return an array of shape (samples,) or (samples, channels), or raise AudioError."""
     try:
         array = np.asarray(samples)
     except (ValueError, TypeError) as error:
@@ -352,7 +352,7 @@ def _as_array(samples: npt.ArrayLike) -> npt.NDArray[Any]:
 def _scale_to_float(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return float32 with full scale at 1."""
     if array.dtype.kind == "f":
-        # What does not fit float32 becomes infinite, which the check of the levels reports.
+        # Values beyond float32 become infinite, and are reported by the level check.
         with np.errstate(over="ignore"):
             return array.astype(np.float32, copy=False)
     if array.dtype == np.uint8:
@@ -368,7 +368,7 @@ def _scale_to_float(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _make_waveform(samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz: int) -> Waveform:
-    """Check mono samples ``(samples,)`` once and bring them to the wanted rate."""
+    """Validate mono samples ``(samples,)`` and resample them to the requested rate."""
     lowest, highest = float(samples.min()), float(samples.max())
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         bad = int(np.flatnonzero(~np.isfinite(samples))[0])
@@ -389,18 +389,18 @@ def _make_waveform(samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz
 def resample(
     samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz: int
 ) -> npt.NDArray[np.float32]:
-    """Bring mono samples to another rate, by soxr at its quality "HQ".
+    """Resample mono samples with soxr at quality "HQ".
 
     Args:
         samples: float32 ``(samples,)``.
-        found_rate_hz: Their rate.
-        rate_hz: The rate wanted.
+        found_rate_hz: Sampling rate of ``samples`` in Hz.
+        rate_hz: Sampling rate of the result in Hz.
 
     Returns:
-        float32 ``(samples,)``; the same array where the rates are equal.
+        float32 ``(samples,)``; the same array if the rates are equal.
 
     Raises:
-        AudioError: Too few samples to give one at the other rate.
+        AudioError: There are too few samples to produce one at the new rate.
 
     Examples:
         >>> len(resample(np.zeros(480, np.float32), 48_000, 16_000))
@@ -408,7 +408,7 @@ def resample(
     """
     if found_rate_hz == rate_hz:
         return samples
-    import soxr  # only where rates differ: it adds to the time of a cold start
+    import soxr  # imported only if needed, because it slows down a cold start
 
     resampled: npt.NDArray[np.float32] = soxr.resample(samples, found_rate_hz, rate_hz, "HQ")
     if len(resampled) == 0:

@@ -1,4 +1,4 @@
-"""A path, bytes or a file object as one thing to decode: a seekable binary file, and its name."""
+"""Open a path, bytes or a file object as a seekable binary file, and name it in errors."""
 
 import io
 import os
@@ -14,7 +14,7 @@ MAX_STREAM_BYTES = 512 * 2**20
 
 
 def name_source(source: object) -> str:
-    """Return the name that errors use for a source: one printable line."""
+    """Return the name of a source for error messages: one printable line."""
     if isinstance(source, str | Path):
         name = os.fsencode(source).decode("utf-8", "replace")
     elif isinstance(source, bytes | bytearray | memoryview):
@@ -28,17 +28,17 @@ def name_source(source: object) -> str:
 
 @contextmanager
 def open_source(source: object) -> Iterator[BinaryIO]:
-    """Open a source as a seekable binary file that starts with the recording.
+    """Open a source as a seekable binary file, positioned at the start of the recording.
 
     Args:
-        source: Path, encoded bytes, or binary file object. An object, a pipe or a device is read
-            from where it stands to its end, at most 512 MiB.
+        source: Path, encoded bytes, or binary file object. A file object, pipe or device is read
+            from its current position to its end, up to 512 MiB.
 
     Yields:
-        The file, which is closed after the block where it was opened here.
+        The file; closed after the block if it was opened here.
 
     Raises:
-        AudioError: There is no such file, or it cannot be read, or a stream goes over the limit.
+        AudioError: The file does not exist or cannot be read, or a stream exceeds the limit.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source)
@@ -56,13 +56,13 @@ def open_source(source: object) -> Iterator[BinaryIO]:
 
 
 def _open_file(path: str | Path) -> BinaryIO:
-    """Open a file for reading, or say why not."""
+    """Open a file for reading; raise AudioError if that fails."""
     try:
         if os.path.isdir(path):
             raise AudioError(
-                "is a folder, expected an audio file; name a file in it", code="audio.is_folder"
+                "is a folder, expected an audio file; name a file inside it", code="audio.is_folder"
             )
-        # Opened by number, the file has no name by which soundfile would guess a format.
+        # Open by descriptor: without a name, soundfile cannot guess a format from the suffix.
         return os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
     except FileNotFoundError:
         raise AudioError("no such file; check the path", code="audio.not_found") from None
@@ -75,17 +75,17 @@ def _open_file(path: str | Path) -> BinaryIO:
 
 
 def _read_stream(stream: Any) -> BinaryIO:
-    """Read a file object to its end, but no further than the byte limit."""
+    """Read a file object to its end, up to the size limit."""
     buffer = io.BytesIO()
     try:
         while chunk := stream.read(2**20):
             if not isinstance(chunk, bytes | bytearray):
-                raise TypeError("the file object gives text; open it in binary mode")
+                raise TypeError("the file object returns text; open it in binary mode")
             buffer.write(chunk)
             if buffer.tell() > MAX_STREAM_BYTES:
                 raise AudioError(
                     f"holds more than {MAX_STREAM_BYTES >> 20} MiB, the limit for a stream; "
-                    "save it to a file and name that",
+                    "save it to a file and pass its path",
                     code="audio.too_large",
                 )
     except (OSError, ValueError) as error:

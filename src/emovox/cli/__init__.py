@@ -1,1 +1,1 @@
-"""The command line: one small module per command; each parses, makes one call, and prints."""
+"""The command line: one module per command, which parses, makes one call, and prints."""

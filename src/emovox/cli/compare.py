@@ -1,4 +1,4 @@
-"""``emovox compare``: whether the data show one run, or one recipe, to be better than another."""
+"""``emovox compare``: whether one run or recipe is significantly better than another."""
 
 import json
 from pathlib import Path
@@ -14,15 +14,16 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN RUN...", help="Two run folders, or those of several seeds of two recipes."
+            metavar="RUN RUN...",
+            help="Two run folders, or the run folders of several seeds of two recipes.",
         ),
     ],
     output: ScoreFormatOption = ScoreFormat.TABLE,
 ) -> None:
-    """Compare two runs on the same test clips, paired, with intervals, and say what follows.
+    """Compare two runs on the same test clips, with paired intervals and a verdict.
 
-    Two runs are compared as the trained models that they are. Name several seeds of two recipes,
-    in any order, to compare the recipes: the intervals then cover other seeds as well.
+    With two runs, the two trained models are compared. With several seeds of two recipes, in any
+    order, the recipes are compared, and the intervals include the variation between seeds.
     """
     from emovox.experiments.finished import compare_runs, part_seeds
 

@@ -1,4 +1,4 @@
-"""``emovox data``: which corpora there are, get one, and check it."""
+"""``emovox data``: list, download and verify corpora."""
 
 import json
 import os
@@ -23,17 +23,17 @@ app = typer.Typer(
 )
 
 _LISTED = 10
-"""Paths shown of a long list; --format json has them all."""
+"""Number of paths shown from a long list; --format json shows all."""
 
 
 class CorpusName(StrEnum):
-    """Corpora that emovox fetches."""
+    """Corpora that emovox can download."""
 
     RAVDESS = "ravdess"
 
 
 class Format(StrEnum):
-    """How a result is printed."""
+    """Output formats."""
 
     TABLE = "table"
     JSON = "json"
@@ -41,15 +41,15 @@ class Format(StrEnum):
 
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FOLDER", help="Where the corpus lies, or a folder of corpora."),
+    typer.Option("--data", metavar="FOLDER", help="Folder of the corpus, or of several corpora."),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", case_sensitive=False, help="How to print the result.")
+    Format, typer.Option("--format", case_sensitive=False, help="Output format.")
 ]
-CorpusArgument = Annotated[CorpusName, typer.Argument(help="The corpus.")]
+CorpusArgument = Annotated[CorpusName, typer.Argument(help="Corpus to download.")]
 
 
-@app.command("list", short_help="List the known corpora, or what a list or folder holds.")
+@app.command("list", short_help="List known corpora, or the contents of a list or folder.")
 def list_corpora(
     sources: Annotated[
         list[str] | None,
@@ -60,18 +60,18 @@ def list_corpora(
     data: DataOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List corpora with their licences, where they lie here, and what of them can be used."""
+    """List corpora with their licences, locations on this machine and usable clips."""
     from emovox.corpora.locate import list_places
     from emovox.corpora.registry import CORPORA
     from emovox.errors import CorpusError
 
     rows = [_describe_corpus(source, data) for source in sources or CORPORA]
     if data is not None and not any(row["clips"] for row in rows):
-        # Not having a corpus is an answer here, but a folder that was named has to hold one.
+        # A missing corpus is a valid result here, but a folder given with --data must contain one.
         (place,) = list_places(data).values()
         raise CorpusError(
-            f"{place} (--data) holds no known corpus: expected the folder of one, or a folder of "
-            "corpora; correct it, or leave it out"
+            f"{place} (--data) contains no known corpus: expected the folder of one, or a folder "
+            "of corpora; correct it, or leave it out"
         )
     if output is Format.JSON:
         typer.echo(json.dumps(rows, indent=2))
@@ -82,7 +82,7 @@ def list_corpora(
 
 
 def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
-    """Return what is known of a corpus and what of it is here."""
+    """Return the facts about a corpus, and which of its clips were found."""
     from collections import Counter
 
     from emovox.corpora.read import read_corpus
@@ -122,30 +122,32 @@ def _print_corpus(row: dict[str, Any], width: int) -> None:
     facts.append(describe_speakers(row["speakers"]))
     facts += [row[key] for key in ("language", "licence") if row[key]]
     typer.echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
-    lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not here"]
+    lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not found"]
     if row["emotions"]:
         lines.append(", ".join(f"{name} {n:,}" for name, n in row["emotions"].items()))
     lines += row["unused"]
     if row["corpus"] == "ravdess" and not row["folder"]:
-        lines.append("get it with: emovox data fetch ravdess")
+        lines.append("download it with: emovox data fetch ravdess")
     for line in lines:
         typer.echo(f"{'':<{width}}  {line}")
 
 
-@app.command("fetch", short_help="Download a corpus, check it and unpack it.")
+@app.command("fetch", short_help="Download, check and unpack a corpus.")
 def fetch_corpus(
     corpus: CorpusArgument,  # noqa: ARG001
     archive: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE.zip", help="Install this zip, download nothing."),
+        typer.Option(
+            "--from", metavar="FILE.zip", help="Install from this zip file instead of downloading."
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--to", metavar="FOLDER", help="Where to put it; the cache if left out."),
+        typer.Option("--to", metavar="FOLDER", help="Folder to install into. Default: the cache."),
     ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Download a corpus, check it and unpack it; an interrupted download goes on."""
+    """Download, check and unpack a corpus. An interrupted download is resumed."""
     fetched = _fetch_ravdess(folder, archive)
     if output is Format.JSON:
         result = {
@@ -160,7 +162,7 @@ def fetch_corpus(
     typer.echo(f"{fetched.clips:,} clips {verb} {_show(fetched.folder)}")
 
 
-@app.command("verify", short_help="Decode every clip; say what is missing.")
+@app.command("verify", short_help="Decode every clip; report what is missing.")
 def verify_corpus(
     corpus: Annotated[
         str, typer.Argument(metavar="NAME|PATH", help="A known corpus, a list or a folder.")
@@ -168,7 +170,7 @@ def verify_corpus(
     data: DataOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Decode every clip; say which are missing, damaged or copies; exit 1 if not complete."""
+    """Decode every clip; report missing, damaged and duplicate ones; exit 1 if incomplete."""
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.read import read_corpus
     from emovox.corpora.verify import verify_listing, verify_ravdess
@@ -191,18 +193,18 @@ def verify_corpus(
 
 
 def ensure_ravdess(data: Path | None) -> Path:
-    """Return where RAVDESS lies; download it where no place was named and none has it."""
+    """Return the folder of RAVDESS; download it if it is missing and no folder was given."""
     from emovox.corpora.locate import find_ravdess
     from emovox.errors import CorpusError, DownloadError
 
     try:
         return find_ravdess(data)
     except CorpusError as error:
-        # A place that was named has to be right: no download takes its place.
+        # If the user gave a folder, an error is better than a download.
         if data is not None or os.environ.get("EMOVOX_DATA"):
             raise
         typer.echo(
-            f"emovox: {error.args[0].partition(':')[0]}; downloading it. Where you have "
+            f"emovox: {error.args[0].partition(':')[0]}; downloading it. If you have "
             "a copy, stop this and name its folder with --data or EMOVOX_DATA",
             err=True,
         )
@@ -210,18 +212,18 @@ def ensure_ravdess(data: Path | None) -> Path:
         return _fetch_ravdess(None, None).folder
     except DownloadError as error:
         raise DownloadError(
-            f"{error}, see 'emovox demo', which needs no download, or name your copy of RAVDESS "
-            "with EMOVOX_DATA"
+            f"{error}; try 'emovox demo', which needs no download, or name the folder of your copy "
+            "of RAVDESS with EMOVOX_DATA"
         ) from error
 
 
 def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus":
-    """Show the licence, then download or unpack with a progress bar."""
+    """Print the licence, then download or unpack with a progress bar."""
     from emovox.corpora.fetch import fetch_ravdess
     from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
 
     typer.echo(
-        f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with credit, shared "
+        f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with attribution, share "
         f"alike.\nCite: {RAVDESS_CITATION}.",
         err=True,
     )
@@ -230,30 +232,30 @@ def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus"
 
 
 def _describe_check(check: "CorpusCheck") -> list[str]:
-    """Return lines on what is wrong with a copy of RAVDESS."""
+    """Describe the problems of a copy of RAVDESS, one per line."""
     return [
         f"RAVDESS speech in {_show(check.folder)}",
-        f"{check.sound:,} of {check.expected:,} clips are there and decode: "
+        f"{check.sound:,} of {check.expected:,} clips can be decoded: "
         f"{sum(group.sound > 0 for group in check.speakers)} speakers, "
         f"{check.duration_s / 60:.1f} min",
         *_list_paths("missing", check.missing),
         *_list_paths("damaged", [f"{clip.path}: {clip.problem}" for clip in check.damaged]),
         *_list_paths("in another actor's folder", check.misplaced),
-        *_list_paths("further copies, not used", check.duplicates),
-        *_list_paths("not RAVDESS by name, not used", check.strays),
+        *_list_paths("duplicates, not used", check.duplicates),
+        *_list_paths("not a RAVDESS file name, not used", check.strays),
     ]
 
 
 def _describe_list_check(check: "ListCheck") -> list[str]:
-    """Return lines on what is wrong with any corpus."""
+    """Describe the problems of any corpus, one per line."""
     from emovox.corpora.clips import describe_speakers
 
     listing = check.listing
     n_speakers = len({clip.speaker for clip in listing.clips if clip.has_speaker})
     return [
         f"{listing.corpus} in {_show(listing.source)}",
-        f"{check.sound:,} of {len(listing.clips) + len(listing.missing):,} clips are there and can "
-        f"be used: {describe_speakers(n_speakers)}, {len(check.emotions)} labels, "
+        f"{check.sound:,} of {len(listing.clips) + len(listing.missing):,} clips can be used: "
+        f"{describe_speakers(n_speakers)}, {len(check.emotions)} labels, "
         f"{check.duration_s / 60:.1f} min",
         *_list_paths("missing", listing.missing),
         *_list_paths("damaged", [f"{clip.path}: {clip.problem}" for clip in check.damaged]),
@@ -273,7 +275,7 @@ def _print_check(check: "CorpusCheck | ListCheck", lines: list[str]) -> None:
 
 
 def _list_paths(title: str, paths: "Sequence[str | Path]") -> list[str]:
-    """Return a heading and the first of some paths; nothing where there are none."""
+    """Return a heading and the first paths; an empty list without paths."""
     if not paths:
         return []
     lines = [f"{title}: {len(paths):,}", *(f"  {_show(path)}" for path in paths[:_LISTED])]
@@ -307,7 +309,7 @@ def _show(path: str | Path | None) -> str:
 
 @contextmanager
 def _show_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that draws steps as bars on stderr, where that is a terminal."""
+    """Yield a function that draws progress bars on stderr if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _step, _done, _whole: None
         return

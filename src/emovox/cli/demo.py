@@ -1,4 +1,4 @@
-"""``emovox demo``: the model at work on recordings that come with the package."""
+"""``emovox demo``: predict the bundled recordings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,14 @@ import typer
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="The page to listen to.")
-    ] = Path("demo.html"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML page to write.")] = Path(
+        "demo.html"
+    ),
 ) -> None:
-    """Predict twelve recordings that come with emovox, and make a page to listen to them.
+    """Predict twelve bundled recordings, and write a page to listen to them.
 
-    Nothing is downloaded. The recordings are CREMA-D's: actors, sentences and microphones that the
-    model was not trained on. What the model predicts played no part in their choice.
+    Nothing is downloaded. The recordings are from CREMA-D: the model was not trained on its actors,
+    sentences or microphones. They were selected without regard to the model's predictions.
     """
     from emovox.demo.clips import read_demo_clips
     from emovox.demo.page import count_agreed, write_demo_page
@@ -32,7 +32,7 @@ def demo(
         )
     n_uncertain = sum(prediction.emotion is None for _, prediction in results)
     typer.echo(
-        f"\n{count_agreed(results)} of {len(results)} predictions are what listeners heard most "
+        f"\n{count_agreed(results)} of {len(results)} predictions match what listeners heard most "
         f'often; {n_uncertain} are "uncertain".\n'
         "The model was not trained on these speakers, sentences or microphones."
     )

@@ -1,4 +1,4 @@
-"""``emovox evaluate``: score a run's model files again, or any model file on any corpus."""
+"""``emovox evaluate``: score the model files of a run, or any model file on any corpus."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from emovox.experiments.evaluate_model import ModelEvaluation
 
 N_FAILURES = 10
-"""Unusable clips that are named on stderr; metrics.json names all."""
+"""Number of unusable clips listed on stderr; metrics.json lists all."""
 
 
 def evaluate(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|MODEL", help="A run folder; or a model.onnx, or default: the shipped one."
+            metavar="RUN|MODEL",
+            help="A run folder, a model.onnx, or 'default' for the bundled model.",
         ),
     ],
     corpus: Annotated[
@@ -29,7 +30,7 @@ def evaluate(
             "--corpus",
             metavar="NAME|PATH",
             help="Labelled recordings to score a model file on: a known corpus, a CSV list, or a "
-            "folder for each class.",
+            "folder with one subfolder per class.",
         ),
     ] = None,
     data: DataOption = None,
@@ -38,23 +39,27 @@ def evaluate(
         typer.Option(
             "--out",
             metavar="FOLDER",
-            help="Where a model's report and scores go. Default: runs/evaluate-MODEL-CORPUS.",
+            help="Folder for the report and scores of a model file. Default: "
+            "runs/evaluate-MODEL-CORPUS.",
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, help="A model's clips at the same time.")
+        int,
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="Clips processed in parallel (model files only)."
+        ),
     ] = 1,
     vad: Annotated[
         bool,
-        typer.Option(" /--no-vad", help="Do not ask first whether anybody speaks in a clip."),
+        typer.Option(" /--no-vad", help="Skip speech detection (model files only)."),
     ] = True,
     output: ScoreFormatOption = ScoreFormat.TABLE,
 ) -> None:
-    """Score a model: a run on its own test clips, or a model file on the recordings of --corpus.
+    """Score a run on its own test clips, or a model file on the recordings of --corpus.
 
-    A run's test clips are predicted again with its model files, and its scores and report written
-    anew. A model file is scored over the labels that it shares with the corpus; a clip that cannot
-    be used is reported on stderr, the others go on, and the exit status is then 1.
+    For a run, the test clips are predicted again with its model files, and its scores and report
+    are rewritten. A model file is scored over the labels that it shares with the corpus. Clips that
+    cannot be used are reported on stderr and skipped; the exit status is then 1.
     """
     from emovox.recognition.model_file import DEFAULT_MODEL
 
@@ -80,7 +85,7 @@ def evaluate(
 
 
 def evaluate_run_folder(run: Path, data: Path | None, output: ScoreFormat) -> None:
-    """Score a run again, and print its scores."""
+    """Score the model files of a run, and print the scores."""
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.finished import evaluate_run
     from emovox.runs.metrics import scores_to_dict
@@ -122,7 +127,7 @@ def evaluate_model_file(
         typer.echo(f"emovox: {clip.reason}", err=True)
     if len(evaluation.unusable) > N_FAILURES:
         rest = len(evaluation.unusable) - N_FAILURES
-        typer.echo(f"emovox: and {rest:,} more, named in {out / 'metrics.json'}", err=True)
+        typer.echo(f"emovox: and {rest:,} more, listed in {out / 'metrics.json'}", err=True)
     if not evaluation.overlap.is_unseen:
         typer.echo(f"emovox: {evaluation.overlap.reason}", err=True)
     if output is ScoreFormat.JSON:
@@ -134,13 +139,13 @@ def evaluate_model_file(
 
 
 def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
-    """Print the scores of a model file, and what they rest on."""
+    """Print the scores of a model file, and the conditions of the test."""
     typer.echo(f"{evaluation.title}: {evaluation.overlap.kind}; {evaluation.overlap.reason}")
     for line in evaluation.describe_unused():
         typer.echo(line)
     typer.echo(
-        f"scored over the {len(evaluation.labels)} labels that both have, no other can be "
-        f"predicted: {', '.join(evaluation.labels)}\n"
+        f"scored over the {len(evaluation.labels)} labels shared by model and corpus; predictions "
+        f"are restricted to these: {', '.join(evaluation.labels)}\n"
     )
     for line in evaluation.describe():
         typer.echo(line)
@@ -149,8 +154,8 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
         typer.echo(line)
     if evaluation.overlap.is_unseen:
         typer.echo(
-            "the threshold was fitted on recordings like the training data: 'uncertain' is no "
-            "safeguard here, and this share is what it is worth"
+            "the threshold was fitted on recordings like the training data: 'uncertain' is not a "
+            "safeguard here; rely on the accuracy printed above"
         )
     print_calibration(evaluation.scored)
     print_groups(evaluation.scored)
@@ -158,14 +163,14 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
 
 
 def print_calibration(evaluation: "Evaluation") -> None:
-    """Print how far confidence can be trusted, for women, men and single speakers."""
+    """Print calibration by gender and for single speakers."""
     typer.echo("\nconfidence against accuracy, percent, 95% interval over speakers:")
     for line in evaluation.calibration_by_group.describe():
         typer.echo(line)
 
 
 def print_groups(evaluation: "Evaluation") -> None:
-    """Print how women and men are served, and a line for each class."""
+    """Print scores by gender and by class."""
     if evaluation.fairness is not None:
         typer.echo("\nby gender:")
         for line in evaluation.fairness.describe():

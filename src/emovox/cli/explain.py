@@ -16,33 +16,33 @@ STDIN = "-"
 
 
 def explain(
-    source: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - (stdin).")],
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - for stdin.")],
     output: ScoreFormatOption = ScoreFormat.TABLE,
     model: Annotated[
         Path | None,
-        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
+        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the bundled model."),
     ] = None,
     emotion: Annotated[
         str | None,
         typer.Option(
-            "--emotion", metavar="NAME", help="Explain this one. Default: the most probable."
+            "--emotion", metavar="NAME", help="Emotion to explain. Default: the most probable."
         ),
     ] = None,
     vad: Annotated[
         bool,
-        typer.Option(" /--no-vad", help="Do not ask first whether anybody speaks."),
+        typer.Option(" /--no-vad", help="Skip speech detection."),
     ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="Draw the map: an .svg, or an .html with a player."
+            "--out", metavar="FILE", help="Save the map as .svg, or as .html with a player."
         ),
     ] = None,
 ) -> None:
-    """Say which stretches of time and frequency drove the prediction.
+    """Show which regions of time and frequency drove the prediction.
 
-    Each region in turn is lowered to the recording's own background, and the model is run again: by
-    how much does the probability fall?
+    Each region is reduced to the background level of the recording, one at a time, and the model is
+    run again: the fall in probability is the importance of the region.
     """
     from emovox.explain.page import check_suffix, write_explanation
     from emovox.explain.regions import explain_waveform, load_speech
@@ -62,7 +62,7 @@ def explain(
 
 
 def print_regions(source: str, model_name: str, explanation: "Explanation") -> None:
-    """Print the strongest regions in words."""
+    """Print the most important regions."""
     emotion = explanation.emotion
     typer.echo(f"{source}: {emotion}, probability {explanation.probability:.0%} ({model_name})")
     typer.echo(f"without the region, the probability of {emotion} falls (+) or rises (-) by:")
@@ -72,9 +72,9 @@ def print_regions(source: str, model_name: str, explanation: "Explanation") -> N
 
 
 def print_block(title: str, regions: "tuple[Region, ...]") -> None:
-    """Print a title and a line for each region."""
+    """Print a title and one line per region."""
     typer.echo(f"\n{title}")
     for region in regions:
         typer.echo(f"  {region}")
     if not regions:
-        typer.echo("  none changes it by a point")
+        typer.echo("  no region changes it by one point or more")

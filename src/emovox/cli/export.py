@@ -1,4 +1,4 @@
-"""``emovox export``: a run's model for other programs."""
+"""``emovox export``: convert the model of a run for other programs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from emovox.cli.options import DataOption, RunArgument
 
 
 class ExportFormat(StrEnum):
-    """What can be written."""
+    """Export formats."""
 
     KERAS = "keras"
     ONNX = "onnx"
@@ -19,19 +19,23 @@ class ExportFormat(StrEnum):
 def export(
     run: RunArgument,
     output: Annotated[
-        ExportFormat, typer.Option("--format", case_sensitive=False, help="What to write.")
+        ExportFormat, typer.Option("--format", case_sensitive=False, help="Format to export.")
     ],
     fold: Annotated[
         str | None,
-        typer.Option("--fold", metavar="NAME", help="Which fold's model. Default: the first."),
+        typer.Option(
+            "--fold", metavar="NAME", help="Fold whose model is exported. Default: the first."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where. Default: the fold's folder."),
+        typer.Option(
+            "--out", metavar="FOLDER", help="Output folder. Default: the folder of the fold."
+        ),
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Write a trained model anew from its weights, once it agrees with PyTorch on real clips."""
+    """Export a trained model, after checking that it agrees with PyTorch on real clips."""
     from emovox.experiments.export import export_run
 
     for path in export_run(run, output.value, fold=fold, out=out, data=data):

@@ -1,8 +1,8 @@
-"""Ctrl-C that strikes while a C library calls back into Python.
+"""Handle Ctrl-C while a C library calls back into Python.
 
-libsndfile reads through Python callbacks, and an exception in one of them cannot leave it: Python
-prints it and goes on with a recording that seems cut short. So it is remembered here and raised
-where that is possible again.
+libsndfile reads through Python callbacks, and an exception cannot propagate out of them: Python
+prints it and continues, with a recording that seems cut short. The interrupt is therefore stored
+here, and raised again at the next opportunity.
 """
 
 import sys
@@ -11,12 +11,12 @@ _lost: list[type[BaseException]] = []
 
 
 def catch_lost_interrupts() -> None:
-    """Remember interrupts that a callback swallows, instead of printing them."""
+    """Store interrupts raised in callbacks, instead of printing them."""
     sys.unraisablehook = remember_interrupt
 
 
 def remember_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Keep an interrupt for later; anything else is printed as ever."""
+    """Store an interrupt; print any other exception as usual."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         _lost.append(unraisable.exc_type)
     else:
@@ -24,11 +24,7 @@ def remember_interrupt(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def raise_lost_interrupt() -> None:
-    """Raise an interrupt that a callback swallowed.
-
-    Raises:
-        KeyboardInterrupt: There was one since the last call.
-    """
+    """Raise KeyboardInterrupt if a callback was interrupted since the last call."""
     if _lost:
         _lost.clear()
         raise KeyboardInterrupt

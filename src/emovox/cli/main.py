@@ -1,4 +1,4 @@
-"""``emovox``: the commands, and how every one of them fails."""
+"""``emovox``: the command-line application and its error handling."""
 
 import io
 import logging
@@ -36,41 +36,41 @@ EXTRAS = {
     "keras": "keras h5py",
     "frame": "pandas",
 }
-"""What each extra brings, beside those that it is built on."""
+"""Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
-"""What a command needs in the end, whatever is missing first; it brings `evaluate` too."""
+"""Extra that a command needs, whichever package is missing; it includes `evaluate`."""
 
 app = typer.Typer(
     help="Speech emotion recognition that people can trust.",
     no_args_is_help=True,
-    # Plain text: boxes cut options short and break paragraphs at 80 columns.
+    # Plain text: rich's boxes truncate options and break paragraphs at 80 columns.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
-app.command("demo", short_help="Predict recordings that come with emovox, and listen.")(demo.demo)
-app.command("explain", short_help="Say which regions of a recording drove the answer.")(
+app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
+app.command("explain", short_help="Show which regions of a recording drove the prediction.")(
     explain.explain
 )
 app.command("train", short_help="Train and test a recipe.")(train.train)
-app.command("evaluate", short_help="Score a run's model files again.")(evaluate.evaluate)
-app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)
-app.command("stress", short_help="Disturb recordings and see what a model makes of them.")(
-    stress.stress
+app.command("evaluate", short_help="Score a run again, or a model file on a corpus.")(
+    evaluate.evaluate
 )
+app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)
+app.command("stress", short_help="Test a model on perturbed recordings.")(stress.stress)
 app.command("tune", short_help="Search for better settings of a recipe.")(tune.tune)
-app.command("sweep", short_help="Train every combination of some values.")(sweep.sweep)
-app.command("reproduce", short_help="Train and test the reference's two models, and ours.")(
+app.command("sweep", short_help="Train every combination of given settings.")(sweep.sweep)
+app.command("reproduce", short_help="Reproduce the reference experiment, with our model.")(
     reproduce.reproduce
 )
-app.command("report", short_help="Build a run's report.html again.")(report.report)
-app.command("export", short_help="Write a run's model for other programs.")(export.export)
+app.command("report", short_help="Rebuild the report.html of a run.")(report.report)
+app.command("export", short_help="Export the model of a run for other programs.")(export.export)
 app.add_typer(data.app, name="data")
 
 
 def show_version(wanted: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if wanted:
         typer.echo(f"emovox {__version__}")
         raise typer.Exit
@@ -80,7 +80,7 @@ def show_version(wanted: bool) -> None:
 def start(
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Say on stderr what is going on; before the command."),
+        typer.Option("--verbose", "-v", help="Log to stderr; goes before the command name."),
     ] = False,
     version: Annotated[  # noqa: ARG001
         bool,
@@ -94,7 +94,7 @@ def start(
 
 
 class EchoHandler(logging.Handler):
-    """Prints what the library logs on stderr, above a progress bar where there is one."""
+    """Prints log messages on stderr, above any progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
@@ -102,10 +102,10 @@ class EchoHandler(logging.Handler):
 
 
 def main() -> None:
-    """Run the command line; a failure is one line on stderr and exit status 1."""
+    """Run the command line; failures print one line on stderr and exit with status 1."""
     catch_lost_interrupts()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file name need not be valid text, nor have letters that the terminal knows.
+        # File names may be invalid text, or have characters that the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         run()
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run the command line; an interrupt is raised, any other failure said."""
+    """Run the command line; report any failure except an interrupt, which is raised."""
     try:
         app(prog_name="emovox")
     except SystemExit as ending:
@@ -123,11 +123,11 @@ def run() -> None:
             raise KeyboardInterrupt from None
         raise
     except BrokenPipeError:
-        # The reader (head, less) has gone; nobody is left to tell.
+        # The reader (head, less) has closed the pipe: nothing more to report.
         sys.stderr.close()
         sys.exit(EXIT_FAILURE)
     except (EmovoxError, OSError) as error:
-        # An interrupt that a decoder swallowed looks like a damaged recording.
+        # An interrupt lost in a decoder looks like a damaged recording.
         raise_lost_interrupt()
         typer.echo(f"emovox: {error}", err=True)
         sys.exit(EXIT_FAILURE)
@@ -136,19 +136,19 @@ def run() -> None:
             raise
         typer.echo(f"emovox: {explain_missing(error.name or '')}", err=True)
         sys.exit(EXIT_FAILURE)
-    except Exception as error:  # a mistake of ours, or no memory left: still one line
+    except Exception as error:  # a bug, or out of memory: still one line
         raise_lost_interrupt()
         logging.getLogger("emovox").info("unexpected", exc_info=True)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         typer.echo(
-            f"emovox: unexpected {reason}; run 'emovox --verbose ...' to see where, and report it",
+            f"emovox: unexpected {reason}; run 'emovox --verbose ...' for details, and report it",
             err=True,
         )
         sys.exit(EXIT_FAILURE)
 
 
 def explain_missing(module: str) -> str:
-    """Name the extra that brings a module which is not installed."""
+    """Return a message naming the extra that installs a missing module."""
     name = module.partition(".")[0]
     extra = next((extra for extra, names in EXTRAS.items() if name in names.split()), None)
     if extra is None:

@@ -1,4 +1,4 @@
-"""Options that several commands share, each with one name and one help text."""
+"""Options shared by several commands."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 
 class Format(StrEnum):
-    """How predictions are printed."""
+    """Output formats of predictions."""
 
     TABLE = "table"
     JSON = "json"
@@ -17,14 +17,14 @@ class Format(StrEnum):
 
 
 class ScoreFormat(StrEnum):
-    """How scores are printed."""
+    """Output formats of scores."""
 
     TABLE = "table"
     JSON = "json"
 
 
 class TableFormat(StrEnum):
-    """How a table of results is printed."""
+    """Output formats of result tables."""
 
     TABLE = "table"
     JSON = "json"
@@ -36,13 +36,13 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Where the corpora lie. Default: EMOVOX_DATA, else the folder that 'emovox data "
-        "fetch' fills.",
+        help="Folder of the corpora. Default: EMOVOX_DATA, otherwise the folder used by 'emovox "
+        "data fetch'.",
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 ScoreFormatOption = Annotated[
-    ScoreFormat, typer.Option("--format", case_sensitive=False, help="How to print.")
+    ScoreFormat, typer.Option("--format", case_sensitive=False, help="Output format.")
 ]
 ThreadsOption = Annotated[
     int | None,
@@ -55,7 +55,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one setting of the recipe, e.g. training.optimizer=adam. May be repeated.",
+        help="Override one setting of the recipe, e.g. training.optimizer=adam. Repeatable.",
     ),
 ]
 CorpusOption = Annotated[
@@ -63,11 +63,13 @@ CorpusOption = Annotated[
     typer.Option(
         "--corpus",
         metavar="NAME|PATH",
-        help="What to train on: a known corpus, a list or a folder. May be repeated: the protocol "
-        "splits the first, the others only train. Default: the recipe's.",
+        help="Training corpus: a known corpus, a list or a folder. Repeatable: the protocol splits "
+        "the first corpus, the others are used for training only. Default: the recipe's.",
     ),
 ]
 SplitsOption = Annotated[
     int | None,
-    typer.Option("--splits", min=1, metavar="N", help="Only the first N folds: a quick look."),
+    typer.Option(
+        "--splits", min=1, metavar="N", help="Run only the first N folds, for a quick look."
+    ),
 ]

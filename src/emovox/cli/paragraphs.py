@@ -1,4 +1,4 @@
-"""Sentences in lines of 80 columns."""
+"""Wrap text at 80 columns."""
 
 from textwrap import fill
 
@@ -8,5 +8,5 @@ WIDTH = 80
 
 
 def echo_wrapped(text: str) -> None:
-    """Print a paragraph in lines of 80 columns; a path stays whole."""
+    """Print a paragraph wrapped at 80 columns, without breaking paths."""
     typer.echo(fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))

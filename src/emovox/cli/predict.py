@@ -1,4 +1,4 @@
-"""``emovox predict``: the emotion of recordings."""
+"""``emovox predict``: predict the emotion of recordings."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 CSV_COLUMNS = "file start_s end_s emotion confidence abstained error_code error".split()
-ANSWER_STYLES = {None: "bold green", "uncertain": "yellow", "no speech": "dim"}
+LABEL_STYLES = {None: "bold green", "uncertain": "yellow", "no speech": "dim"}
 
 Results = Iterable[Prediction | FileFailure]
 
@@ -32,14 +32,14 @@ Results = Iterable[Prediction | FileFailure]
 def predict(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders, or - (stdin)."),
+        typer.Argument(metavar="FILE|FOLDER|-...", help="Recordings, folders, or - for stdin."),
     ],
     output: Annotated[
-        Format, typer.Option("--format", case_sensitive=False, help="How to print.")
+        Format, typer.Option("--format", case_sensitive=False, help="Output format.")
     ] = Format.TABLE,
     model: Annotated[
         Path | None,
-        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the package's own."),
+        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the bundled model."),
     ] = None,
     min_confidence: Annotated[
         float | None,
@@ -48,29 +48,31 @@ def predict(
             metavar="SHARE",
             min=0,
             max=1,
-            help="Below this confidence there is no emotion, but 'uncertain'; 0: never. "
-            "Default: the model file's own threshold.",
+            help="Predictions below this confidence are 'uncertain'; 0 disables this. "
+            "Default: the threshold in the model file.",
         ),
     ] = None,
     vad: Annotated[
         bool,
         typer.Option(
             " /--no-vad",
-            help="Do not ask first whether anybody speaks: noise and music get an emotion too.",
+            help="Skip speech detection: noise and music are assigned an emotion too.",
         ),
     ] = True,
     max_duration_s: Annotated[
         float,
-        typer.Option("--max-duration", metavar="SECONDS", min=0.1, help="Longest recording taken."),
+        typer.Option(
+            "--max-duration", metavar="SECONDS", min=0.1, help="Maximum duration of a recording."
+        ),
     ] = 300,
     jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, help="Files at the same time.")
+        int, typer.Option("--jobs", metavar="N", min=1, help="Files processed in parallel.")
     ] = 1,
 ) -> None:
-    """Predict the emotion of recordings: the best, how sure the model is, and the runner-up.
+    """Predict the emotion of recordings, with confidence and runner-up.
 
-    A file that cannot be used is reported on stderr, and has a code and an error in JSON and CSV;
-    the others go on, and the exit status is then 1.
+    A file that cannot be used is reported on stderr, and has an error and its code in JSON and CSV
+    output. The other files are still processed, and the exit status is then 1.
     """
     from emovox.recognition.recognizer import Recognizer
 
@@ -78,8 +80,8 @@ def predict(
         model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s
     )
     found = list(find_sources(sources))
-    # Rows that go to the terminal as they are known show the progress themselves, but a table's
-    # can be written above a bar.
+    # Rows printed to the terminal one by one show the progress themselves; only table rows can be
+    # printed above a bar.
     to_terminal = sys.stdout.isatty()
     console = make_console() if to_terminal and output is Format.TABLE else None
     has_bar = sys.stderr.isatty() and (console or not to_terminal or output is Format.JSON)
@@ -104,7 +106,7 @@ def predict(
 
 
 def find_sources(sources: list[str]) -> Iterator[Any]:
-    """Yield the recordings that arguments name, or a failure; tell which files are passed over."""
+    """Yield the recordings named by the arguments, or failures; report skipped files."""
     from emovox.audio.folders import list_audio_files
     from emovox.errors import AudioError
 
@@ -120,16 +122,16 @@ def find_sources(sources: list[str]) -> Iterator[Any]:
             except AudioError as error:
                 yield FileFailure(source, str(error), error.code, error.detail)
             if passed_over:
-                kinds = [f"{n} {end or 'without ending'}" for end, n in passed_over.most_common()]
+                kinds = [f"{n} {end or 'without suffix'}" for end, n in passed_over.most_common()]
                 files = f"{passed_over.total()} other file{'s' * (passed_over.total() > 1)}"
-                text = f"emovox: {printable(source)}: {files} passed over ({', '.join(kinds)})"
+                text = f"emovox: {printable(source)}: {files} skipped ({', '.join(kinds)})"
                 typer.echo(text, err=True)
 
 
 def predict_sources(
     recognizer: "Recognizer", sources: Iterable[Any], jobs: int
 ) -> Generator[Prediction | FileFailure, None, None]:
-    """Predict recordings, and hand on what has failed already, in the order given."""
+    """Predict recordings, and pass earlier failures through, in the given order."""
     for failed, group in groupby(sources, key=lambda source: isinstance(source, FileFailure)):
         if failed:
             yield from group
@@ -138,7 +140,7 @@ def predict_sources(
 
 
 def make_console() -> "Console":
-    """Return a console for the terminal; rich is imported for no other output."""
+    """Return a console for the terminal; rich is imported only here."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False)
@@ -147,7 +149,7 @@ def make_console() -> "Console":
 def show_progress(
     results: Results, n_sources: int, console: "Console | None"
 ) -> Generator[Prediction | FileFailure, None, None]:
-    """Hand results on below a progress bar, on the console that the table goes to, or stderr."""
+    """Yield results while drawing a progress bar on the table's console, or on stderr."""
     from emovox.cli.progress import ProgressBars
 
     with ProgressBars("predict", console) as bars:
@@ -160,7 +162,7 @@ def show_progress(
 def write(
     output: Format, results: Results, labels: tuple[str, ...], console: "Console | None"
 ) -> None:
-    """Print results in a format: a table, JSON Lines and CSV line by line, as they are known."""
+    """Print results; tables, JSON Lines and CSV are printed line by line as they arrive."""
     if output is Format.TABLE:
         write_table(results, labels, console)
     elif output is Format.JSON:
@@ -173,36 +175,36 @@ def write(
 
 
 def write_table(results: Results, labels: tuple[str, ...], console: "Console | None") -> None:
-    """Print a line per recording: answer, confidence, runner-up, file; in colour on a console."""
+    """Print a line per recording: label, confidence, runner-up, file; coloured on a console."""
     width = max(10, *map(len, labels))
     head = f"{'emotion':<{width}} {'confidence':>10}  {'runner-up':<{width + 6}} "
     for at, p in enumerate(r for r in results if isinstance(r, Prediction)):
         if at == 0:
             print_row(console, head, "file", "bold")
-        answer = f"{p.emotion or p.abstained:<{width}} "
+        label = f"{p.emotion or p.abstained:<{width}} "
         confidence, second = "-", "-"
         if p.scores is not None:
             confidence = f"{p.confidence:.3f}"
-            # An uncertain model gives no answer, so what it holds most probable runs up to it.
+            # An uncertain prediction has no emotion, so its most probable one is the runner-up.
             ranked = sorted(p.scores, key=p.scores.__getitem__, reverse=True)
             emotion = ranked[0 if p.abstained else 1]
             second = f"{emotion} {p.scores[emotion]:.3f}"
-        cells = f"{answer}{confidence:>10}  {second:<{width + 6}} "
-        style = ANSWER_STYLES[p.abstained]
-        print_row(console, cells, printable(p.file or STDIN), style, len(answer))
+        cells = f"{label}{confidence:>10}  {second:<{width + 6}} "
+        style = LABEL_STYLES[p.abstained]
+        print_row(console, cells, printable(p.file or STDIN), style, len(label))
 
 
 def print_row(
     console: "Console | None", cells: str, name: str, style: str, n_styled: int | None = None
 ) -> None:
-    """Print a row: as it is in a pipe, coloured and as wide as the screen on a console."""
+    """Print a row: unchanged to a pipe; coloured and fitted to the width on a console."""
     if console is None:
         typer.echo(cells + name)
         return
     from rich.cells import cell_len
     from rich.text import Text
 
-    # The end of a path says more than its beginning.
+    # Shorten at the start: the end of a path is more informative.
     while len(name) > 9 and cell_len(cells + name) > console.width:
         name = "…" + name[2:]
     text = Text(cells + name)
@@ -211,12 +213,12 @@ def print_row(
 
 
 def printable(name: str) -> str:
-    """Escape what would break a line or steer the terminal."""
+    """Escape characters that would break the line or control the terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def write_csv(results: Results, labels: tuple[str, ...]) -> None:
-    """Print CSV with a column per emotion; failures have a row too, with their code and text."""
+    """Print CSV with a column per emotion; failures are rows with an error code and message."""
     writer = csv.DictWriter(sys.stdout, [*CSV_COLUMNS, *labels], lineterminator="\n")
     writer.writeheader()
     for result in results:

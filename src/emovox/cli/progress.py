@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one line per fold everywhere."""
+"""Progress on stderr: bars on a terminal, and always one line per fold."""
 
 import math
 import sys
@@ -13,11 +13,11 @@ from emovox.progress import Epoch, Watcher
 
 
 class ProgressBars(Watcher):
-    """Draws one bar for what is going on now.
+    """Draws a progress bar for the current step.
 
     Args:
-        name: What the bars belong to, e.g. the recipe.
-        console: Where to draw; ``None``: on stderr. What is printed there goes above the bar.
+        name: Prefix of the bar's title, e.g. the name of the recipe.
+        console: Console to draw on; ``None``: stderr. Text printed there appears above the bar.
     """
 
     def __init__(self, name: str, console: Console | None = None) -> None:
@@ -37,7 +37,7 @@ class ProgressBars(Watcher):
             console=console or Console(stderr=True),
             transient=True,
             disable=not sys.stderr.isatty(),
-            # Only what the terminal shows anyway: the rest is for a file or a pipe.
+            # Only on a terminal: output to a file or a pipe must not be redirected.
             redirect_stdout=sys.stdout.isatty(),
         )
 
@@ -54,26 +54,26 @@ class ProgressBars(Watcher):
         self.progress.stop()
 
     def start_fold(self, name: str, n_folds: int) -> None:
-        """Name the fold, unless it is the only one."""
+        """Add the fold to the title, unless it is the only one."""
         self.title = f"{self.name}, fold {name} of {n_folds}" if n_folds > 1 else self.name
 
     def start_clips(self, action: str, n_clips: int) -> None:
-        """Begin a bar over clips."""
+        """Start a bar over clips."""
         self.start_bar(f"{self.title}: {action}", n_clips)
 
     def end_clip(self) -> None:
-        """Advance it."""
+        """Advance the bar by one clip."""
         raise_lost_interrupt()
         if self.task is not None:
             self.progress.advance(self.task)
 
     def start_training(self, n_epochs: int) -> None:
-        """Begin a bar over epochs."""
+        """Start a bar over epochs."""
         self.last = None
         self.start_bar(f"{self.title}: epochs", n_epochs)
 
     def end_epoch(self, epoch: Epoch) -> None:
-        """Advance it, with losses, accuracies and learning rate."""
+        """Advance the bar, showing losses, accuracies and learning rate."""
         self.last = epoch
         validated = not math.isnan(epoch.validation_loss)
         loss = f" val {epoch.validation_loss:.3f}" if validated else ""
@@ -86,7 +86,7 @@ class ProgressBars(Watcher):
             self.progress.update(self.task, completed=epoch.epoch, note=note)
 
     def end_training(self) -> None:
-        """Say in one line how the fold's training ended."""
+        """Print one line on the result of the training."""
         if self.last is None:
             return
         text = f"{self.title}: {self.last.epoch} epochs, loss {self.last.train_loss:.3f}"
@@ -99,7 +99,7 @@ class ProgressBars(Watcher):
         sys.stderr.flush()
 
     def start_bar(self, title: str, total: int) -> None:
-        """Replace the bar."""
+        """Replace the bar with a new one."""
         if self.task is not None:
             self.progress.remove_task(self.task)
         self.task = self.progress.add_task(title, total=total, note="")

@@ -1,4 +1,4 @@
-"""``emovox report``: build the report of a run, or of a model file's evaluation, again."""
+"""``emovox report``: rebuild the report of a run or of a model evaluation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,18 @@ def report(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="A run folder, or what evaluating a model file left."
+            metavar="FOLDER", help="A run folder, or the output folder of 'emovox evaluate'."
         ),
     ],
     data: DataOption = None,
     maps: Annotated[
         bool,
         typer.Option(
-            "--maps", help="Draw what predictions rest on as well; takes half a minute more."
+            "--maps", help="Include maps that explain predictions; takes about 30 s longer."
         ),
     ] = False,
 ) -> None:
-    """Build report.html again, with players for the worst mistakes where the recordings are."""
+    """Rebuild report.html, with players for the worst mistakes if the recordings are available."""
     from emovox.errors import CorpusError
     from emovox.report.page import write_report
     from emovox.report.sources import load_report_clips

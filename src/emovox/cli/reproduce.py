@@ -1,4 +1,4 @@
-"""``emovox reproduce``: the reference experiment, whole and honest."""
+"""``emovox reproduce``: repeat the reference experiment, with intervals and several seeds."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from emovox.experiments.reproduce import ProtocolResult
 
 COLUMN = 25
-"""Width of a recipe's column."""
+"""Width of the column of a recipe."""
 
 
 def reproduce(
@@ -24,14 +24,13 @@ def reproduce(
     splits: SplitsOption = None,
     data: DataOption = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="Where the run folders are made.")
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder for the run folders.")
     ] = Path("runs"),
     threads: ThreadsOption = None,
 ) -> None:
-    """Train the reference's two models and ours, test them honestly, and say what follows.
+    """Train and test the reference's two models and ours, and explain the results.
 
-    RAVDESS is downloaded where it is not found. An interrupted reproduction goes on where it
-    stopped when it is started again.
+    RAVDESS is downloaded if missing. If interrupted, run the same command again to resume.
     """
     from emovox.cli.data import ensure_ravdess
     from emovox.cli.progress import ProgressBars
@@ -62,14 +61,15 @@ def reproduce(
         typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
     typer.echo()
     echo_wrapped(
-        f"Processor: {describe_machine()['processor']}. On another one, or with another number of "
-        "threads, the same seed gives another CNN: seed 0 of optimized has read WA 69.4, 63.9 and "
-        "58.3 on the one split of reference. Compare means over seeds or splits, not single seeds."
+        f"Processor: {describe_machine()['processor']}. On a different processor, or with a "
+        "different number of threads, the same seed gives a different CNN: seed 0 of optimized has "
+        "scored WA 69.4, 63.9 and 58.3 on the single split of reference. Compare means over seeds "
+        "or splits, not single seeds."
     )
 
 
 def print_result(result: "ProtocolResult") -> None:
-    """Print a protocol's tables, the published numbers beside ours for the reference split."""
+    """Print the tables of a protocol, with the published scores for the reference split."""
     from emovox.evaluation.metrics import SCORE_NAMES
     from emovox.evaluation.summary import describe_basis
     from emovox.experiments.reproduce import PUBLISHED
@@ -99,13 +99,13 @@ def print_result(result: "ProtocolResult") -> None:
     if result.protocol == "reference":
         for name, published in PUBLISHED.items():
             echo_wrapped(
-                f"The reference printed WA {100 * published.first:.2f} for {name}, and "
+                f"The reference reported WA {100 * published.first:.2f} for {name}, and "
                 f"{100 * published.own_analysis:.2f} in its own error analysis of the same model."
             )
 
 
 def print_table(rows: list[list[str]]) -> None:
-    """Print a table whose first column is narrow."""
+    """Print a table with a narrow first column."""
     for first, *cells in rows:
         typer.echo(f"{first:<4}{''.join(cell.ljust(COLUMN) for cell in cells)}".rstrip())
 

@@ -1,4 +1,4 @@
-"""``emovox stress``: robustness against noise, telephones, rooms and other perturbations."""
+"""``emovox stress``: test robustness to noise, telephone lines, rooms and other perturbations."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def stress(
         list[Path],
         typer.Argument(
             metavar="RUN...|MODEL",
-            help="Run folders, several of one recipe with different seeds, or a model.onnx.",
+            help="One run folder, several of one recipe with different seeds, or a model.onnx.",
         ),
     ],
     tests: Annotated[
@@ -22,14 +22,14 @@ def stress(
         typer.Option(
             "--tests",
             metavar="NAME,...",
-            help="Only these groups (small, background, curve, phone, codec, room, level, silence, "
-            "speed) or single tests. Default: all.",
+            help="Groups (small, background, curve, phone, codec, room, level, silence, speed) or "
+            "single tests to run. Default: all.",
         ),
     ] = None,
     clips: Annotated[
         int | None,
         typer.Option(
-            "--clips", metavar="N", min=1, help="Only N clips, evenly over speakers: a quick look."
+            "--clips", metavar="N", min=1, help="Test only N clips, spread evenly over speakers."
         ),
     ] = None,
     draws: Annotated[
@@ -38,7 +38,7 @@ def stress(
             "--draws",
             metavar="N",
             min=1,
-            help="Average over N draws of each random perturbation; N times as slow.",
+            help="Average over N draws of each random perturbation; takes N times as long.",
         ),
     ] = 1,
     corpus: Annotated[
@@ -46,12 +46,12 @@ def stress(
         typer.Option(
             "--corpus",
             metavar="NAME|PATH",
-            help="Clips to test a model file on: a known corpus, a list or a folder.",
+            help="Recordings to test a model file on: a known corpus, a list or a folder.",
         ),
     ] = None,
     data: DataOption = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, help="Clips processed at the same time.")
+        int, typer.Option("--jobs", metavar="N", min=1, help="Clips processed in parallel.")
     ] = 1,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random perturbations.")
@@ -61,13 +61,13 @@ def stress(
         typer.Option("--out", metavar="FILE.csv", help="Also write the results as CSV."),
     ] = None,
     output: Annotated[
-        TableFormat, typer.Option("--format", case_sensitive=False, help="How to print.")
+        TableFormat, typer.Option("--format", case_sensitive=False, help="Output format.")
     ] = (TableFormat.TABLE),
 ) -> None:
     """Perturb recordings in realistic ways and count how many predictions change.
 
-    Each fold's model of a run is tested on its own test clips; the result is kept in the run folder
-    and shown in its report. Of several runs, which differ in their seed alone, the mean is printed.
+    For a run, the model of each fold is tested on its own test clips; results are saved in the run
+    folder and shown in its report. For several runs that differ only in seed, the mean is printed.
     A model file is tested on the clips of --corpus; the output says if it was trained on them.
     """
     from emovox.cli.progress import ProgressBars
@@ -89,7 +89,7 @@ def stress(
             report = reports.mean
     for path in () if corpus is not None else reports.left:
         typer.echo(
-            f"emovox: {path} rests on more clips, tests or draws and is left as it is", err=True
+            f"emovox: {path} has results of more clips, tests or draws, which are kept", err=True
         )
     table = format_stress(report.rows)
     if out is not None:

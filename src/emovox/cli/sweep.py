@@ -1,4 +1,4 @@
-"""``emovox sweep``: which settings help, every combination under the same protocol."""
+"""``emovox sweep``: train every combination of given settings under one protocol."""
 
 import json
 from pathlib import Path
@@ -22,12 +22,12 @@ def sweep(
         typer.Option(
             "--grid",
             metavar="KEY=VALUE,VALUE",
-            help="An axis of the grid. Default: RMSprop and Adam x none, L1, L2, dropout, "
-            "L2+dropout.",
+            help="Setting to vary, with its values. Repeatable. Default: RMSprop and Adam x none, "
+            "L1, L2, dropout, L2+dropout.",
         ),
     ] = None,
     base: Annotated[
-        str, typer.Option("--recipe", metavar="NAME|FILE", help="What the values are put into.")
+        str, typer.Option("--recipe", metavar="NAME|FILE", help="Recipe to vary.")
     ] = "vanilla",
     changes: SetOption = None,
     protocol: Annotated[
@@ -36,15 +36,18 @@ def sweep(
     splits: SplitsOption = None,
     data: DataOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Default: runs/sweep-PROTOCOL.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FOLDER", help="Output folder. Default: runs/sweep-PROTOCOL."
+        ),
     ] = None,
     output: ScoreFormatOption = ScoreFormat.TABLE,
     threads: ThreadsOption = None,
 ) -> None:
     """Train every combination of the given values and print one table with intervals.
 
-    Each combination is compared, paired, with the first. An interrupted sweep goes on where it
-    stopped when it is started again.
+    Each combination is compared with the first, clip by clip. If interrupted, run the same command
+    again to resume.
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.sweep import sweep_recipe
@@ -65,7 +68,7 @@ def sweep(
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return
     first = rows[0]
-    typer.echo(f"{first.evaluation.describe_basis()}; differences, paired, from {first.name}")
+    typer.echo(f"{first.evaluation.describe_basis()}; paired differences from {first.name}")
     typer.echo(f"{'':<24} {'WA (95% interval)':<24} {'UA':>5}  {'F1':>5}  difference in WA")
     for row in rows:
         wa, ua, f1 = row.evaluation.summary.scores

@@ -1,4 +1,4 @@
-"""``emovox train``: a recipe under a protocol, to a run folder."""
+"""``emovox train``: train and test a recipe under a protocol."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def train(
         typer.Option(
             "--recipe",
             metavar="NAME|FILE",
-            help="A recipe of the package, or a .toml file. Default: vanilla.",
+            help="A bundled recipe, or a .toml file. Default: vanilla.",
         ),
     ] = None,
     changes: SetOption = None,
@@ -25,18 +25,18 @@ def train(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="Evaluation protocol. Default: the recipe's, or one that fits the corpus.",
+            help="Evaluation protocol. Default: the recipe's, or one that suits the corpus.",
         ),
     ] = None,
     split: Annotated[
         Path | None,
-        typer.Option("--split", metavar="FILE", help="A custom split: CSV with clip,fold,role."),
+        typer.Option("--split", metavar="FILE", help="Custom split: a CSV file of clip,fold,role."),
     ] = None,
     allow_speaker_overlap: Annotated[
         bool,
         typer.Option(
             "--allow-speaker-overlap",
-            help="Take a custom split, or two corpora, that test training speakers.",
+            help="Allow a custom split, or two corpora, with speakers in both training and test.",
         ),
     ] = False,
     splits: SplitsOption = None,
@@ -45,15 +45,13 @@ def train(
         Path | None,
         typer.Option("--out", metavar="RUN", help="Run folder. Default: runs/RECIPE-PROTOCOL."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train and test a recipe; leaves weights, model file, predictions, scores and a report.
+    """Train and test a recipe; write weights, model file, predictions, scores and a report.
 
-    Ctrl-C or a crash loses at most a few seconds, or the running epoch where epochs are longer: the
-    same command with --resume goes on and ends with the same bytes.
+    After Ctrl-C or a crash, run the same command with --resume. It produces the same bytes, and
+    repeats at most a few seconds of work, or the current epoch if epochs are longer.
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.folds import load_protocol, name_protocol
@@ -92,7 +90,7 @@ def train(
 
 
 def describe_untested(folder: Path) -> str:
-    """Say how far a model can be trusted that nothing was left to test."""
+    """Describe the calibration of a model that was trained on all clips, without a test."""
     from emovox.corpora.clips import describe_speakers
     from emovox.runs.folder import CALIBRATION_NAME
     from emovox.runs.scores import read_calibration
@@ -102,5 +100,5 @@ def describe_untested(folder: Path) -> str:
         return "nothing tested; not calibrated: too few clips to hold any out"
     return (
         f"nothing tested; temperature {found.temperature:.3g}, fitted on "
-        f"{found.n_clips:,} clips of {describe_speakers(found.n_speakers)}, unseen until then"
+        f"{found.n_clips:,} clips of {describe_speakers(found.n_speakers)}, held out for this"
     )

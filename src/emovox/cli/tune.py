@@ -1,4 +1,4 @@
-"""``emovox tune``: search a recipe's space, scored on validation speakers alone."""
+"""``emovox tune``: search for better settings of a recipe, scored on validation speakers."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def tune(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", metavar="NAME|FILE", help="What to tune; its [tune.space] says where."
+            "--recipe", metavar="NAME|FILE", help="Recipe to tune, with a [tune.space] section."
         ),
     ],
     protocol: Annotated[
@@ -32,33 +32,36 @@ def tune(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="Whose validation clips score. Default: the recipe's.",
+            help="Protocol whose validation clips are scored. Default: the recipe's.",
         ),
     ] = None,
     trials: Annotated[
         int,
         typer.Option(
-            "--trials", metavar="N", min=1, help="Finished trials in the end, earlier ones counted."
+            "--trials",
+            metavar="N",
+            min=1,
+            help="Total number of finished trials, including earlier ones.",
         ),
     ] = 40,
     changes: SetOption = None,
     metric: Annotated[
-        str, typer.Option("--metric", metavar="ua|log-loss", help="What is measured.")
+        str, typer.Option("--metric", metavar="ua|log-loss", help="Score to optimise.")
     ] = "ua",
     folds: Annotated[
         list[str] | None,
-        typer.Option("--fold", metavar="NAME", help="Only this fold, e.g. 01. May be repeated."),
+        typer.Option("--fold", metavar="NAME", help="Use only this fold, e.g. 01. Repeatable."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", metavar="N", min=1, help="Trainings of each fold.")
+        int, typer.Option("--seeds", metavar="N", min=1, help="Number of trainings per fold.")
     ] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
             "--storage",
             metavar="URL",
-            help="Database of the study, e.g. postgresql://HOST/DATABASE; several workers may "
-            "share it. Default: study.db in the study's folder.",
+            help="Database of the study, e.g. postgresql://HOST/DATABASE; can be shared by several "
+            "workers. Default: study.db in the folder of the study.",
         ),
     ] = None,
     study: Annotated[
@@ -66,7 +69,7 @@ def tune(
         typer.Option(
             "--study",
             metavar="NAME",
-            help="Name of the study, and of its folder below runs. Default: tune-RECIPE-PROTOCOL.",
+            help="Name of the study and of its folder in runs. Default: tune-RECIPE-PROTOCOL.",
         ),
     ] = None,
     data: DataOption = None,
@@ -75,25 +78,26 @@ def tune(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Recipe of the winner. Default: winner.toml in the folder.",
+            help="File for the best recipe. Default: winner.toml in the folder of the study.",
         ),
     ] = None,
     nested: Annotated[
         bool,
         typer.Option(
             "--nested",
-            help="Choose settings for each test fold by its own training speakers, and test it: "
-            "what a search is worth on unseen speakers.",
+            help="Nested cross-validation: choose the settings for each test fold on its training "
+            "speakers only. Estimates the gain of the search on unseen speakers.",
         ),
     ] = False,
     output: ScoreFormatOption = ScoreFormat.TABLE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Search a recipe's space for better settings; test clips take no part in the choice.
+    """Search for better settings of a recipe. Test clips are not used.
 
-    Ctrl-C keeps all finished trials: the same command goes on, and ends with the same trials. The
-    winner's score is the best of many and flatters it: test it once, by emovox train. With
-    --nested, each test fold is tested once with settings chosen by its own training speakers.
+    After Ctrl-C, finished trials are kept: run the same command again to resume, with the same
+    result. The score of the winner is optimistic, as the best of many: test it once with emovox
+    train. With --nested, each test fold is tested once, with settings chosen on its own training
+    speakers.
     """
     from emovox.cli.tune_progress import TuneProgress
     from emovox.experiments.folds import load_protocol
@@ -149,7 +153,7 @@ def tune(
 
 
 def print_tuning(tuning: "Tuning") -> None:
-    """Print the trials, best first, and what mattered."""
+    """Print the trials, best first, and the importance of settings."""
     from emovox.tuning.page import describe_winner, format_settings, shorten_keys
 
     typer.echo(tuning.describe_basis())
@@ -157,7 +161,7 @@ def print_tuning(tuning: "Tuning") -> None:
     typer.echo("  ".join([f"{'trial':>5}", f"{tuning.metric.label:>8}", *short, "note"]))
     for trial in tuning.trials:
         score = "" if math.isnan(trial.score) else tuning.metric.show(trial.score)
-        note = "the recipe as it is" if trial.as_is else ""
+        note = "unchanged recipe" if trial.as_is else ""
         if not trial.complete:
             note = trial.problem or f"pruned after {len(trial.scores)}"
         cells = [f"{trial.number:>5}", f"{score:>8}", *format_settings(tuning, trial), note]
@@ -170,10 +174,10 @@ def print_tuning(tuning: "Tuning") -> None:
 
 
 def print_nested(outcome: "NestedTuning") -> None:
-    """Print what each test fold was given, and what that scores beside the shared choice."""
+    """Print the settings of each test fold, and the scores of nested and shared choice."""
     from emovox.tuning.page import format_settings, shorten_keys
 
-    typer.echo("nested: the settings of each test fold, chosen by its own training speakers")
+    typer.echo("nested: settings of each test fold, chosen on its own training speakers")
     short = shorten_keys(list(outcome.shared.recipe.tune.space))
     metric = outcome.shared.metric
     typer.echo("  ".join([f"{'fold':>5}", f"{'trial':>5}", f"{metric.label:>8}", *short]))

@@ -1,4 +1,4 @@
-"""Progress of a study: a bar over a trial's trainings, and a line for each finished trial."""
+"""Progress of a study: a bar per trial, and a line for each finished trial."""
 
 import math
 import sys
@@ -9,24 +9,24 @@ from emovox.tuning.trials import Trial
 
 
 class TuneProgress(ProgressBars, TuneWatcher):
-    """Draws one bar for the trial that runs."""
+    """Draws a progress bar for the current trial."""
 
     def start_trial(self, number: int, n_trials: int, n_trainings: int) -> None:
-        """Begin a bar over the trial's trainings."""
+        """Start a bar over the trainings of the trial."""
         self.n_trainings = n_trainings
-        self.title = f"{self.name}, trial {number}, {n_trials} wanted"
+        self.title = f"{self.name}, trial {number} ({n_trials} requested)"
         self.start_bar(f"{self.title}: trainings", n_trainings)
 
     def end_fold(self) -> None:
-        """Advance it."""
+        """Advance the bar by one training."""
         self.end_clip()
 
     def start_trainings(self) -> None:
-        """Begin the bar anew after one over clips."""
+        """Restart the bar over trainings after one over clips."""
         self.start_bar(f"{self.title}: trainings", self.n_trainings)
 
     def end_trial(self, trial: Trial, best: Trial) -> None:
-        """Write one line on how the trial ended."""
+        """Print one line on the result of the trial."""
         score = "no score" if math.isnan(trial.score) else f"{trial.score:.4f}"
         ending = "" if trial.complete else f", pruned after {len(trial.scores)}"
         best_note = f"; best {best.score:.4f}, trial {best.number}" if best.complete else ""

@@ -1,1 +1,1 @@
-"""Recordings that come with the package, what listeners heard in them, and a page of both."""
+"""Bundled recordings with listeners' ratings, and a page that plays them."""

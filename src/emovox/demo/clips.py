@@ -1,4 +1,4 @@
-"""The recordings that come with the package: twelve of CREMA-D, by as many speakers."""
+"""The bundled recordings: twelve CREMA-D clips by twelve different speakers."""
 
 import csv
 from collections.abc import Iterable
@@ -9,24 +9,24 @@ from typing import Any
 from emovox.files import replace_file
 
 ASSETS = Path(__file__).parents[1] / "assets" / "demo"
-"""The recordings, their list, and their licence."""
+"""Folder of the recordings, their manifest and their licence."""
 
 _MANIFEST = ASSETS / "clips.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoClip:
-    """One recording, with what was intended and what listeners of the voice alone heard.
+    """One recording, with the intended emotion and the votes of listeners who heard audio only.
 
     Attributes:
-        file: Its name in ``ASSETS``, CREMA-D's own but for the ending.
-        intended: The emotion that the actor was asked for.
-        heard: The emotion that more listeners heard than any other.
-        votes: How many did.
-        listeners: How many were asked.
-        speaker: CREMA-D's number of the actor.
+        file: File name in ``ASSETS``; the CREMA-D name with another suffix.
+        intended: The emotion that the actor portrayed.
+        heard: The emotion that listeners chose most often.
+        votes: Number of listeners who chose it.
+        listeners: Number of listeners.
+        speaker: Number of the actor in CREMA-D.
         gender: ``"female"`` or ``"male"``.
-        sentence: What is said.
+        sentence: The spoken sentence.
     """
 
     file: str
@@ -40,16 +40,16 @@ class DemoClip:
 
     @property
     def path(self) -> Path:
-        """Where the recording lies."""
+        """Path of the recording."""
         return ASSETS / self.file
 
 
 def read_demo_clips() -> tuple[DemoClip, ...]:
-    """Return the recordings that come with the package, in the order of their list.
+    """Return the bundled recordings, in the order of the manifest.
 
     Returns:
-        Twelve clips: each of six emotions portrayed by a woman and by a man, no speaker and no
-        sentence twice. ``scripts/make_demo_clips.py`` says how they were chosen.
+        Twelve clips: each of six emotions portrayed by one woman and one man, without repeated
+        speakers or sentences. ``scripts/make_demo_clips.py`` documents how they were selected.
 
     Examples:
         >>> len(read_demo_clips())
@@ -64,7 +64,7 @@ def read_demo_clips() -> tuple[DemoClip, ...]:
 
 
 def write_manifest(clips: list[DemoClip]) -> None:
-    """Write the list of recordings beside them."""
+    """Write the manifest of the recordings."""
     with replace_file(_MANIFEST) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(DemoClip)])
         writer.writeheader()

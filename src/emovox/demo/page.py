@@ -1,4 +1,4 @@
-"""The page to listen: each recording, what was intended, heard and predicted."""
+"""The demo page: a player per recording, with the intended, heard and predicted emotion."""
 
 from collections.abc import Sequence
 from html import escape
@@ -17,8 +17,8 @@ def write_demo_page(path: Path, results: Sequence[tuple[DemoClip, Prediction]]) 
     """Write a page with a player, a spectrogram and the scores of each recording.
 
     Args:
-        path: The HTML file, written whole or not at all. It opens offline and has no scripts.
-        results: The recordings, each with the model's prediction.
+        path: The HTML file, written atomically. It works offline and contains no scripts.
+        results: Recordings with their predictions.
 
     Examples:
         >>> write_demo_page(Path("demo.html"), [])
@@ -36,7 +36,7 @@ def write_demo_page(path: Path, results: Sequence[tuple[DemoClip, Prediction]]) 
 
 
 def count_agreed(results: Sequence[tuple[DemoClip, Prediction]]) -> int:
-    """Return how many predictions are what listeners heard most."""
+    """Return how many predictions match the emotion that listeners heard most often."""
     return sum(prediction.emotion == clip.heard for clip, prediction in results)
 
 

@@ -1,6 +1,6 @@
-"""A waveform to an emotion, by a model file.
+"""Predict an emotion from a waveform with a model file.
 
     session -> model_file -> voice_activity -> windows -> recognizer -> results
 
-This is the runtime: nothing in it imports PyTorch, scikit-learn, matplotlib or pydantic.
+This is the inference runtime: it never imports PyTorch, scikit-learn, matplotlib or pydantic.
 """

@@ -1,4 +1,4 @@
-"""Predictions as a pandas table, with the index that audformat uses for segments."""
+"""Convert predictions to a pandas DataFrame with audformat's segmented index."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def to_frame(results: Iterable[Prediction | FileFailure]) -> "pd.DataFrame":
-    """Put predictions into a pandas table.
+    """Convert predictions to a pandas DataFrame.
 
     Args:
-        results: Predictions, and failures where some recordings could not be used.
+        results: Predictions, and failures for recordings that could not be used.
 
     Returns:
-        A row for each, in their order. The index is audformat's segmented one
+        One row per result, in the given order. The index is audformat's segmented index
         (https://audeering.github.io/audformat): ``file``, and ``start`` and ``end`` as timedelta;
-        ``file`` is missing for what was no path, ``end`` for failures. Columns: ``emotion``,
-        ``confidence``, ``abstained``, ``error_code``, ``error``, then the probability of each
-        emotion; missing where there is none.
+        ``file`` is missing for sources other than paths, ``end`` for failures. Columns:
+        ``emotion``, ``confidence``, ``abstained``, ``error_code``, ``error``, then the probability
+        of each emotion. Absent values are missing.
 
     Raises:
         EmovoxError: pandas is not installed.

@@ -1,4 +1,4 @@
-"""The model file: an ONNX network, waveform in, probabilities out, that describes itself."""
+"""Model files: ONNX networks from waveform to probabilities, described by their metadata."""
 
 import hashlib
 import json
@@ -24,26 +24,26 @@ FORMAT_VERSION = 2
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 2**31 - 1
-"""What an ONNX file can hold (a limit of Protocol Buffers)."""
+"""Maximum size of an ONNX file (a limit of Protocol Buffers)."""
 METADATA_PREFIX = "emovox."
 DEFAULT_MODEL = "default"
-"""Names the model that comes with the package where a command takes a model file."""
+"""Command-line name of the bundled model."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolScore:
-    """A score of the model's recipe, with all that it needs to be understood.
+    """A score of the model's recipe, with the test conditions needed to interpret it.
 
     Attributes:
         name: ``"WA"`` (accuracy), ``"UA"`` (mean recall over classes) or ``"F1"`` (macro F1).
         value: In [0, 1].
         low: Lower end of the 95% interval.
-        high: Upper end.
+        high: Upper end of the 95% interval.
         protocol: Name and version, e.g. ``"reference-repeated v1"``.
-        speaker_independent: Whether the test speakers were unknown to the model.
-        n_seeds: Trainings from different seeds.
-        n_clips: Test clips.
-        n_speakers: Speakers of the test clips.
+        speaker_independent: Whether no test speaker was used for training.
+        n_seeds: Number of trainings, each with a different seed.
+        n_clips: Number of test clips.
+        n_speakers: Number of test speakers.
     """
 
     name: str
@@ -67,22 +67,21 @@ class ProtocolScore:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a model file says about itself.
+    """Metadata of a model file.
 
     Attributes:
-        name: Name of the recipe that it was trained by.
+        name: Name of the recipe that the model was trained with.
         labels: Emotions, in the order of the probabilities.
-        sample_rate_hz: Rate of the waveform it takes.
-        temperature: By which its logits are divided; 1: not calibrated.
-        min_confidence: Below this probability of the best emotion a recogniser shall say
-            "uncertain"; 0: never.
-        training_corpora: What it was trained on.
+        sample_rate_hz: Sampling rate of the input waveform.
+        temperature: Divisor of the logits; 1 means not calibrated.
+        min_confidence: Confidence threshold: a prediction below it is "uncertain"; 0 means never.
+        training_corpora: Names of the training corpora.
         training_clips: Number of training clips.
-        training_clips_sha256: SHA-256 of their names, sorted, one a line.
-        scores: Its recipe's scores; empty where it was never tested.
+        training_clips_sha256: SHA-256 of the names of the training clips, sorted, one per line.
+        scores: Scores of the recipe; empty if it was never tested.
         recipe: The recipe as TOML.
-        licence: What its use is bound to.
-        format_version: Version of this list of entries.
+        licence: Licence terms of the model.
+        format_version: Version of the metadata format.
     """
 
     name: str
@@ -99,7 +98,7 @@ class ModelInfo:
     format_version: int = FORMAT_VERSION
 
     def to_metadata(self) -> dict[str, str]:
-        """Return the entries as ONNX metadata: each value in JSON, each key under ``emovox.``."""
+        """Return the fields as ONNX metadata: values in JSON, keys prefixed with ``emovox.``."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["scores"] = [{f.name: getattr(s, f.name) for f in fields(s)} for s in self.scores]
         return {METADATA_PREFIX + key: json.dumps(value) for key, value in values.items()}
@@ -107,13 +106,13 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """An opened model file; pickled or copied, it is opened again.
+    """An open model file; a pickled or copied one is reopened from its path.
 
     Attributes:
-        session: Runs the network.
-        info: What the file says about itself.
-        path: Where the file lies, absolute.
-        threads: CPU threads for one prediction.
+        session: ONNX Runtime session of the network.
+        info: Metadata of the file.
+        path: Absolute path of the file.
+        threads: CPU threads per prediction.
     """
 
     session: ort.InferenceSession
@@ -127,11 +126,7 @@ class ModelFile:
 
 
 def check_size(path: Path, status: os.stat_result) -> None:
-    """Check that a file is one that can be read whole.
-
-    Raises:
-        ModelFileError: It is a device or a pipe, or too large.
-    """
+    """Refuse a device, a pipe, or a file that is too large."""
     if not stat.S_ISREG(status.st_mode):
         raise ModelFileError(
             "a device or a pipe; expected a model.onnx on a disk",
@@ -147,33 +142,33 @@ def check_size(path: Path, status: os.stat_result) -> None:
 
 
 def find_default_model() -> Path:
-    """Return the path of the model that comes with the package."""
+    """Return the path of the bundled model."""
     return Path(str(resources.files("emovox") / "assets" / "default.onnx"))
 
 
 def find_model(name: str) -> Path:
-    """Return the path of a model that is named on the command line: a file, or ``default``."""
+    """Return the path of a model named on the command line: a file, or ``default``."""
     return find_default_model() if name == DEFAULT_MODEL else Path(name)
 
 
 def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
-    """Open a model file and check that it is one.
+    """Open and validate a model file.
 
     Args:
         path: The ``.onnx`` file.
-        threads: CPU threads for one prediction.
+        threads: CPU threads per prediction.
 
     Returns:
-        The session and the file's own description.
+        The session and the metadata.
 
     Raises:
-        ModelFileError: The file is missing, no ONNX, of another format version, or an entry is
-            missing or contradicts the network.
+        ModelFileError: The file is missing, not ONNX, or of another format version, or its metadata
+            are incomplete or do not match the network.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
-            # Before anything is read: a device such as /dev/zero has no end.
+            # Check before reading: a device such as /dev/zero never ends.
             check_size(path, os.fstat(file.fileno()))
             content = file.read()
     except OSError as error:
@@ -186,22 +181,22 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
 
 
 def open_model_bytes(content: bytes, path: Path, *, threads: int = 1) -> ModelFile:
-    """Open a model file's content, which need not be on a disk.
+    """Open and validate the content of a model file.
 
     Args:
-        content: What the file holds.
-        path: The name that errors give it.
-        threads: CPU threads for one prediction.
+        content: Bytes of the ``.onnx`` file.
+        path: Path to show in error messages; it need not exist.
+        threads: CPU threads per prediction.
 
     Returns:
-        The session and the file's own description.
+        The session and the metadata.
 
     Raises:
-        ModelFileError: As ``open_model``.
+        ModelFileError: As in ``open_model``.
     """
     try:
         session = open_session(content, threads=threads)
-    except Exception as error:  # onnxruntime's errors share no base class of their own
+    except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0][:200]
         raise ModelFileError(
             f"not a usable ONNX model ({reason})", code="model.damaged", source=str(path)
@@ -213,15 +208,11 @@ def open_model_bytes(content: bytes, path: Path, *, threads: int = 1) -> ModelFi
 
 
 def reopen_model(path: Path, threads: int, info: ModelInfo) -> ModelFile:
-    """Open a model file that was open elsewhere, unless it is another one by now.
-
-    Raises:
-        ModelFileError: It cannot be opened, or says something else about itself.
-    """
+    """Reopen a pickled or copied model file, and check that its metadata are unchanged."""
     model = open_model(path, threads=threads)
     if model.info != info:
         raise ModelFileError(
-            f"holds another model than the {info.name!r} that was opened before; open it anew",
+            f"holds another model than the {info.name!r} that was opened before; load it again",
             code="model.changed",
             source=str(path),
         )
@@ -229,11 +220,7 @@ def reopen_model(path: Path, threads: int, info: ModelInfo) -> ModelFile:
 
 
 def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
-    """Read and check the entries of a model file's metadata.
-
-    Raises:
-        ModelFileError: An entry is missing, malformed, or of another format version.
-    """
+    """Read and validate the metadata of a model file."""
     found = {
         k.removeprefix(METADATA_PREFIX): v
         for k, v in metadata.items()
@@ -277,7 +264,7 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
 
 
 def check_keys(where: str, found: set[str], model: type) -> None:
-    """Check that exactly the fields of a dataclass are there; ValueError names the others."""
+    """Raise ValueError unless the keys are exactly the fields of a dataclass."""
     known = {f.name for f in fields(model)}
     for what, keys in (("lacks", known - found), ("has the unknown", found - known)):
         if keys:
@@ -285,14 +272,14 @@ def check_keys(where: str, found: set[str], model: type) -> None:
 
 
 def read_texts(key: str, value: Any) -> tuple[str, ...]:
-    """Check that an entry is a list of texts; ValueError names it."""
+    """Return a list of strings as a tuple; raise ValueError for anything else."""
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise ValueError(f"{key} is {value!r}, expected a list of texts")
     return tuple(value)
 
 
 def read_score(entry: Any) -> ProtocolScore:
-    """Check one score; ValueError says what is wrong with it."""
+    """Read one score; raise ValueError if it is malformed."""
     if not isinstance(entry, dict):
         raise ValueError(f"a score is {entry!r}, expected its entries by name")
     check_keys("a score", set(entry), ProtocolScore)
@@ -308,7 +295,7 @@ def read_score(entry: Any) -> ProtocolScore:
 
 
 def check_info(info: ModelInfo) -> None:
-    """Check types and ranges of what a model file says; ValueError names the entry."""
+    """Check the types and ranges of metadata; ValueError names the entry."""
     rules = {
         **{key: isinstance(getattr(info, key), str) for key in ("name", "recipe", "licence")},
         "labels": len(info.labels) > 1 and len(set(info.labels)) == len(info.labels),
@@ -323,7 +310,7 @@ def check_info(info: ModelInfo) -> None:
 
 
 def is_count(value: Any) -> bool:
-    """Return whether a value is a whole number from 0; JSON's true and false are none."""
+    """Return whether a value is a non-negative integer; booleans do not count."""
     return type(value) is int and value >= 0
 
 
@@ -333,18 +320,14 @@ def is_number(value: Any, low: float, high: float) -> bool:
 
 
 def raise_broken_rules(prefix: str, holder: object, rules: dict[str, bool]) -> None:
-    """Raise a ValueError for the first entry whose rule does not hold."""
+    """Raise ValueError for the first entry that breaks its rule."""
     for key, holds in rules.items():
         if not holds:
             raise ValueError(f"{prefix}{key} is {getattr(holder, key)!r}")
 
 
 def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) -> None:
-    """Check that the network takes and gives what the metadata says.
-
-    Raises:
-        ModelFileError: Another input or output, or another number of classes.
-    """
+    """Check that the network's inputs, outputs and number of classes match the metadata."""
     inputs = [(i.name, i.type, len(i.shape)) for i in session.get_inputs()]
     outputs = [(o.name, o.type, len(o.shape)) for o in session.get_outputs()]
     kind = "tensor(float)"
@@ -365,5 +348,5 @@ def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) ->
 
 
 def hash_clip_names(names: list[str]) -> str:
-    """Return the SHA-256 of clip names, sorted, one a line: says what a model was trained on."""
+    """Return the SHA-256 of clip names, sorted, one per line: identifies a training set."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()

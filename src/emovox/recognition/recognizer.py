@@ -1,4 +1,4 @@
-"""The recogniser: any recording to its emotion, by a model file."""
+"""The recogniser: predicts the emotion of recordings with a model file."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -29,24 +29,24 @@ from emovox.recognition.windows import cut_windows
 _log = logging.getLogger(__name__)
 
 SILENCE_PEAK = 1e-4
-"""Below this peak (-80 dBFS) a recording is taken for digital silence, in which nobody speaks."""
+"""Recordings that peak below this (-80 dBFS) count as digital silence, without speech."""
 
 MIN_SPEECH_S = 0.1
-"""Nothing shorter can hold a syllable, let alone an emotion."""
+"""Shorter recordings cannot contain a syllable, and count as no speech."""
 
 
 class Recognizer:
-    """Hears which emotion is in a recording, and says how sure it is.
+    """Predicts the emotion of recordings, with a confidence.
 
-    Make one with ``load``. It holds no state between predictions, and threads may share it.
-    Pickled or copied, it opens its model file again, so process pools take it too.
+    Create one with ``load``. It keeps no state between predictions, and threads can share it. It
+    can be pickled, for example for process pools: the copy reopens the model file.
 
     Args:
-        model: An opened model file.
-        detector: Decides whether anybody speaks; ``None`` looks for digital silence only.
-        min_confidence: Below this probability of the best emotion the recogniser abstains; ``None``
-            takes the threshold of the model file.
-        max_duration_s: Longest recording taken, in seconds.
+        model: An open model file.
+        detector: Speech detector; ``None`` detects digital silence only.
+        min_confidence: Confidence below which the recogniser abstains; ``None`` uses the threshold
+            in the model file.
+        max_duration_s: Maximum duration of a recording, in seconds.
 
     Examples:
         >>> recognizer = Recognizer.load()
@@ -84,19 +84,19 @@ class Recognizer:
         """Load a model file.
 
         Args:
-            path: A ``model.onnx``; ``None``: the model that comes with the package.
-            threads: CPU threads for one prediction.
-            vad: Ask a voice-activity detector first whether anybody speaks; without it only
-                digital silence is "no speech", and music gets an emotion.
-            min_confidence: Below this probability of the best emotion the recogniser abstains;
-                ``None`` takes the threshold of the model file, 0 never abstains for that.
-            max_duration_s: Longest recording taken, in seconds.
+            path: A ``model.onnx``; ``None``: the bundled model.
+            threads: CPU threads per prediction.
+            vad: Run voice-activity detection first. Without it, only digital silence is reported
+                as "no speech", and noise or music is assigned an emotion.
+            min_confidence: Confidence below which the recogniser abstains; ``None`` uses the
+                threshold in the model file, 0 disables it.
+            max_duration_s: Maximum duration of a recording, in seconds.
 
         Returns:
-            A recogniser ready to use.
+            The recogniser.
 
         Raises:
-            ModelFileError: The file is missing, damaged, or contradicts itself.
+            ModelFileError: The file is missing, damaged or inconsistent.
         """
         model = open_model(path or find_default_model(), threads=threads)
         return cls(
@@ -108,7 +108,7 @@ class Recognizer:
 
     @property
     def info(self) -> ModelInfo:
-        """What the model file says about itself."""
+        """Metadata of the model file."""
         return self.model.info
 
     def predict(self, source: AudioSource, *, rate_hz: int | None = None) -> Prediction:
@@ -117,18 +117,18 @@ class Recognizer:
         Args:
             source: Path, encoded bytes, binary file object, ``Waveform``, or an array
                 ``(samples,)`` or ``(samples, channels)``: floats in [-1, 1] or integers.
-            rate_hz: Samples per second of an array, which needs it; other sources say it
-                themselves. Any rate is resampled to the model's.
+            rate_hz: Sampling rate of an array in Hz; required for arrays, and not accepted for
+                other sources, which carry their rate. Any rate is resampled to the model's.
 
         Returns:
-            The prediction for the whole recording; its ``file`` is ``None`` for anything but a
-            path.
+            The prediction for the whole recording; its ``file`` is ``None`` unless the source is
+            a path.
 
         Raises:
-            AudioError: The recording cannot be used, an array comes without a rate, or anything
-                else comes with one; the message says why.
-            ModelFileError: The model fails, or gives no probabilities.
-            TypeError: The source is none of these.
+            AudioError: The recording cannot be used, or ``rate_hz`` is missing for an array or
+                given for another source.
+            ModelFileError: The model fails, or returns no valid probabilities.
+            TypeError: The source has an unsupported type.
         """
         waveform = load_source(
             source,
@@ -137,8 +137,8 @@ class Recognizer:
             max_duration_s=self.max_duration_s,
         )
         prediction = self._classify(waveform, name_file(source))
-        answer = prediction.emotion or prediction.abstained
-        _log.info("%s: %.2f s, %s", name_source(source), waveform.duration_s, answer)
+        outcome = prediction.emotion or prediction.abstained
+        _log.info("%s: %.2f s, %s", name_source(source), waveform.duration_s, outcome)
         return prediction
 
     def predict_many(
@@ -147,12 +147,13 @@ class Recognizer:
         """Predict many recordings, in their order.
 
         Args:
-            sources: What ``predict`` takes, in any mixture, and arrays as ``(samples,
-                rate_hz)``; they are taken as they are needed.
-            jobs: How many to work on at the same time.
+            sources: Any mixture of the sources that ``predict`` accepts, with arrays as
+                ``(samples, rate_hz)`` pairs; consumed lazily.
+            jobs: Number of recordings to process in parallel.
 
         Yields:
-            A prediction for each, or a failure that says what is wrong with it; the others go on.
+            A prediction per recording, or a failure that describes what is wrong with it; the
+            remaining recordings are still processed.
 
         Raises:
             EmovoxError: ``jobs`` is under 1, or ``sources`` is a single recording.
@@ -169,7 +170,7 @@ class Recognizer:
             yield from map(self._predict_or_explain, remaining)
             return
         with ThreadPoolExecutor(jobs) as pool:
-            # A window of waiting items, not all of them: a folder may hold a million.
+            # Queue a few items, not all of them: a folder may contain a million.
             waiting = [
                 pool.submit(self._predict_or_explain, s) for s in islice(remaining, 4 * jobs)
             ]
@@ -179,44 +180,44 @@ class Recognizer:
                     following = islice(remaining, 1)
                     waiting += [pool.submit(self._predict_or_explain, s) for s in following]
             finally:
-                # Whoever stops reading, or presses Ctrl-C, waits for the running items only.
+                # After an early exit or Ctrl-C, wait for the running items only.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def predict_files(
         self, files: Iterable[str | Path], *, jobs: int = 1
     ) -> Iterator[Prediction | FileFailure]:
-        """Predict many files: ``predict_many`` by a narrower name."""
+        """Predict many files: ``predict_many`` for paths."""
         return self.predict_many(files, jobs=jobs)
 
     def predict_folder(
         self, folder: str | Path, *, jobs: int = 1
     ) -> Iterator[Prediction | FileFailure]:
-        """Predict every audio file in a folder and the folders in it.
+        """Predict every audio file in a folder and its subfolders.
 
         Args:
-            folder: Where to look.
-            jobs: How many files to work on at the same time.
+            folder: The folder to search.
+            jobs: Number of files to process in parallel.
 
         Returns:
-            An iterator as of ``predict_many``: a folder's own files first, ``clip_2`` before
-            ``clip_10``.
+            An iterator as in ``predict_many``, in natural order (``clip_2`` before ``clip_10``),
+            the files of a folder before those of its subfolders.
 
         Raises:
-            AudioError: There is no such folder, or no audio file in it.
+            AudioError: The folder does not exist, or contains no audio files.
         """
         return self.predict_many(list_audio_files(folder), jobs=jobs)
 
     def score_waveform(self, waveform: Waveform) -> npt.NDArray[np.float64]:
-        """Run the model once on all of a waveform: no speech detector, no windows, no threshold.
+        """Run the model once on a whole waveform, without speech detection, windows or threshold.
 
         Args:
-            waveform: At any rate, no longer than the model can hear at once.
+            waveform: Recording at any sampling rate, short enough for a single model run.
 
         Returns:
             Probabilities of the emotions, float64 ``(classes,)``; they sum to 1.
 
         Raises:
-            ModelFileError: The model fails, or gives no probabilities.
+            ModelFileError: The model fails, or returns no valid probabilities.
         """
         samples = resample(waveform.samples, waveform.rate_hz, self.info.sample_rate_hz)
         try:
@@ -224,10 +225,10 @@ class Recognizer:
             (output,) = self.model.session.run([OUTPUT_NAME], inputs)
         except MemoryError:
             raise
-        except Exception as error:  # onnxruntime's errors share no base class of their own
+        except Exception as error:  # onnxruntime's errors share no base class
             reason = " ".join(str(error).split())[:200]
             raise ModelFileError(
-                f"the model fails on {waveform.duration_s:.2f} s of sound ({reason}); expected "
+                f"the model fails on {waveform.duration_s:.2f} s of audio ({reason}); expected "
                 "probabilities: free memory, or train or export the model again",
                 code="model.failed",
                 source=self.info.name,
@@ -235,7 +236,7 @@ class Recognizer:
         probabilities = np.asarray(output[0], dtype=np.float64)
         if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
             raise ModelFileError(
-                f"the model answers {probabilities.tolist()}, expected probabilities; its weights "
+                f"the model returned {probabilities.tolist()}, expected probabilities; its weights "
                 "are damaged: train or export it again",
                 code="model.damaged",
                 source=self.info.name,
@@ -244,14 +245,14 @@ class Recognizer:
         return normalized
 
     def _predict_or_explain(self, source: Any) -> Prediction | FileFailure:
-        """Predict one recording, or say in one line why that is not possible."""
+        """Predict one recording, or return the failure."""
         is_pair = isinstance(source, tuple) and len(source) == 2
         samples, rate_hz = source if is_pair else (source, None)
         try:
             return self.predict(samples, rate_hz=rate_hz)
         except EmovoxError as error:
             return FileFailure(name_file(source), str(error), error.code, error.detail)
-        except Exception as error:  # whatever a single recording brings, the others go on
+        except Exception as error:  # one recording must not stop the others
             _log.info("%s failed", name_source(source), exc_info=True)
             code = "source.failed"
             if isinstance(error, TypeError | MemoryError):
@@ -260,17 +261,17 @@ class Recognizer:
             text = f"{name_source(source)}: {detail}"
             return FileFailure(name_file(source), text, code, detail)
 
-    def _hears_speech(self, waveform: Waveform) -> bool:
-        """Return whether a recording is worth asking for an emotion."""
+    def _has_speech(self, waveform: Waveform) -> bool:
+        """Return whether speech is detected in a waveform."""
         peak = float(np.abs(waveform.samples).max())
         if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
             return False
         return self.detector is None or self.detector.has_speech(waveform)
 
     def _classify(self, waveform: Waveform, file: str | None) -> Prediction:
-        """Predict a waveform at the model's rate: the mean over its windows with speech."""
+        """Predict a waveform at the model's rate: average over its windows with speech."""
         labels = self.info.labels
-        spoken = [window for window in cut_windows(waveform) if self._hears_speech(window)]
+        spoken = [window for window in cut_windows(waveform) if self._has_speech(window)]
         if not spoken:
             return Prediction(file, 0.0, waveform.duration_s, None, None, None, "no speech")
         probabilities = np.mean([self.score_waveform(window) for window in spoken], axis=0)
@@ -289,5 +290,5 @@ class Recognizer:
 
 
 def name_file(source: object) -> str | None:
-    """Return a path as its caller named it; ``None`` for other sources."""
+    """Return a path as the caller gave it; ``None`` for other sources."""
     return str(source) if isinstance(source, str | Path) else None

@@ -1,4 +1,4 @@
-"""What a prediction returns."""
+"""Result types: predictions, scores and failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ from emovox.errors import EmovoxError
 
 
 class Scores(dict[str, float]):
-    """Probability of each emotion, in the model's order: a hashable dict that cannot change.
+    """Probability of each emotion, in the model's order, as an immutable, hashable dict.
 
     Examples:
         >>> Scores({"calm": 0.25, "angry": 0.75})["angry"]
@@ -16,7 +16,7 @@ class Scores(dict[str, float]):
     """
 
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        raise TypeError("scores cannot be changed; make a dict of them first")
+        raise TypeError("scores are immutable; copy them with dict(scores) first")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -30,18 +30,18 @@ class Scores(dict[str, float]):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The emotion heard in one stretch of speech, and how sure the model is.
+    """The emotion predicted for one segment of speech, with the model's confidence.
 
     Attributes:
         file: Path of the recording as the caller named it; ``None`` for anything but a path.
-        start_s: Start of the stretch in seconds.
-        end_s: End of the stretch in seconds.
-        emotion: The most probable emotion, or ``None`` where the recogniser abstains.
+        start_s: Start of the segment in seconds.
+        end_s: End of the segment in seconds.
+        emotion: The most probable emotion, or ``None`` if the recogniser abstains.
         confidence: Probability of the most probable emotion, in [0, 1]; ``None`` without speech.
         scores: Probability of each emotion, in the model's order; they sum to 1. ``None`` without
             speech.
-        abstained: Why there is no emotion: ``"no speech"`` (nobody is heard speaking),
-            ``"uncertain"`` (confidence below the model's threshold, or the user's), or ``None``.
+        abstained: Why there is no emotion: ``"no speech"`` (no speech detected),
+            ``"uncertain"`` (confidence below the threshold of the model or the user), or ``None``.
     """
 
     file: str | None
@@ -57,16 +57,16 @@ class Prediction:
             object.__setattr__(self, "scores", Scores(self.scores))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the prediction as JSON-ready types; the keys are the attributes' names."""
+        """Return the prediction as JSON-serialisable types, keyed by attribute name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**values, "scores": None if self.scores is None else dict(self.scores)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Prediction":
-        """Return the prediction that ``to_dict`` was called on.
+        """Rebuild a prediction from the output of ``to_dict``.
 
         Args:
-            values: What it returned, or the same read back from JSON.
+            values: Output of ``to_dict``, directly or read back from JSON.
 
         Raises:
             EmovoxError: A key is missing or unknown.
@@ -88,12 +88,12 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
-    """One recording of several that could not be predicted, while the others went on.
+    """A recording in a batch that could not be predicted; the other recordings are unaffected.
 
     Attributes:
         file: Path as the caller named it; ``None`` for anything but a path.
-        error: One line: what was found, what was expected, what to do.
-        code: Stable name of the failure, such as ``"audio.truncated"``.
+        error: One line: what was found, what was expected, and what to do.
+        code: Stable error code, such as ``"audio.truncated"``.
         detail: ``error`` without the name of the recording.
     """
 
@@ -103,12 +103,12 @@ class FileFailure:
     detail: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the failure as JSON-ready types; the keys are the attributes' names."""
+        """Return the failure as JSON-serialisable types, keyed by attribute name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def list_cells(result: Prediction | FileFailure) -> dict[str, Any]:
-    """Return the cells of a result's row in a table, by column; each emotion is a column."""
+    """Return a result as a table row, keyed by column; each emotion is a column."""
     if isinstance(result, FileFailure):
         return {"file": result.file, "error_code": result.code, "error": result.error}
     cells = result.to_dict()

@@ -1,4 +1,4 @@
-"""Open an ONNX network: every session of emovox is made here."""
+"""Open ONNX networks: the only place where emovox creates ONNX Runtime sessions."""
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
@@ -12,39 +12,31 @@ Opened = TypeVar("Opened")
 
 
 def open_session(content: bytes, *, threads: int = 1) -> ort.InferenceSession:
-    """Open a network for the CPU.
+    """Open a network for inference on the CPU.
 
     Args:
-        content: The ONNX file's bytes; given a path, a file could make the runtime read others.
-        threads: CPU threads for one run.
+        content: Bytes of the ONNX file. Not a path, because an ONNX file can reference other files.
+        threads: CPU threads per run.
 
     Returns:
-        The session; threads may share it.
+        A session that threads can share.
 
     Raises:
-        Exception: One of onnxruntime's own, which have no base class in common.
+        Exception: Any onnxruntime exception; they share no base class.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Without it, x86 processors that lack VNNI add 8-bit products in 16 bits, which saturate: an
-    # encoder whose weights use all 8 bits then gives other probabilities there.
+    # Otherwise x86 processors without VNNI accumulate 8-bit products in 16 bits, which saturates:
+    # an encoder whose weights use all 8 bits then returns different probabilities there.
     options.add_session_config_entry("session.x64quantprecision", "1")
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def open_once(function: Callable[P, Opened]) -> Callable[P, Opened]:
-    """Keep what a function opened last; threads that come at the same time wait for the first.
-
-    ``lru_cache`` alone holds no lock meanwhile: eight threads that come first open eight.
-
-    Args:
-        function: Opens what is costly; its arguments are hashable.
-
-    Returns:
-        The function, which opens again only for other arguments.
-    """
+    """Cache a function's last result; concurrent first calls wait for one of them."""
+    # lru_cache alone does not lock: eight threads calling at once would open eight sessions.
     cached: Callable[P, Opened] = lru_cache(maxsize=1)(function)  # type: ignore[assignment]
     lock = RLock()
 

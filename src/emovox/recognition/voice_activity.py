@@ -1,10 +1,10 @@
-"""Whether anybody speaks: a voice-activity detector, before emotion is asked for.
+"""Voice-activity detection: decides whether a recording contains speech.
 
-    waveform -> 16 kHz, one level -> Silero VAD, a second at a time -> speech or no speech
-             -> at two thirds of the speed, for screams, where the first look finds nobody
+    waveform -> 16 kHz, fixed level -> Silero VAD, one second at a time -> speech or no speech
+             -> if no speech is detected: again at two thirds of the speed, for screams
 
-Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) comes with the package as its
-own ONNX file, and runs through the runtime that the emotion model needs anyway.
+Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) is bundled with the package as
+an ONNX file, and uses the same runtime as the emotion model.
 """
 
 from collections.abc import Iterator
@@ -21,20 +21,21 @@ from emovox.recognition.session import open_session
 
 RATE_HZ = 16_000
 FRAME_SAMPLES = 512
-"""32 ms: what Silero VAD gives one probability for."""
+"""32 ms: Silero VAD outputs one probability per frame."""
 
 SPEECH_PROBABILITY = 0.7
-"""From here on a frame holds speech: the highest tenth at which at least 99.5% of the RAVDESS clips
-of actors 1-12 count as speech; see docs/confidence.md for what it gives on other voices."""
+"""Frames at or above this probability count as speech. It is the highest multiple of 0.1 that
+detects speech in at least 99.5% of the RAVDESS clips of actors 1-12; docs/confidence.md reports how
+it performs on other speakers."""
 
 MIN_SPEECH_FRAMES = 8
-"""A quarter of a second, Silero's own least stretch of speech."""
+"""A quarter of a second, Silero's default minimum speech duration."""
 
 MIN_SPEECH_SHARE = 1 / 3
-"""In a recording too short for that: so much of it, but no less than three frames."""
+"""Share of frames required in recordings too short for that; at least three frames."""
 
 SLOWING = 1.5
-"""Silero VAD knows few screams. At two thirds of their speed they have the pitch of loud speech."""
+"""Silero VAD misses most screams; slowed to two thirds, they have the pitch of loud speech."""
 
 _CONTEXT_SAMPLES = 64
 _LEVEL_RMS = 0.1
@@ -42,12 +43,12 @@ _BLOCK_FRAMES = 32
 
 
 class SpeechDetector:
-    """Tells speech from silence, noise, tones and music.
+    """Distinguishes speech from silence, noise, tones and music.
 
-    It holds no state between recordings, and threads may share it.
+    It keeps no state between recordings, and threads can share it.
 
     Args:
-        threads: CPU threads for one recording.
+        threads: CPU threads per recording.
 
     Examples:
         >>> from emovox.audio.load import load_audio
@@ -64,17 +65,17 @@ class SpeechDetector:
         return partial(SpeechDetector, threads=self.threads), ()
 
     def has_speech(self, waveform: Waveform) -> bool:
-        """Return whether anybody speaks, shouts, whispers or sings in a recording.
+        """Return whether a recording contains speech: spoken, shouted, whispered or sung.
 
-        It stops listening as soon as it has heard enough. How loud the recording is makes no
-        difference, as long as it is not digital silence.
+        Processing stops as soon as enough speech is found. The level of the recording does not
+        matter, unless it is digital silence.
 
         Args:
-            waveform: At any rate.
+            waveform: Recording at any sampling rate.
 
         Returns:
-            Whether at least ``MIN_SPEECH_FRAMES`` frames are speech, at the recording's own
-            speed or slowed down.
+            Whether at least ``MIN_SPEECH_FRAMES`` frames contain speech, at the original speed
+            or slowed down.
         """
         samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
         n_frames = -(-len(samples) // FRAME_SAMPLES)
@@ -84,19 +85,19 @@ class SpeechDetector:
         )
 
     def find_probabilities(self, waveform: Waveform) -> npt.NDArray[np.float32]:
-        """Return how probably each frame holds speech, at the recording's own speed.
+        """Return the speech probability of each frame, at the original speed.
 
         Args:
-            waveform: At any rate.
+            waveform: Recording at any sampling rate.
 
         Returns:
-            float32 ``(frames,)`` in [0, 1]: one for each 32 ms begun.
+            float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
         samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
         return np.concatenate(list(self._listen(samples)))
 
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
-        """Return whether so many frames hold speech, hearing no more than it takes."""
+        """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
         found = 0
         for probabilities in self._listen(samples):
             found += int(np.count_nonzero(probabilities >= SPEECH_PROBABILITY))
@@ -105,10 +106,10 @@ class SpeechDetector:
         return False
 
     def _listen(self, samples: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield the probabilities of one block of frames after the other."""
+        """Yield speech probabilities, one block of frames at a time."""
         n_frames = -(-len(samples) // FRAME_SAMPLES)
         padded = np.pad(samples, (_CONTEXT_SAMPLES, n_frames * FRAME_SAMPLES - len(samples)))
-        # Each frame is seen with the last 4 ms before it.
+        # Each frame is preceded by the last 4 ms before it.
         windows = np.lib.stride_tricks.sliding_window_view(
             padded, _CONTEXT_SAMPLES + FRAME_SAMPLES
         )[::FRAME_SAMPLES]  # (frames, 576)
@@ -120,13 +121,13 @@ class SpeechDetector:
 
 
 def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Bring samples to an RMS of 0.1 (-20 dBFS), so that a detector hears no gain.
+    """Scale samples to an RMS of 0.1 (-20 dBFS), to make detection independent of level.
 
     Args:
-        samples: float32 ``(samples,)``, not all zero.
+        samples: float32 ``(samples,)``.
 
     Returns:
-        float32 ``(samples,)``; zeros stay zeros.
+        float32 ``(samples,)``; digital silence is returned unchanged.
 
     Examples:
         >>> set_level(np.array([0.5, -0.5], np.float32))
@@ -137,5 +138,5 @@ def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def find_speech_model() -> Path:
-    """Return the path of the detector that comes with the package."""
+    """Return the path of the bundled Silero VAD model."""
     return Path(str(resources.files("emovox") / "assets" / "silero_vad.onnx"))
