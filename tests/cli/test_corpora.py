@@ -68,7 +68,7 @@ def test_further_corpora_only_train(
     assert metrics["uar"] == pytest.approx(
         np.mean([entry["recall"] for entry in metrics["per_class"] if entry["support"]])
     )
-    assert "calls (licence: ask whoever made it)" in info.licence
+    assert "calls (licence: ask its authors)" in info.licence
     assert "CC BY-NC-SA 4.0" in info.licence
 
 

@@ -89,4 +89,4 @@ def test_a_corpus_that_was_named_is_not_downloaded(call: Callable[..., Any]) -> 
     answer = call("reproduce", "--data", "nowhere")
     assert (answer.status, answer.stdout) == (1, "")
     (line,) = answer.stderr.splitlines()
-    assert line.startswith("emovox: nowhere (--data) is no folder")
+    assert line.startswith("emovox: nowhere (--data) is not a folder")

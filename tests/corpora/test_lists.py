@@ -313,7 +313,7 @@ def test_audformat_stored_otherwise_says_how_to_store_it(tmp_path: Path) -> None
 
 def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "model.onnx")
-    with pytest.raises(CorpusError, match="is no corpus: found a .onnx file; expected a folder"):
+    with pytest.raises(CorpusError, match="is not a corpus: found a .onnx file; expected a folder"):
         read_path(tmp_path / "model.onnx")
     for source in ("klingon", "./nowhere", "nowhere.csv"):
         with pytest.raises(CorpusError, match="no corpus named .* and no such list or folder"):

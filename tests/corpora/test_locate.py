@@ -70,7 +70,7 @@ def test_a_misspelt_folder_is_told_by_its_source(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOVOX_DATA", str(places / "dta"))
-    with pytest.raises(CorpusError, match=r"dta \(EMOVOX_DATA\) is no folder"):
+    with pytest.raises(CorpusError, match=r"dta \(EMOVOX_DATA\) is not a folder"):
         find_ravdess()
 
 

@@ -304,7 +304,7 @@ def test_first_splits_are_kept_and_said() -> None:
             "found 0 among 0 clips: .*, or use random-10, whose",
         ),
         ("speaker-folds", CLIPS[:240], None, "at least 5 known speakers; found 4 .*: use loso"),
-        ("loso", CLIPS, 0, "0 splits asked of loso; expected at least 1"),
+        ("loso", CLIPS, 0, "0 splits requested of loso; expected at least 1"),
         ("everything", [], None, "everything, fold 01: no training clip is left"),
         ("everything", [CLIPS[0], CLIPS[0]], None, "clip 03-01-01-01-01-01-01 is in it twice"),
     ],

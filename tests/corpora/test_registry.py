@@ -37,7 +37,7 @@ def test_a_named_folder_is_the_only_place(places: Path) -> None:
     (places / "empty").mkdir()
     with pytest.raises(CorpusError, match=r"no clip of EMOVO found in \S+/empty \(--data\)"):
         find_corpus("emovo", places / "empty")
-    with pytest.raises(CorpusError, match=r"nowhere \(--data\) is no folder"):
+    with pytest.raises(CorpusError, match=r"nowhere \(--data\) is not a folder"):
         find_corpus("emovo", places / "nowhere")
 
 
@@ -68,4 +68,4 @@ def test_licences_of_all_corpora_bind_the_weights() -> None:
     text = describe_licence(["nemo", "cremad", "calls"])
     assert text.startswith("Weights trained on nEMO (CC BY-NC-SA 4.0; Christop I (2024)")
     assert "; CREMA-D (ODbL 1.0, contents DbCL 1.0; " in text
-    assert text.endswith("; calls (licence: ask whoever made it)")
+    assert text.endswith("; calls (licence: ask its authors)")

@@ -347,7 +347,7 @@ def test_an_own_encoder_is_set_from_outside() -> None:
         ("encoder", ["frontend.kind=hf"], "'frontend.name'"),
         ("encoder", ["frontend=hf:a", "frontend.layers=[0]"], r"'frontend.layers.0': .*greater"),
         ("encoder", ["frontend=hf:a", "frontend.n_fft=512"], "for another kind of frontend"),
-        ("encoder", ["frontend=a/b"], "'a/b' is no section; .* Hugging Face is 'hf:a/b'"),
+        ("encoder", ["frontend=a/b"], "'a/b' is not a section; .* Hugging Face is 'hf:a/b'"),
         ("vanilla", ["frontend=hf:a"], "'hf' does not fit network kind 'cnn'"),
     ],
 )

@@ -47,9 +47,13 @@ def test_a_space_is_set_on_the_command_line() -> None:
     ("key", "axis", "message"),
     [
         ("training.learning_rat", {"low": 0.1, "high": 0.2}, "mean 'training.learning_rate'"),
-        ("seed", {"choices": [0, 1]}, "'seed', which is no setting to tune"),
-        ("data.protocol", {"choices": ["a", "b"]}, "'data.protocol', which is no setting to tune"),
-        ("tune.space", {"choices": [1, 2]}, "'tune.space', which is no setting to tune"),
+        ("seed", {"choices": [0, 1]}, "'seed', which is not a tunable setting"),
+        (
+            "data.protocol",
+            {"choices": ["a", "b"]},
+            "'data.protocol', which is not a tunable setting",
+        ),
+        ("tune.space", {"choices": [1, 2]}, "'tune.space', which is not a tunable setting"),
         ("training.momentum", {"low": 0.5, "high": 1.0}, "reaches 1.0: .*momentum.*less than 1"),
         ("training.learning_rate", {"low": -1.0, "high": 1.0}, "reaches -1.0: .*greater than 0"),
         ("training.epochs", {"low": 1.0, "high": 2.0}, r"reaches 1.0: .*training.epochs.*integer"),

@@ -115,7 +115,7 @@ def test_other_content_is_refused(saved: tuple[Path, TrainingState], content: by
 def test_other_safetensors_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     path = tmp_path / "last.safetensors"
     save_file({"weights": torch.zeros(3)}, path, metadata=metadata)
-    with pytest.raises(RunError, match=r"last\.safetensors: found a .* that is no checkpoint"):
+    with pytest.raises(RunError, match=r"last\.safetensors: found a .* that is not a checkpoint"):
         load_checkpoint(path, make_state(), "mine")
 
 

@@ -1,17 +1,17 @@
-"""Corpora: folders of recordings in, rows of clips and their folds out.
+"""Corpora: from folders of recordings to clips and evaluation folds.
 
-    download ──> fetch ──┐   a checked archive, unpacked whole or not at all
+    download ──> fetch ──┐   a verified archive, unpacked completely or not at all
                          v
-    locate ─────────> folder                    registry: what is known by name, and where
+    locate ─────────> folder                    registry: the corpora known by name
                          │
-    ravdess, nemo, named │   file names or a table that say everything
+    ravdess, nemo, named │   metadata in file names or a table
     manifest, audformat, ├─> Clip rows: path, emotion, speaker, sentence, ...
-    emobox, class_folders│       │      (verify: what is missing, damaged or double)
+    emobox, class_folders│       │      (verify: missing, damaged and duplicate clips)
                                  v
     protocols, cross ──────> folds of clips: train, validation, test
-    combine ───────────────> further corpora that only train
+    combine ───────────────> additional corpora, used for training only
 
-Names and folders are read here, never samples; only ``verify`` decodes.
+These modules read file names and tables; only ``verify`` decodes audio.
 """
 
 from emovox.corpora.clips import Clip

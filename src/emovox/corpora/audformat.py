@@ -19,16 +19,16 @@ def read_audformat(path: Path) -> CorpusListing:
     """Read the whole-file emotions of an audformat database.
 
     Args:
-        path: The database's folder, which takes every table with a column ``emotion``; or one of
-            its tables, ``db.TABLE.csv``.
+        path: The database's folder, to read every table with an ``emotion`` column; or a single
+            table, ``db.TABLE.csv``.
 
     Returns:
-        The clips in the tables' order. Speakers come from any table with ``file`` and ``speaker``,
-        genders from the same or from the header's scheme of the speakers. Rows that concern a
-        part of a recording are not used.
+        The clips in table order. Speakers come from any table with ``file`` and ``speaker``
+        columns; genders come from that table or from the header's speaker scheme. Rows that
+        describe a segment of a recording are skipped.
 
     Raises:
-        CorpusError: The header or a table cannot be read, no table holds emotions as CSV, or two
+        CorpusError: The header or a table cannot be read, no CSV table has emotions, or two
             tables contradict each other.
     """
     folder = path if path.is_dir() else path.parent
@@ -61,7 +61,7 @@ def read_audformat(path: Path) -> CorpusListing:
 
 
 def _read_header(path: Path) -> dict[str, Any]:
-    # Few read audformat, and this library is no part of the runtime.
+    # PyYAML is not a runtime dependency, and few users read audformat.
     import yaml
 
     try:
@@ -78,7 +78,7 @@ def _read_header(path: Path) -> dict[str, Any]:
 def _read_speaker_genders(
     header: dict[str, Any], tables: dict[Path, list[dict[str, str]]]
 ) -> dict[str, str]:
-    """Return each speaker's gender, from the header's labels or the table that they refer to."""
+    """Return each speaker's gender from the header's labels or the table they refer to."""
     scheme = (header.get("schemes") or {}).get("speaker") or {}
     labels = scheme.get("labels")
     genders: dict[str, str] = {}
@@ -94,7 +94,7 @@ def _read_speaker_genders(
 
 
 def _collect_facts(tables: Any, genders: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return speaker and gender of each file."""
+    """Return the speaker and gender of each file."""
     speakers: dict[str, str] = {}
     own: dict[str, str] = {}
     for rows in tables:

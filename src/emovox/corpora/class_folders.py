@@ -1,4 +1,4 @@
-"""A folder for each class: ``angry/0001.wav``, at any depth."""
+"""Corpora with one folder per class, such as ``angry/0001.wav``, at any depth."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from emovox.labels import EMOTIONS, map_label
 
 
 def read_class_folders(folder: Path) -> CorpusListing:
-    """Read a tree in which a folder's name is the label of the recordings below it.
+    """Read a folder tree in which folder names are the labels.
 
-    The nearest folder that is named for an emotion counts; where there is none, the recording's
-    own name where it is one of a known corpus, else the folder that it lies in. Nothing in such a
-    tree says who speaks: the speakers are unknown, but those that are recognized by name.
+    A recording's label is the nearest parent folder named after an emotion. If there is none, the
+    label comes from the file name if it follows a known corpus' scheme, otherwise from the
+    immediate parent folder. Speakers are unknown unless the file name identifies them.
 
     Args:
-        folder: The top of the tree.
+        folder: The root of the tree.
 
     Returns:
-        The clips by path.
+        The clips, sorted by path.
 
     Raises:
-        CorpusError: The folder is missing or unreadable, or holds no clip that can be used.
+        CorpusError: The folder is missing or unreadable, or contains no usable clip.
     """
-    # A tree's own name is a label only where it is an emotion's: "./recordings" is none.
+    # The root's name is a label only if it names an emotion: "./recordings" does not.
     outermost = folder.resolve().name
     outermost = outermost if map_label(outermost) in EMOTIONS else ""
     rows = []

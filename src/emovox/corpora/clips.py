@@ -1,4 +1,4 @@
-"""One row of a corpus, a recording and what is known of it; and all rows that were found."""
+"""A clip of a corpus with its metadata, and the listing of all clips found."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ UNKNOWN_SPEAKER = "unknown"
 
 
 def describe_speakers(number: int) -> str:
-    """Return a number of speakers in words; 0 says that they are unknown.
+    """Format a number of speakers for display; 0 means that they are unknown.
 
     Examples:
         >>> describe_speakers(1), describe_speakers(24), describe_speakers(0)
@@ -21,19 +21,19 @@ class Clip:
     """One recording of a corpus.
 
     Attributes:
-        name: Unique over all corpora: RAVDESS' file name without its ending, and for others the
-            corpus' name before theirs, e.g. ``"nemo-EB0_anger_1"``.
-        path: Where the recording lies.
+        name: Unique across all corpora: the file name without its extension for RAVDESS; prefixed
+            with the corpus name for others, e.g. ``"nemo-EB0_anger_1"``.
+        path: Path of the recording.
         corpus: Name of the corpus, e.g. ``"ravdess"``.
-        emotion: Its label: one of ``emovox.labels.EMOTIONS``, or another word.
-        speaker: Unique over all corpora: ``"12"`` is RAVDESS' actor, in speech and song alike;
-            others have the corpus' name before theirs, e.g. ``"nemo-EB0"``; ``"calls-unknown"``
-            where a list does not say.
-        gender: ``"male"`` or ``"female"``, where the corpus says.
-        sentence: What is said, where the corpus says.
+        emotion: The label: one of ``emovox.labels.EMOTIONS``, or another word.
+        speaker: Unique across all corpora: ``"12"`` is RAVDESS actor 12, in both speech and song;
+            others are prefixed with the corpus name, e.g. ``"nemo-EB0"``; ``"calls-unknown"`` if
+            the list does not name the speaker.
+        gender: ``"male"`` or ``"female"``, if known.
+        sentence: The spoken text, if known.
         intensity: ``"normal"`` or ``"strong"`` (RAVDESS), ``"low"``, ``"medium"`` or ``"high"``
-            (CREMA-D), where the corpus says.
-        repetition: Which take of the same sentence, from 1.
+            (CREMA-D), if known.
+        repetition: Number of the take of the same sentence, from 1.
     """
 
     name: str
@@ -48,20 +48,20 @@ class Clip:
 
     @property
     def has_speaker(self) -> bool:
-        """Whether the corpus says who speaks."""
+        """Whether the corpus identifies the speaker."""
         return not self.speaker.endswith(f"-{UNKNOWN_SPEAKER}")
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusListing:
-    """What a corpus' folder or list holds, and what of it cannot be used.
+    """The usable clips of a corpus folder or list, and what was skipped.
 
     Attributes:
         corpus: Name of the corpus.
         source: The folder or file that was read.
         clips: Each usable clip once, in a fixed order.
-        skipped: Why recordings are not used, and how many each reason concerns.
-        missing: Recordings that the list names and that are not there.
+        skipped: Reasons for skipping recordings, each with the number of recordings.
+        missing: Recordings that are listed but do not exist.
         ignored: Columns of the list that are not read.
     """
 
@@ -73,7 +73,7 @@ class CorpusListing:
     ignored: tuple[str, ...] = ()
 
     def describe_unused(self) -> list[str]:
-        """Return a sentence for people on everything of the list that is not used."""
+        """Describe everything in the listing that is not used, one sentence each."""
         notes = [f"{self.corpus}: {n:,} not used: {why}" for why, n in self.skipped]
         if self.missing:
             notes.append(

@@ -1,4 +1,4 @@
-"""Several corpora in one training: no recording twice, and no speaker on both sides."""
+"""Combine corpora for training without duplicate recordings or shared test speakers."""
 
 import hashlib
 import os
@@ -20,14 +20,14 @@ LISTED_TWICE = "the same recording as another of the list"
 def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
     """Keep each recording once, in the first corpus that lists it.
 
-    A recording is the same where its name is the same (a list of RAVDESS files beside RAVDESS
-    itself) or its file, and in lists of one's own also where its bytes are the same.
+    Two clips are the same recording if they have the same name (a list of RAVDESS files beside
+    RAVDESS itself) or the same path; in user-supplied lists, also if their bytes are identical.
 
     Args:
-        listings: The corpora in the order of the recipe.
+        listings: The corpora in recipe order.
 
     Returns:
-        The same corpora without what was listed before.
+        The same corpora, each without recordings that an earlier one lists.
 
     Raises:
         CorpusError: Two recordings would have the same name, or one has two labels.
@@ -36,7 +36,7 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
     own = [clip for clip in every if clip.corpus not in CORPORA]
     if len(listings) < 2 and not own:
         return list(listings)
-    # Hashing is left to recordings that may be copies: RAVDESS alone has half a gigabyte.
+    # Only hash recordings that may be copies: RAVDESS alone is half a gigabyte.
     sizes = {_measure_size(clip.path) for clip in own}
     copies = find_copies([clip for clip in every if _measure_size(clip.path) in sizes])
     names: dict[str, Clip] = {}
@@ -75,13 +75,13 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
 
 
 def find_copies(clips: Iterable[Clip]) -> dict[Path, Clip]:
-    """Find recordings whose bytes are those of an earlier one.
+    """Find recordings that are byte-for-byte copies of an earlier one.
 
     Args:
-        clips: In the order in which they count.
+        clips: Clips to compare; the first one with a given content is the original.
 
     Returns:
-        The first clip of each copy's content, by the copy's path. Empty files are no copies.
+        The original of each copy, by the copy's path. Empty files are not treated as copies.
 
     Examples:
         >>> find_copies([])
@@ -107,7 +107,7 @@ def find_copies(clips: Iterable[Clip]) -> dict[Path, Clip]:
 
 
 def _measure_size(path: Path) -> int:
-    """Return a file's bytes; 0 where it is not there, as decoding will say."""
+    """Return a file's size in bytes; 0 if it is missing, which decoding reports later."""
     try:
         return path.stat().st_size
     except OSError:
@@ -115,13 +115,14 @@ def _measure_size(path: Path) -> int:
 
 
 def add_training_clips(protocol: Protocol, clips: Sequence[Clip]) -> Protocol:
-    """Let further clips train in every fold, but those of its validation and test speakers.
+    """Add clips of other corpora to every training set, except held-out speakers' clips.
 
-    The protocol's own clips keep their roles, so its scores rest on the same test clips as without.
+    Clips of a fold's validation and test speakers are not added to that fold. The protocol's own
+    clips keep their roles, so the test clips do not change.
 
     Args:
         protocol: Folds over one corpus.
-        clips: Clips of other corpora; RAVDESS' songs have the same speakers as its speech.
+        clips: Clips of other corpora; RAVDESS songs have the same speakers as RAVDESS speech.
 
     Returns:
         The protocol with larger training sets.

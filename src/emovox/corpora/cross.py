@@ -1,4 +1,4 @@
-"""Across corpora: train on all of one, test on all of another (``cross:A->B``)."""
+"""Cross-corpus protocols: train on one corpus, test on another (``cross:A->B``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _PREFIX = "cross:"
 
 @dataclass(frozen=True, slots=True)
 class CrossName:
-    """What ``cross:A+B->C`` names.
+    """The corpora named by ``cross:A+B->C``.
 
     Attributes:
         trained: Corpora to train on, at least one.
@@ -26,17 +26,17 @@ class CrossName:
 
 
 def parse_cross(protocol: str) -> CrossName | None:
-    """Read the name of a protocol across corpora.
+    """Parse the name of a cross-corpus protocol.
 
     Args:
-        protocol: Any protocol's name; this kind is ``cross:A->B``, where A and B are corpora or
-            paths of lists, and A may be several joined by ``+``.
+        protocol: Name of any protocol. Cross-corpus names are ``cross:A->B``, where A and B are
+            corpus names or paths of lists, and A may be several joined by ``+``.
 
     Returns:
-        The corpora, or ``None`` for a protocol of another kind.
+        The corpora, or ``None`` if it is not a cross-corpus protocol.
 
     Raises:
-        ProtocolError: It begins as one of this kind, but does not go on so.
+        ProtocolError: The name starts with ``cross:`` but is malformed.
 
     Examples:
         >>> parse_cross("cross:ravdess+ravdess-song->nemo")
@@ -49,23 +49,23 @@ def parse_cross(protocol: str) -> CrossName | None:
     if not arrow or not tested.strip() or "->" in tested or not all(names):
         raise ProtocolError(
             f"cannot read the protocol {protocol!r}; expected cross:A->B with two corpora, such as "
-            "'cross:ravdess->nemo' (in quotes, or the shell takes > for itself)"
+            "'cross:ravdess->nemo' (in quotes, because > redirects output in a shell)"
         )
     return CrossName(names, tested.strip())
 
 
 def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:
-    """Return all corpora that a recipe needs: those that its protocol names, or its own.
+    """Return all corpora that a recipe needs: those named by its protocol, or its own.
 
     Args:
         protocol: The recipe's protocol.
         corpora: The recipe's corpora.
 
     Returns:
-        The corpora; the last is tested where the protocol is one across corpora, else the first.
+        The corpora. In a cross-corpus protocol the last one is tested, otherwise the first.
 
     Raises:
-        ProtocolError: The protocol names corpora, and the recipe has others.
+        ProtocolError: The recipe lists corpora that its cross-corpus protocol does not name.
 
     Examples:
         >>> list_corpora("cross:nemo->ravdess", ("ravdess",))
@@ -76,7 +76,7 @@ def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:
         return tuple(corpora)
     named = (*cross.trained, cross.tested)
     others = [name for name in corpora if name not in named]
-    # A recipe that names no corpus has RAVDESS.
+    # RAVDESS is the default of recipes that name no corpus.
     if others and tuple(corpora) != ("ravdess",):
         raise ProtocolError(
             f"{protocol} trains on {' and '.join(cross.trained)} alone, but the recipe has "
@@ -87,7 +87,7 @@ def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:
 
 
 def name_tested(protocol: str, corpora: Sequence[str]) -> str:
-    """Return the corpus whose clips a recipe's protocol tests."""
+    """Return the corpus that a recipe's protocol tests on."""
     cross = parse_cross(protocol)
     return corpora[0] if cross is None else cross.tested
 
@@ -99,23 +99,24 @@ def make_cross(
     *,
     allow_speaker_overlap: bool = False,
 ) -> Protocol:
-    """Make the one fold of a protocol across corpora.
+    """Make the single fold of a cross-corpus protocol.
 
-    Whole speakers of the training corpus validate: a sixth of them, women and men in turn, at
-    least one where there are two; else a tenth of its clips.
+    A sixth of the training speakers (at least one of two or more, alternating women and men) are
+    held out for validation; with fewer than two speakers, a tenth of the clips.
 
     Args:
-        name: As given, for what is printed.
-        trained: All clips to train on, with every label they have.
-        tested: Clips to test on; those with a label that training lacks are left out.
-        allow_speaker_overlap: Take corpora that share speakers; scores are then called
+        name: The protocol's name as given, for output.
+        trained: All training clips, with all of their labels.
+        tested: Test clips; those whose label is missing from training are left out.
+        allow_speaker_overlap: Accept corpora that share speakers and report their scores as
             speaker-dependent.
 
     Returns:
-        The protocol; its predictions are restricted to the labels that both have.
+        The protocol; predictions are restricted to the labels that both sides have.
 
     Raises:
-        ProtocolError: The two share fewer than two labels, or a speaker without leave.
+        ProtocolError: The two sides share fewer than two labels, or share a speaker although
+            ``allow_speaker_overlap`` is not set.
     """
     known = {clip.emotion for clip in trained}
     shared = order_labels(known & {clip.emotion for clip in tested})
@@ -146,7 +147,7 @@ def make_cross(
 
 
 def describe_untested(tested: Sequence[Clip], shared: Sequence[str]) -> tuple[str, ...]:
-    """Say how many clips are not tested because training lacks their label."""
+    """Describe how many clips are not tested because training lacks their label."""
     absent = [clip.emotion for clip in tested if clip.emotion not in shared]
     if not absent:
         return ()
@@ -155,7 +156,7 @@ def describe_untested(tested: Sequence[Clip], shared: Sequence[str]) -> tuple[st
 
 
 def describe_labels(protocol: Protocol) -> list[str]:
-    """Say which emotions alone a protocol's scores are over, where not over all."""
+    """Describe the emotions that a protocol's scores are restricted to, if any."""
     shared = order_labels(label for fold in protocol.folds for label in fold.labels)
     if not shared:
         return []
@@ -166,9 +167,9 @@ def describe_labels(protocol: Protocol) -> list[str]:
 
 
 def restore_labels(protocol: Protocol) -> Protocol:
-    """Give folds read from a run's ``split.csv`` the labels that their protocol restricts them to.
+    """Restore the label restriction of folds that were read from a run's ``split.csv``.
 
-    Every label that both corpora have is among the test clips, and no other.
+    The test clips have exactly the labels that both corpora share.
     """
     if not protocol.name.startswith(_PREFIX):
         return protocol

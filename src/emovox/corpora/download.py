@@ -1,4 +1,4 @@
-"""Download a published file: pooch checks it before it gets its name; a break is resumed."""
+"""Download a published file with resuming; pooch verifies it before it is renamed."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class RemoteFile:
     """A file as its publisher describes it.
 
     Attributes:
-        url: Where it lies; ``https``, or ``http`` on this machine.
+        url: Its address: ``https``, or ``http`` on this machine.
         size_bytes: Its exact size.
         checksum: Name of the hash and its hexadecimal value, such as ``"md5:bc69..."``.
     """
@@ -43,23 +43,23 @@ def download_file(
     timeout_s: float = 30.0,
     report: Report = lambda _done, _whole: None,
 ) -> Path:
-    """Download a file, going on from an earlier attempt, and check it before it gets its name.
+    """Download a file, resuming an earlier attempt, and verify it before renaming it to ``path``.
 
-    What has arrived is kept in ``path`` + ``.part`` when the download is interrupted; a content
-    other than the promised one is removed.
+    An interrupted download is kept in ``path`` + ``.part``; a file with the wrong checksum is
+    removed.
 
     Args:
         remote: The file's address, size and checksum.
-        path: Where to put it. A file that is there already and has the checksum is left alone.
-        timeout_s: Longest silence of the server, and how often its speed is looked at.
-        report: Called with the bytes that have arrived and the bytes expected.
+        path: Where to save it. An existing file with the right checksum is kept.
+        timeout_s: Longest silence of the server, and interval of the speed check, in seconds.
+        report: Called with the bytes received and the bytes expected.
 
     Returns:
         ``path``.
 
     Raises:
-        DownloadError: The address is unsafe or cannot be reached, the server refuses or stays
-            silent, the content is not what was promised, or it cannot be written.
+        DownloadError: The address is unsafe or cannot be reached, the server refuses or times
+            out, the checksum does not match, or the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
 
@@ -86,7 +86,7 @@ def download_file(
 
 
 def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report) -> None:
-    """Bring ``part`` to the full size, over several connections where they break."""
+    """Download ``part`` to its full size, reconnecting when a connection breaks."""
     reason: object = None
     for _ in range(_CONNECTIONS):
         if (arrived := _measure(part)) >= remote.size_bytes:
@@ -104,7 +104,7 @@ def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report)
 
 
 def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
-    """Ask for a file from byte ``start`` on: by https alone, or by http on this machine."""
+    """Request a file from byte ``start``: https only, except http on this machine."""
     session = requests.Session()
     session.adapters.pop("http://")  # a redirect to it is refused too
     if urlsplit(url).hostname in _LOOPBACK:
@@ -117,8 +117,8 @@ def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
         return session.get(url, headers=headers, stream=True, timeout=(_CONNECT_S, timeout_s))
     except requests.exceptions.InvalidSchema as error:
         raise DownloadError(
-            f"{url} is not fetched: {error}; expected https, as anyone on the way could change "
-            "another: use an https address"
+            f"{url} is not fetched: {error}; expected https, because plain http can be tampered "
+            "with on the way: use an https address"
         ) from error
     except requests.RequestException as error:
         raise DownloadError(
@@ -129,7 +129,7 @@ def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
 def _append_body(
     response: requests.Response, remote: RemoteFile, part: Path, timeout_s: float, report: Report
 ) -> None:
-    """Append what a server sends, or start over where the server does."""
+    """Append a response to ``part``, or start over if the server sends the whole file."""
     arrived = _measure(part) if response.status_code == 206 else 0
     stated = response.raw.length_remaining
     found = f"{response.status_code} {response.reason}"
@@ -144,7 +144,7 @@ def _append_body(
         )
     checked, checked_s = arrived, time.monotonic()
     with part.open("ab" if arrived else "wb") as file:
-        # read1 returns what is there: read would wait for a whole chunk of a server that drips.
+        # read1 returns what has arrived; read would wait for a whole chunk of a slow server.
         while chunk := response.raw.read1(min(_CHUNK_BYTES, remote.size_bytes - arrived)):
             file.write(chunk)
             arrived += len(chunk)
@@ -163,7 +163,7 @@ def _measure(part: Path) -> int:
 
 
 def _find_reason(error: BaseException) -> str:
-    """Return what lies at the bottom of an error of requests, in a few words."""
+    """Return the root cause of a requests error in a few words."""
     while error.__context__ is not None:
         error = error.__context__
     return getattr(error, "strerror", None) or str(error)

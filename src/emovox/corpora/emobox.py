@@ -1,4 +1,4 @@
-"""EmoBox lists: one JSON object a line, as in https://github.com/emo-box/EmoBox/tree/main/data."""
+"""EmoBox lists: one JSON object per line (https://github.com/emo-box/EmoBox/tree/main/data)."""
 
 import json
 from pathlib import Path
@@ -14,14 +14,14 @@ def read_emobox(path: Path, data: Path | None = None) -> CorpusListing:
 
     Args:
         path: The list, such as ``data/ravdess/fold_1/ravdess_train_fold_1.jsonl``; recordings are
-            looked for below its own folder and those above, as ``downloads/...`` in EmoBox.
-        data: One more folder to look for them.
+            searched for below its folder and its parent folders, as ``downloads/...`` in EmoBox.
+        data: An additional folder to search.
 
     Returns:
-        The clips in the list's order. Segments of longer recordings are not used.
+        The clips in list order. Segments of longer recordings are skipped.
 
     Raises:
-        CorpusError: It cannot be read, a line is not one of EmoBox's, or no recording is there.
+        CorpusError: The list cannot be read, a line is malformed, or no recording is found.
     """
     entries = _read_entries(path)
     places = [path.resolve().parent, *path.resolve().parents, *([data] if data else [])]

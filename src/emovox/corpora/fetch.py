@@ -1,4 +1,4 @@
-"""Put RAVDESS speech on this machine: from Zenodo, or from a zip that the user has."""
+"""Install RAVDESS speech, downloaded from Zenodo or unpacked from a local zip file."""
 
 import os
 import shutil
@@ -27,20 +27,20 @@ RAVDESS_ARCHIVE = RemoteFile(
     size_bytes=208_468_073,
     checksum="md5:bc696df654c87fed845eb13823edef8a",
 )
-"""The speech archive, with the size and MD5 that https://zenodo.org/records/1188976 states."""
+"""The speech archive, with size and MD5 from https://zenodo.org/records/1188976."""
 
 _MOST_CLIP_BYTES = 8 << 20
-"""The longest original clip, 5.3 s in stereo, has about 1 MB."""
+"""The longest original clip, 5.3 s in stereo, is about 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedCorpus:
-    """A whole corpus on this machine.
+    """A complete corpus on this machine.
 
     Attributes:
-        folder: Where it lies.
-        clips: How many clips it has.
-        installed: Whether this call put it there; false where it was there already.
+        folder: Its folder.
+        clips: Number of clips.
+        installed: Whether this call installed it; false if it was already installed.
     """
 
     folder: Path
@@ -55,23 +55,23 @@ def fetch_ravdess(
     remote: RemoteFile | None = None,
     report: Report = lambda _step, _done, _whole: None,
 ) -> FetchedCorpus:
-    """Install the whole of RAVDESS speech, or nothing.
+    """Install RAVDESS speech, completely or not at all.
 
     Args:
-        folder: Where to put ``Actor_01`` to ``Actor_24``; the cache where it is left out. A
-            folder that holds all clips already is left alone.
-        archive: A zip that the user has, the official one or Kaggle's, instead of a download.
-        remote: The archive to download; Zenodo's where it is left out. ``EMOVOX_RAVDESS_URL``
-            names a mirror of that same file.
-        report: Called with the step (``"download"``, ``"unpack"``), the amount done and the whole:
-            bytes, then clips.
+        folder: Destination of ``Actor_01`` to ``Actor_24``; defaults to the cache. A folder that
+            already has all clips is not changed.
+        archive: A local zip, the official one or Kaggle's, to use instead of a download.
+        remote: The archive to download; defaults to Zenodo's. ``EMOVOX_RAVDESS_URL`` sets a
+            mirror of the same file.
+        report: Called with the step (``"download"``, ``"unpack"``), the amount done and the total:
+            bytes for the download, clips for unpacking.
 
     Returns:
-        The folder and whether it was installed now.
+        The folder and whether this call installed it.
 
     Raises:
-        CorpusError: The folder holds something else, or the zip is damaged or not RAVDESS.
-        DownloadError: The download failed for good.
+        CorpusError: The folder contains something else, or the zip is damaged or not RAVDESS.
+        DownloadError: The download failed.
     """
     target = (folder or find_cache() / "ravdess").expanduser()
     if target.exists() and not _is_free(target):
@@ -94,15 +94,15 @@ def fetch_ravdess(
 def unpack_ravdess(
     archive: Path, folder: Path, *, report: Report = lambda _step, _done, _whole: None
 ) -> None:
-    """Unpack the 1,440 speech clips of a zip into a new folder, whole or not at all.
+    """Unpack the 1,440 speech clips of a zip into a new folder, completely or not at all.
 
-    Clips go to ``Actor_NN/NAME.wav`` made from their checked names, never to a path that the zip
-    states; anything else in it is left out.
+    Each clip is written to ``Actor_NN/NAME.wav``, derived from its validated name and never from
+    a path in the zip; other entries are ignored.
 
     Args:
         archive: The zip file.
-        folder: The folder to make; it may exist if it is empty.
-        report: Called with ``"unpack"``, the clips done and the whole.
+        folder: The folder to create; it may exist if it is empty.
+        report: Called with ``"unpack"``, the clips done and the total.
 
     Raises:
         CorpusError: The zip is damaged, unsafe or lacks clips, or the folder cannot be written.
@@ -117,7 +117,7 @@ def unpack_ravdess(
                     suffix = PurePosixPath(member.filename).suffix.lower()
                     clip = whole / f"Actor_{name[-2:]}" / f"{name}{suffix}"
                     clip.parent.mkdir(parents=True, exist_ok=True)
-                    # zipfile stops at the stated size and checks the CRC of what it gives.
+                    # zipfile stops at the declared size and checks the CRC of the data.
                     with zipped.open(member) as packed, clip.open("wb") as unpacked:
                         shutil.copyfileobj(packed, unpacked)
                     report("unpack", done, len(members))
@@ -137,7 +137,7 @@ def unpack_ravdess(
 
 
 def _is_free(folder: Path) -> bool:
-    """Return whether the folder may be filled; refuse one that holds something else."""
+    """Return whether the folder is new or empty; refuse one that contains something else."""
     if folder.is_dir():
         found = len(scan_ravdess(folder).clips)
         if found == RAVDESS_CLIPS:
@@ -154,7 +154,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _choose_members(zipped: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
-    """Return the entry of each of the 1,440 clips, each once; refuse anything unsafe."""
+    """Return the zip entry of each of the 1,440 clips; refuse unsafe entries."""
     chosen: dict[str, tuple[int, zipfile.ZipInfo]] = {}
     for member in zipped.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))

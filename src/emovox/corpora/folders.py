@@ -1,4 +1,4 @@
-"""Walk over a corpus' folder, and choose among copies of a recording."""
+"""Walk a corpus folder, and choose among copies of a recording."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from emovox.errors import AudioError, CorpusError
 
 
 def walk_corpus(folder: Path) -> Iterator[tuple[int, str]]:
-    """Yield what ``emovox.audio.folders.walk_audio`` does.
+    """Yield the same as ``emovox.audio.folders.walk_audio``.
 
     Raises:
         CorpusError: A folder is missing or unreadable.
@@ -21,6 +21,6 @@ def walk_corpus(folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def rank_copy(depth: int, file: str) -> tuple[int, int, str]:
-    """Return a sort key by which the best of several copies of a recording comes first."""
+    """Return a sort key that puts the preferred copy of a recording first."""
     suffix = os.path.splitext(file)[1].lower()
     return depth, AUDIO_SUFFIXES.index(suffix), file

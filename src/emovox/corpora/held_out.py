@@ -1,4 +1,4 @@
-"""Which clips of a training set validate: whole speakers where they are known."""
+"""Choose validation clips from a training set: whole speakers if they are known."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -11,21 +11,21 @@ _FEWEST_CLIPS = 10
 
 
 def hold_out(clips: Sequence[Clip], *, min_speakers: int) -> tuple[list[Clip], list[Clip]]:
-    """Take clips out of a training set to validate or calibrate on.
+    """Hold out clips of a training set for validation or calibration.
 
     Args:
-        clips: All clips that may train.
-        min_speakers: With fewer speakers than these, a random tenth of the clips is held out
-            instead of a sixth of the speakers; of fewer than ten clips, none.
+        clips: All available training clips.
+        min_speakers: With fewer speakers than this, a random tenth of the clips is held out
+            instead of a sixth of the speakers; with fewer than ten clips, none.
 
     Returns:
-        Those that train, and those held out, in the order of the clips.
+        The training clips and the held-out clips, each in the order of ``clips``.
     """
     if len({clip.speaker for clip in clips if clip.has_speaker}) >= min_speakers:
         speakers = choose_validation_speakers(clips)
         names = {clip.name for clip in clips if clip.speaker in speakers}
     elif len(clips) >= _FEWEST_CLIPS:
-        # Importing scikit-learn takes a second: only when a split is made.
+        # Importing scikit-learn takes a second, so it is imported only for a split.
         from sklearn.model_selection import train_test_split
 
         ordered = sorted(clip.name for clip in clips)
@@ -37,7 +37,7 @@ def hold_out(clips: Sequence[Clip], *, min_speakers: int) -> tuple[list[Clip], l
 
 
 def choose_validation_speakers(clips: Sequence[Clip]) -> set[str]:
-    """Choose the training speakers who validate: the last ones, women and men in turn."""
+    """Choose the validation speakers: the last ones, alternating women and men."""
     genders = {clip.speaker: clip.gender or "" for clip in clips if clip.has_speaker}
     if len(genders) < 2:
         return set()

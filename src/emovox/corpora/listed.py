@@ -1,4 +1,4 @@
-"""Rows of any list to clips: labels mapped, files found, speakers of known corpora recognized."""
+"""Convert rows of any list to clips: map labels, find files, recognize known speakers."""
 
 import os
 from collections import Counter
@@ -21,12 +21,12 @@ class ListedRow:
 
     Attributes:
         path: The recording, which may be missing.
-        label: As the list writes it; empty where it has none.
-        speaker: Who speaks; empty where the list does not say.
-        gender: In any case, ``"male"`` or ``"m"`` and so on; others are not known.
-        sentence: What is said; empty where the list does not say.
-        dataset: Whose codes the label may be; ``None``: words only.
-        name: The recording's name, unique over all corpora; empty: that of its path.
+        label: The label as written in the list; may be empty.
+        speaker: The speaker; empty if the list does not name one.
+        gender: ``"male"``, ``"m"`` and similar, case-insensitive; other values mean unknown.
+        sentence: The spoken text; empty if the list has none.
+        dataset: Corpus whose emotion codes the label may be; ``None``: words only.
+        name: The recording's name, unique across all corpora; empty: derived from its path.
     """
 
     path: Path
@@ -45,21 +45,21 @@ def collect_rows(
     skipped: Sequence[tuple[str, int]] = (),
     ignored: Sequence[str] = (),
 ) -> CorpusListing:
-    """Make clips out of a list's rows, each recording once.
+    """Convert a list's rows to clips, each recording once.
 
-    A file under a name of RAVDESS, EMO-DB, EMOVO, CREMA-D or TESS is known to be that recording,
-    whatever list it is in: it keeps that corpus' name and speaker, so that no voice gets on both
-    sides of a split under two names.
+    A file named like a RAVDESS, EMO-DB, EMOVO, CREMA-D or TESS recording keeps that corpus' clip
+    name and speaker in any list. Otherwise one speaker could be on both sides of a split under
+    two names.
 
     Args:
-        corpus: Name of the list; it comes before the names of clips and speakers.
-        source: The list, for messages; clips are named by their path from its folder.
-        rows: The rows in the list's order.
-        skipped: What the list holds beside them that cannot be used, with counts.
+        corpus: Name of the list, the prefix of clip and speaker names.
+        source: The list, for messages; clips are named by their path relative to its folder.
+        rows: The rows in list order.
+        skipped: Reasons for rows that were already skipped, with counts.
         ignored: Columns of the list that are not read.
 
     Returns:
-        The clips in the list's order.
+        The clips in list order.
 
     Raises:
         CorpusError: No clip is left, or one recording has two labels.
@@ -103,7 +103,7 @@ def collect_rows(
 
 
 def recognize_label(path: Path) -> str | None:
-    """Return the word for the emotion that a file's name says, where it is a known corpus' name."""
+    """Return the emotion encoded in a known corpus' file name, or ``None`` for other names."""
     if is_ravdess_name(path.stem):
         return parse_ravdess_name(path.stem).emotion
     found = _recognize_named(path)
@@ -111,7 +111,7 @@ def recognize_label(path: Path) -> str | None:
 
 
 def _recognize_named(path: Path) -> tuple[str, NamedRecording] | None:
-    # SAVEE's and nEMO's names are too short to be sure of.
+    # SAVEE and nEMO names are too short to be unambiguous.
     for corpus in ("emodb", "emovo", "cremad", "tess"):
         recording = NAMED_CORPORA[corpus](path)
         if recording is not None:
@@ -139,7 +139,7 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
 
 
 def _find_base(source: Path, rows: Sequence[ListedRow]) -> Path:
-    """Return the folder that clips are named from: the list's, or the lowest that holds all."""
+    """Return the base folder of clip names: the list's, or the deepest common parent."""
     folder = source if source.is_dir() else source.parent
     top = os.path.abspath(folder)
     parents = {os.path.abspath(row.path.parent) for row in rows}

@@ -1,4 +1,4 @@
-"""Where the corpora lie on this machine."""
+"""Locate corpora on this machine."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from emovox.errors import CorpusError
 
 
 def find_cache() -> Path:
-    """Return the folder for downloads and embeddings: ``EMOVOX_CACHE`` or the user's cache."""
+    """Return the cache folder for downloads and embeddings: ``EMOVOX_CACHE`` or the user's."""
     named = os.environ.get("EMOVOX_CACHE")
     return Path(named).expanduser() if named else user_cache_path("emovox", appauthor=False)
 
@@ -18,19 +18,18 @@ def find_cache() -> Path:
 def find_ravdess(data: Path | None = None) -> Path:
     """Find the folder with the RAVDESS speech clips.
 
-    Looks in ``data`` alone where it is given, else in the folder that ``EMOVOX_DATA`` names, else
-    in the cache that ``emovox data fetch`` fills. Each may be a folder of corpora with
-    ``ravdess/speech`` or ``ravdess`` in it, or hold the clips itself in any layout that
-    ``emovox.corpora.ravdess.read_ravdess`` takes.
+    If ``data`` is given, only that folder is searched. Otherwise ``EMOVOX_DATA`` is searched, then
+    the cache filled by ``emovox data fetch``. Each may contain ``ravdess/speech`` or ``ravdess``,
+    or the clips themselves in any layout accepted by ``emovox.corpora.ravdess.read_ravdess``.
 
     Args:
-        data: The folder that the user named with ``--data``.
+        data: The folder given with ``--data``.
 
     Returns:
-        A folder that holds at least one RAVDESS speech clip.
+        A folder with at least one RAVDESS speech clip.
 
     Raises:
-        CorpusError: There is none in the places to look at, or a named folder does not exist.
+        CorpusError: No clip is found, or a named folder does not exist.
     """
     places = list_places(data)
     if "the cache" in places:
@@ -49,13 +48,13 @@ def find_ravdess(data: Path | None = None) -> Path:
 
 
 def list_places(data: Path | None = None) -> dict[str, Path]:
-    """Return the folders in which to look for corpora, by what named them.
+    """Return the folders to search for corpora, keyed by where each setting comes from.
 
     Args:
-        data: The folder that the user named with ``--data``, to look nowhere else.
+        data: The folder given with ``--data``, which is then the only one.
 
     Returns:
-        One or two folders; the cache need not exist.
+        One or two folders; the cache may not exist.
 
     Raises:
         CorpusError: A named folder does not exist.
@@ -79,6 +78,6 @@ def _require_folder(folder: Path, source: str) -> None:
         )
     if not folder.is_dir():
         raise CorpusError(
-            f"{folder} ({source}) is no folder: expected the one that holds the corpora or the "
+            f"{folder} ({source}) is not a folder: expected the one with the corpora or the "
             "RAVDESS clips; correct it or leave it out"
         )

@@ -1,4 +1,4 @@
-"""A list of recordings as CSV: ``file,emotion,speaker`` and any more columns."""
+"""Manifests: CSV lists of recordings with ``file,emotion,speaker`` and other columns."""
 
 import csv
 import re
@@ -16,7 +16,7 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "gender": ("gender", "sex"),
     "sentence": ("sentence", "text", "transcript"),
 }
-"""What a manifest's columns may be called, in any case, the first that is there counts."""
+"""Accepted column names of a manifest, case-insensitive; the first match is used."""
 
 _DELIMITERS = (",", ";", "\t")
 
@@ -25,16 +25,15 @@ def read_manifest(path: Path) -> CorpusListing:
     """Read a manifest.
 
     Args:
-        path: A table separated by commas, semicolons or tabs. A column for the file (from the
-            manifest's folder, or absolute) and one for the label are required; speaker, gender
-            and sentence are read where they are there. ``COLUMN_NAMES`` says how each may be
-            called.
+        path: A table separated by commas, semicolons or tabs. Columns for the file (absolute or
+            relative to the manifest's folder) and the label are required; speaker, gender and
+            sentence are optional. ``COLUMN_NAMES`` lists the accepted names of each.
 
     Returns:
-        The clips in the file's order, named by the manifest's name and their file's.
+        The clips in file order, named after the manifest and their file.
 
     Raises:
-        CorpusError: It cannot be read, lacks a column, or holds no clip that can be used.
+        CorpusError: It cannot be read, lacks a required column, or contains no usable clip.
     """
     columns, table = read_table(path)
     found = find_columns(columns)
@@ -56,7 +55,7 @@ def read_manifest(path: Path) -> CorpusListing:
 
 
 def find_columns(columns: Sequence[str]) -> dict[str, str]:
-    """Return which column holds what, by the keys of ``COLUMN_NAMES``."""
+    """Return the column for each key of ``COLUMN_NAMES``."""
     by_name = {_simplify(column): column for column in reversed(columns)}
     found = {}
     for key, names in COLUMN_NAMES.items():
@@ -67,18 +66,18 @@ def find_columns(columns: Sequence[str]) -> dict[str, str]:
 
 
 def _simplify(column: str) -> str:
-    """Return a column's name in lower case, without blanks, hyphens and underscores."""
+    """Return a column name in lower case without blanks, hyphens and underscores."""
     return re.sub(r"[\s_-]", "", column.lower())
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a table with a header, its values without surrounding blanks.
+    """Read a table with a header and strip surrounding blanks from its values.
 
     Args:
-        path: A file separated by whatever parts its header most: commas, semicolons or tabs.
+        path: The table; its delimiter (comma, semicolon or tab) is the most frequent in its header.
 
     Returns:
-        The columns, and one dictionary a row.
+        The columns, and one dictionary per row.
 
     Raises:
         CorpusError: It cannot be read.

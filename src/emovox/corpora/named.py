@@ -1,4 +1,4 @@
-"""Corpora whose file names say everything: EMO-DB, EMOVO, CREMA-D, TESS and SAVEE."""
+"""Corpora whose file names encode the labels: EMO-DB, EMOVO, CREMA-D, TESS and SAVEE."""
 
 import re
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from emovox.labels import map_label
 
 @dataclass(frozen=True, slots=True)
 class NamedRecording:
-    """What a file name says.
+    """Metadata encoded in a file name.
 
     Attributes:
-        name: The corpus' own name of the recording, unique within the corpus.
-        label: The emotion as the corpus writes it.
-        speaker: Who speaks, as the corpus writes it.
+        name: The recording's name, unique within the corpus.
+        label: The emotion in the corpus' notation.
+        speaker: The speaker in the corpus' notation.
         gender: ``"male"`` or ``"female"``.
-        sentence: What is said, where the name says.
-        intensity: How strongly, where the name says.
+        sentence: The spoken text, if encoded.
+        intensity: The emotional intensity, if encoded.
     """
 
     name: str
@@ -64,14 +64,14 @@ _CREMAD_SENTENCES = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-# The corpus' VideoDemographics.csv; the other 48 are men.
+# From the corpus' VideoDemographics.csv; the other 48 are men.
 _CREMAD_WOMEN = {
     *(1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025),
     *(1028, 1029, 1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060),
     *(1061, 1063, 1072, 1073, 1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091),
 }
 
-# One file of the corpus says OA for OAF.
+# One file of the corpus has OA instead of OAF.
 _TESS = re.compile(r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
 
 _SAVEE = re.compile(r"(?:(DC|JE|JK|KL)_)?(sa|su|[adfhn])([0-9]{2})")
@@ -79,7 +79,7 @@ _SAVEE_SPEAKERS = ("DC", "JE", "JK", "KL")
 
 
 def parse_emodb_name(file: Path) -> NamedRecording | None:
-    """Read an EMO-DB name such as ``03a01Fa``: speaker, sentence, emotion, version.
+    """Parse an EMO-DB name such as ``03a01Fa``: speaker, sentence, emotion, version.
 
     Codes, speakers and sentences: http://emodb.bilderbar.info/index-1280.html.
     """
@@ -92,7 +92,7 @@ def parse_emodb_name(file: Path) -> NamedRecording | None:
 
 
 def parse_emovo_name(file: Path) -> NamedRecording | None:
-    """Read an EMOVO name such as ``gio-f1-b1``: emotion, speaker, sentence (Costantini, 2014)."""
+    """Parse an EMOVO name such as ``gio-f1-b1``: emotion, speaker, sentence (Costantini, 2014)."""
     match = _EMOVO.fullmatch(file.stem)
     if match is None:
         return None
@@ -102,7 +102,7 @@ def parse_emovo_name(file: Path) -> NamedRecording | None:
 
 
 def parse_cremad_name(file: Path) -> NamedRecording | None:
-    """Read a CREMA-D name such as ``1001_DFA_ANG_XX``: actor, sentence, emotion, level.
+    """Parse a CREMA-D name such as ``1001_DFA_ANG_XX``: actor, sentence, emotion, level.
 
     Codes: https://github.com/CheyneyComputerScience/CREMA-D.
     """
@@ -116,7 +116,7 @@ def parse_cremad_name(file: Path) -> NamedRecording | None:
 
 
 def parse_tess_name(file: Path) -> NamedRecording | None:
-    """Read a TESS name such as ``OAF_back_angry``: talker, word, emotion; both are women."""
+    """Parse a TESS name such as ``OAF_back_angry``: talker, word, emotion; both are women."""
     match = _TESS.fullmatch(file.stem)
     if match is None:
         return None
@@ -128,7 +128,7 @@ def parse_tess_name(file: Path) -> NamedRecording | None:
 
 
 def parse_savee_name(file: Path) -> NamedRecording | None:
-    """Read a SAVEE name: ``DC_sa01``, or ``sa01`` in the speaker's folder ``DC``; all are men."""
+    """Parse a SAVEE name: ``DC_sa01``, or ``sa01`` in folder ``DC``; all speakers are men."""
     match = _SAVEE.fullmatch(file.stem)
     speaker = match[1] or file.parent.name if match else None
     if match is None or speaker not in _SAVEE_SPEAKERS:
@@ -143,18 +143,18 @@ NAMED_CORPORA: dict[str, Callable[[Path], NamedRecording | None]] = {
     "tess": parse_tess_name,
     "savee": parse_savee_name,
 }
-"""How each corpus' file names are read; ``None`` for a file of another corpus."""
+"""Parser of each corpus' file names; it returns ``None`` for a file of another corpus."""
 
 
 def list_named(corpus: str, folder: Path) -> CorpusListing:
-    """List the recordings below a folder whose names are those of a corpus, each once.
+    """List the recordings below a folder that are named as in a corpus, each once.
 
     Args:
         corpus: One of ``NAMED_CORPORA``.
-        folder: The folder to search, with all its subfolders.
+        folder: The folder to search recursively.
 
     Returns:
-        The clips by name; none where the folder holds none.
+        The clips, sorted by name; may be empty.
 
     Raises:
         CorpusError: The folder is missing or unreadable.
@@ -176,7 +176,7 @@ def list_named(corpus: str, folder: Path) -> CorpusListing:
 
 
 def make_named_clip(corpus: str, recording: NamedRecording, path: Path, emotion: str) -> Clip:
-    """Make the row of a recording out of what its name says."""
+    """Make the clip of a recording from its parsed name."""
     return Clip(
         name=f"{corpus}-{recording.name}",
         path=path,

@@ -1,4 +1,4 @@
-"""nEMO: acted Polish speech of nine people, described by a table beside the recordings."""
+"""nEMO: acted Polish speech by nine speakers, described by a table beside the recordings."""
 
 import csv
 from pathlib import Path
@@ -12,16 +12,16 @@ _COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id", "gender")
 
 
 def list_nemo(folder: Path) -> CorpusListing:
-    """List the recordings that nEMO's ``data.tsv`` names.
+    """List the recordings in nEMO's ``data.tsv``.
 
-    The table names ``.wav`` files; copies in other formats under the same names are taken too.
+    The table lists ``.wav`` files; files of the same name in other formats are accepted too.
 
     Args:
-        folder: The folder with ``data.tsv``, as in https://github.com/amu-cai/nEMO; recordings
-            lie anywhere below it.
+        folder: The folder with ``data.tsv``, as in https://github.com/amu-cai/nEMO, and with the
+            recordings anywhere below it.
 
     Returns:
-        The clips in the table's order; none where the folder has no ``data.tsv``.
+        The clips in table order; none if the folder has no ``data.tsv``.
 
     Raises:
         CorpusError: The table cannot be read or lacks a column.

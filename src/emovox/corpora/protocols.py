@@ -1,8 +1,8 @@
 """Evaluation protocols: named, fixed lists of training, validation and test clips.
 
-Scores are only compared within one protocol and version. The test clips of a fold are touched
-once, at the end; early stopping and learning-rate schedules look at its validation clips, which in
-speaker-independent protocols are whole speakers.
+Scores are only comparable within one protocol and version. A fold's test clips are used once, at
+the end. Early stopping and learning-rate schedules use its validation clips, which are whole
+speakers in speaker-independent protocols.
 """
 
 import csv
@@ -47,10 +47,10 @@ class Fold:
     Attributes:
         name: Two digits from ``"01"``.
         train: Clips that the weights are fitted to.
-        validation: Clips that early stopping and the schedule look at.
+        validation: Clips used by early stopping and the learning-rate schedule.
         test: Clips that the final model is scored on, once.
-        labels: Those that the test's predictions are restricted to, in the model's order; empty:
-            all that the model has.
+        labels: Labels that test predictions are restricted to, in the model's order; empty: all
+            of the model's labels.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Protocol:
 
     Attributes:
         name: As on the command line, e.g. ``"emobox-6"``.
-        version: Scores of different versions are not compared.
-        description: One sentence for people.
-        speaker_independent: No test speaker is trained or validated on, in any fold.
+        version: Scores of different versions are not comparable.
+        description: One sentence for display.
+        speaker_independent: No test speaker is used for training or validation, in any fold.
         folds: The folds in order.
-        notes: What of the corpora is not used and why, for people.
+        notes: Which clips are not used and why, for display.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Protocol:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels of its clips, in the order of a model's outputs: what its models learn."""
+        """All labels of its clips, which its models learn, in the order of a model's outputs."""
         return order_labels(
             clip.emotion
             for fold in self.folds
@@ -100,12 +100,12 @@ PROTOCOLS: dict[str, str] = {
     "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
     "loso": "leave one speaker out, in any corpus with speakers; speaker-independent",
     "speaker-folds": "5 folds over whole speakers, in any corpus; speaker-independent",
-    "everything": "all clips train, none is tested: for a model to ship, not for a score",
+    "everything": "train on all clips and test on none: for a model to ship, not for a score",
 }
-"""Protocol names and what each does, for help texts and errors."""
+"""Protocols by name, with descriptions for help texts and errors."""
 
 RAVDESS_PROTOCOLS = ("reference", "reference-repeated", "emobox-6", "luna-5")
-"""Those that name actors of RAVDESS."""
+"""Protocols that require RAVDESS actors."""
 
 OTHER_PROTOCOLS = "for another corpus, name loso, speaker-folds or random-10"
 
@@ -114,18 +114,18 @@ _MANY_SPEAKERS = 10
 
 
 def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = None) -> Protocol:
-    """Make a protocol's folds out of a corpus.
+    """Make a protocol's folds from a corpus.
 
     Args:
         name: One of ``PROTOCOLS``.
         clips: The corpus.
-        n_splits: Keep only the first so many folds, for a quick look; ``None``: all of them.
+        n_splits: Number of folds to keep, for a quick check; ``None``: all of them.
 
     Returns:
-        The protocol; folds cut short are named in its description.
+        The protocol; its description mentions a reduced number of folds.
 
     Raises:
-        ProtocolError: Unknown name, or the corpus lacks what the protocol needs.
+        ProtocolError: The name is unknown, or the corpus lacks what the protocol needs.
     """
     if name not in PROTOCOLS:
         raise ProtocolError(
@@ -135,7 +135,7 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
     protocol = build_protocol(name, clips)
     if n_splits is not None and n_splits < len(protocol.folds):
         if n_splits < 1:
-            raise ProtocolError(f"{n_splits} splits asked of {name}; expected at least 1")
+            raise ProtocolError(f"{n_splits} splits requested of {name}; expected at least 1")
         note = f"{protocol.description}; only the first {n_splits} of {len(protocol.folds)} folds"
         protocol = replace(protocol, description=note, folds=protocol.folds[:n_splits])
     check_folds(protocol)
@@ -143,13 +143,13 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
 
 
 def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
-    """Choose a protocol for a corpus whose user named none.
+    """Choose a protocol for a corpus if the user did not.
 
     Args:
         clips: The corpus.
 
     Returns:
-        The protocol's name, and why, for people.
+        The protocol's name, and the reason for the choice.
 
     Examples:
         >>> choose_protocol([])[0]
@@ -167,7 +167,7 @@ def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
 
 
 def doubt_speakers(protocol: Protocol) -> Protocol:
-    """Call a protocol speaker-dependent where nobody can say who speaks in some of its clips."""
+    """Mark a protocol as speaker-dependent if some of its clips have unknown speakers."""
     unknown = {
         clip.name
         for fold in protocol.folds
@@ -177,8 +177,8 @@ def doubt_speakers(protocol: Protocol) -> Protocol:
     if not (protocol.speaker_independent and unknown):
         return protocol
     note = (
-        f"{len(unknown):,} clips do not say who speaks, so that test speakers may have trained: "
-        "scores are called speaker-dependent; say who speaks in a column 'speaker'"
+        f"{len(unknown):,} clips do not say who speaks, so test speakers may be in training: "
+        "scores are reported as speaker-dependent; name the speakers in a column 'speaker'"
     )
     return replace(protocol, speaker_independent=False, notes=(*protocol.notes, note))
 
@@ -187,7 +187,7 @@ def check_labels(protocol: Protocol) -> None:
     """Refuse folds that train on fewer than two labels.
 
     Raises:
-        ProtocolError: A fold has one, which the message names.
+        ProtocolError: A fold has fewer than two; the message names it.
     """
     for fold in protocol.folds:
         labels = order_labels(clip.emotion for clip in fold.train)
@@ -200,7 +200,7 @@ def check_labels(protocol: Protocol) -> None:
 
 
 def describe_rare_labels(protocol: Protocol) -> tuple[str, ...]:
-    """Say which labels have fewer than two training clips in some fold."""
+    """Describe which labels have fewer than two training clips in some fold."""
     counts = [Counter(clip.emotion for clip in fold.train) for fold in protocol.folds]
     rare = [label for label in protocol.labels if min(count[label] for count in counts) < 2]
     if not rare:
@@ -222,15 +222,15 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     elif name == "random-10":
         folds = split_shuffled(clips)
     elif name == "everything":
-        # The validation clips train too, once the model is calibrated.
+        # The validation clips are also trained on, after calibration.
         train, validation = hold_out(clips, min_speakers=_FEWEST_SPEAKERS)
         folds = [Fold("01", tuple(train), tuple(validation), ())]
     elif name == "speaker-folds":
         folds = split_speakers(clips, group_speakers(clips))
     elif name == "loso":
         speakers = list_speakers(name, clips, _FEWEST_SPEAKERS)
-        # Two speakers validate: with RAVDESS' alternating actors, a man and a woman.
-        # Of five or fewer only one, or too few would be left to train.
+        # Two validation speakers: a man and a woman, as RAVDESS actors alternate.
+        # With five or fewer speakers only one, or too few would be left for training.
         n_validation = 2 if len(speakers) > 5 else 1
         folds = split_speakers(clips, [(s,) for s in speakers], n_validation=n_validation)
     elif name in ("seen-words", "unseen-words"):
@@ -243,8 +243,8 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
 
 
 def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:
-    """Split actors 1-4 as the reference did: 70/15/15 at random, speakers shared."""
-    # Importing scikit-learn takes a second: only when a split is made.
+    """Split actors 1-4 as the reference did: 70/15/15 at random, with shared speakers."""
+    # Importing scikit-learn takes a second, so it is imported only for a split.
     from sklearn.model_selection import train_test_split
 
     chosen = [c for c in clips if c.speaker in REFERENCE_ACTORS]
@@ -261,7 +261,7 @@ def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold
 
 
 def split_shuffled(clips: Sequence[Clip]) -> list[Fold]:
-    """Split into TIM-Net's 10 shuffled folds; the next fold's test clips validate."""
+    """Split into TIM-Net's 10 shuffled folds; the next fold's test clips are for validation."""
     from sklearn.model_selection import KFold
 
     ordered = sorted(clips, key=lambda c: c.name)
@@ -281,7 +281,7 @@ def split_shuffled(clips: Sequence[Clip]) -> list[Fold]:
 
 
 def make_fold(clips: Sequence[Clip], name: str, *, test: set[str], validation: set[str]) -> Fold:
-    """Make a fold out of the names of its test and validation clips; the rest trains."""
+    """Make a fold from the names of its test and validation clips; train on the rest."""
     return Fold(
         name,
         train=tuple(c for c in clips if c.name not in test | validation),
@@ -291,7 +291,7 @@ def make_fold(clips: Sequence[Clip], name: str, *, test: set[str], validation: s
 
 
 def list_speakers(name: str, clips: Sequence[Clip], at_least: int) -> list[str]:
-    """Return all speakers in order, or refuse too few of them."""
+    """Return all speakers in order; refuse too few of them."""
     speakers = sorted({c.speaker for c in clips}, key=lambda s: (len(s), s))
     n_known = len({c.speaker for c in clips if c.has_speaker})
     if n_known < at_least:
@@ -307,7 +307,7 @@ def list_speakers(name: str, clips: Sequence[Clip], at_least: int) -> list[str]:
 
 
 def group_speakers(clips: Sequence[Clip]) -> list[tuple[str, ...]]:
-    """Part the speakers into 5 groups of about as many clips."""
+    """Divide the speakers into 5 groups with similar numbers of clips."""
     from sklearn.model_selection import GroupKFold
 
     list_speakers("speaker-folds", clips, 5)
@@ -320,12 +320,12 @@ def group_speakers(clips: Sequence[Clip]) -> list[tuple[str, ...]]:
 def split_speakers(
     clips: Sequence[Clip], groups: Sequence[tuple[str, ...]], *, n_validation: int | None = None
 ) -> list[Fold]:
-    """Test each group of speakers in turn; those that follow in the list validate.
+    """Make one fold per group of test speakers, with the next speakers for validation.
 
     Args:
         clips: The corpus.
         groups: Test speakers of each fold.
-        n_validation: How many of the speakers that follow validate; ``None``: the next group.
+        n_validation: Number of validation speakers; ``None``: the whole next group.
     """
     present = {c.speaker for c in clips}
     missing = sorted({s for g in groups for s in g} - present, key=lambda s: (len(s), s))
@@ -345,9 +345,9 @@ def split_speakers(
 
 
 def split_sentences(clips: Sequence[Clip], name: str) -> list[Fold]:
-    """Train on one sentence at a time; test it, or the other one, on emobox-6's test speakers.
+    """Split emobox-6 by sentence: train on one, test on the same or the other one.
 
-    Both protocols train the same models, so that their scores differ by the words alone.
+    Both protocols train the same models, so their scores differ only by the spoken words.
     """
     sentences = sorted({c.sentence for c in clips if c.sentence})
     if len(sentences) != 2 or not all(c.sentence for c in clips):
@@ -370,10 +370,11 @@ def split_sentences(clips: Sequence[Clip], name: str) -> list[Fold]:
 
 
 def check_folds(protocol: Protocol) -> None:
-    """Refuse folds that train on what they test.
+    """Refuse folds whose training and test sets overlap.
 
     Raises:
-        ProtocolError: A clip has two roles, or a speaker-independent protocol shares a speaker.
+        ProtocolError: A clip has two roles, or a speaker of a speaker-independent protocol is in
+            both training and test.
     """
     for fold in protocol.folds:
         if not fold.train:
@@ -393,14 +394,14 @@ def check_folds(protocol: Protocol) -> None:
 
 
 def find_shared_speakers(fold: Fold) -> list[str]:
-    """Return the test speakers of a fold that also train or validate."""
+    """Return the test speakers of a fold that are also in its training or validation set."""
     seen = {identify_speaker(c) for c in (*fold.train, *fold.validation)}
     shared = {c.speaker for c in fold.test if identify_speaker(c) in seen}
     return sorted(shared, key=lambda s: (len(s), s))
 
 
 def format_split(protocol: Protocol) -> str:
-    """Return which clip has which role in which fold, as CSV with ``clip,fold,role``."""
+    """Return each clip's role in each fold as CSV with the columns ``clip,fold,role``."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("clip", "fold", "role"))
@@ -417,16 +418,16 @@ def read_split(
 
     Args:
         path: The file; roles are ``train``, ``validation`` and ``test``.
-        clips: The corpus that the names are looked up in.
-        allow_speaker_overlap: Take a split whose test speakers also train; it is then called
-            speaker-dependent wherever its score is printed.
+        clips: The corpus in which to look up clip names.
+        allow_speaker_overlap: Accept a split with test speakers in training and report its scores
+            as speaker-dependent.
 
     Returns:
-        The protocol, named ``custom-`` and the file's name.
+        The protocol, named ``custom-`` plus the file's name.
 
     Raises:
-        ProtocolError: A malformed row, an unknown clip or role, a clip with two roles in a fold,
-            or shared speakers without leave.
+        ProtocolError: A row is malformed, a clip or role is unknown, a clip has two roles in a
+            fold, or speakers are shared although ``allow_speaker_overlap`` is not set.
     """
     folds = read_folds(path, clips)
     overlap = allow_speaker_overlap and any(find_shared_speakers(f) for f in folds)
@@ -442,7 +443,7 @@ def read_split(
 
 
 def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
-    """Read folds from a CSV with the columns ``clip,fold,role``; they are numbered in order.
+    """Read folds from a CSV with the columns ``clip,fold,role``, numbered in order.
 
     Raises:
         ProtocolError: The file cannot be read, a row is malformed, or a clip is unknown.

@@ -1,4 +1,4 @@
-"""RAVDESS speech and song: what their file names say, and which clips a folder holds."""
+"""RAVDESS speech and song: parse file names, and list the clips in a folder."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from emovox.errors import CorpusError
 from emovox.labels import RAVDESS_EMOTIONS
 
 RAVDESS_CLIPS = 1440
-"""Clips in the whole speech part: 60 of each of 24 actors."""
+"""Clips in the complete speech part: 60 by each of 24 actors."""
 
 RAVDESS_SONGS = 1012
-"""Songs in the whole song part; actor 18 sang none."""
+"""Clips in the complete song part; actor 18 has none."""
 
 RAVDESS_ACTORS = 24
 
@@ -39,7 +39,7 @@ _ACTOR_FOLDER = re.compile(r"actor[_ -]?([0-9]{1,2})", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class RavdessName:
-    """What the seven fields of a RAVDESS file name say.
+    """The seven fields of a RAVDESS file name.
 
     Attributes:
         modality: ``"audio-video"``, ``"video"`` or ``"audio"``.
@@ -76,13 +76,13 @@ class RavdessName:
 
 @dataclass(frozen=True, slots=True)
 class RavdessListing:
-    """Everything of RAVDESS speech, or of its songs, that lies in a folder, from names alone.
+    """All RAVDESS speech or song files in a folder, identified by name only.
 
     Attributes:
-        folder: The folder that was walked.
+        folder: The folder that was searched.
         clips: Each clip once, by actor, then by name.
-        duplicates: Further copies of these clips, not used.
-        misplaced: Clips used whose ``Actor_NN`` folder names another actor than they do.
+        duplicates: Additional copies of these clips, not used.
+        misplaced: Used clips in an ``Actor_NN`` folder of a different actor.
         strays: Audio files with no valid RAVDESS name, not used.
     """
 
@@ -94,17 +94,17 @@ class RavdessListing:
 
 
 def parse_ravdess_name(name: str) -> RavdessName:
-    """Read what a RAVDESS file name says.
+    """Parse a RAVDESS file name.
 
     Args:
-        name: File name without its ending: modality, channel, emotion, intensity, statement,
+        name: File name without its extension: modality, channel, emotion, intensity, statement,
             repetition and actor as two digits each, joined by hyphens.
 
     Returns:
-        The meaning of the seven fields.
+        The values of the seven fields.
 
     Raises:
-        CorpusError: The name has another form, or a code that RAVDESS does not have.
+        CorpusError: The name has a different form, or a code that RAVDESS does not have.
 
     Examples:
         >>> parse_ravdess_name("03-01-06-02-01-02-12").emotion
@@ -113,7 +113,7 @@ def parse_ravdess_name(name: str) -> RavdessName:
     match = _NAME.fullmatch(name)
     if match is None:
         raise CorpusError(
-            f"{name!r} is no RAVDESS name: expected seven two-digit fields joined by hyphens, "
+            f"{name!r} is not a RAVDESS name: expected seven two-digit fields joined by hyphens, "
             "such as 03-01-06-02-01-02-12"
         )
     modality, channel, emotion, intensity, sentence, repetition, actor = match.groups()
@@ -129,17 +129,17 @@ def parse_ravdess_name(name: str) -> RavdessName:
         )
     except KeyError as error:
         raise CorpusError(
-            f"{name!r} is no RAVDESS name: it has no code {error.args[0]!r} there; expected "
+            f"{name!r} is not a RAVDESS name: found the unknown code {error.args[0]!r}; expected "
             "modality 01-03, channel 01-02, emotion 01-08, intensity 01-02, statement 01-02, "
             "repetition 01-02, actor 01-24"
         ) from None
     if parsed.emotion == "neutral" and parsed.intensity == "strong":
-        raise CorpusError(f"{name!r} is no RAVDESS name: neutral is spoken at intensity 01 only")
+        raise CorpusError(f"{name!r} is not a RAVDESS name: neutral has intensity 01 only")
     return parsed
 
 
 def is_ravdess_name(name: str) -> bool:
-    """Return whether a file name, without its ending, is one of RAVDESS."""
+    """Return whether a file name, without its extension, is a RAVDESS name."""
     try:
         parse_ravdess_name(name)
     except CorpusError:
@@ -149,7 +149,7 @@ def is_ravdess_name(name: str) -> bool:
 
 @cache
 def list_ravdess_names() -> tuple[str, ...]:
-    """Return the names of all 1,440 speech clips, without endings, by actor, then by name."""
+    """Return the names of all 1,440 speech clips, without extensions, by actor, then by name."""
     return tuple(
         f"03-01-{emotion}-{intensity}-{sentence}-{repetition}-{actor}"
         for actor, emotion, intensity, sentence, repetition in product(
@@ -162,19 +162,18 @@ def list_ravdess_names() -> tuple[str, ...]:
 def read_ravdess(folder: Path) -> list[Clip]:
     """List the RAVDESS speech clips in a folder, each once, without opening them.
 
-    Takes the official zip's layout, loose files, copies in other formats, and the Kaggle mirror
-    that nests the set twice. Songs and videos are left out. Where a clip lies there more than
-    once, the copy nearest to ``folder`` counts.
+    Accepts the official zip's layout, loose files, copies in other formats, and the Kaggle mirror,
+    which contains the set twice. Songs and videos are ignored. Of several copies of a clip, the
+    one nearest to ``folder`` is used.
 
     Args:
-        folder: The folder to search, with all its subfolders.
+        folder: The folder to search recursively.
 
     Returns:
-        The clips by actor number, then by name; fewer than ``RAVDESS_CLIPS`` where some are
-        missing.
+        The clips by actor number, then by name; fewer than ``RAVDESS_CLIPS`` if some are missing.
 
     Raises:
-        CorpusError: The folder is missing, unreadable, or holds no such clip.
+        CorpusError: The folder is missing or unreadable, or contains no such clip.
     """
     clips = list(scan_ravdess(folder).clips)
     if not clips:
@@ -187,21 +186,21 @@ def read_ravdess(folder: Path) -> list[Clip]:
 
 
 def holds_ravdess(folder: Path) -> bool:
-    """Return whether a folder has at least one RAVDESS speech clip, stopping at the first."""
+    """Return whether a folder has a RAVDESS speech clip; the search stops at the first."""
     return any(_is_speech(Path(file).stem) for _, file in walk_corpus(folder))
 
 
 def list_song(folder: Path) -> CorpusListing:
     """List the RAVDESS songs in a folder, each once: the same actors as in speech.
 
-    Takes the layout of ``Audio_Song_Actors_01-24.zip``, loose files, and copies in other formats;
-    speech and videos beside them are left out.
+    Accepts the layout of ``Audio_Song_Actors_01-24.zip``, loose files, and copies in other
+    formats; speech and videos are ignored.
 
     Args:
-        folder: The folder to search, with all its subfolders.
+        folder: The folder to search recursively.
 
     Returns:
-        The songs by actor number, then by name; none where the folder holds none.
+        The songs by actor number, then by name; may be empty.
 
     Raises:
         CorpusError: The folder is missing or unreadable.
@@ -210,11 +209,11 @@ def list_song(folder: Path) -> CorpusListing:
 
 
 def scan_ravdess(folder: Path, channel: str = "speech") -> RavdessListing:
-    """List RAVDESS speech in a folder together with copies and files that do not belong.
+    """List RAVDESS speech in a folder, with duplicate, misplaced and stray files.
 
     Args:
-        folder: The folder to search, with all its subfolders.
-        channel: ``"speech"``, or ``"song"`` for the songs.
+        folder: The folder to search recursively.
+        channel: ``"speech"`` or ``"song"``.
 
     Returns:
         The listing; it may be empty.
@@ -264,7 +263,7 @@ def _contradicts_folder(file: str, actor: int) -> bool:
 
 
 def make_ravdess_clip(name: str, parsed: RavdessName, path: Path) -> Clip:
-    """Make the row of a RAVDESS recording out of what its name says."""
+    """Make the clip of a RAVDESS recording from its parsed name."""
     return Clip(
         name=name,
         path=path,

@@ -1,4 +1,4 @@
-"""Any corpus to its clips: by name, or by the path of a list or folder."""
+"""Read any corpus, given by name or by the path of a list or folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from emovox.errors import CorpusError
 
 
 def read_corpus(source: str, data: Path | None = None) -> CorpusListing:
-    """List the clips of a corpus that is named, or given by a path.
+    """List the clips of a corpus given by name or path.
 
     Args:
         source: One of ``CORPORA``, or the path of a list or folder.
-        data: The folder that the user named with ``--data``.
+        data: The folder given with ``--data``.
 
     Returns:
         The listing, with at least one clip.
 
     Raises:
-        CorpusError: It is not here, or holds no clip.
+        CorpusError: The corpus is not found, or contains no clip.
     """
     if source in CORPORA:
         return find_corpus(source, data)
@@ -39,18 +39,18 @@ def read_corpus(source: str, data: Path | None = None) -> CorpusListing:
 
 
 def read_path(path: Path, data: Path | None = None) -> CorpusListing:
-    """List the clips of a list or folder, by what it looks like.
+    """List the clips of a list or folder, whose kind is detected.
 
     Args:
         path: An EmoBox list (``.jsonl``), an audformat database (a folder with ``db.yaml``, or one
             of its ``db.TABLE.csv``), a manifest (``.csv``, ``.tsv``), or a folder of classes.
-        data: One more folder in which the recordings of an EmoBox list may be.
+        data: An additional folder to search for the recordings of an EmoBox list.
 
     Returns:
         The listing, with at least one clip.
 
     Raises:
-        CorpusError: It is none of these, or holds no clip that can be used.
+        CorpusError: The kind is not supported, or there is no usable clip.
     """
     kind = path.suffix.lower()
     if path.is_dir():
@@ -63,7 +63,7 @@ def read_path(path: Path, data: Path | None = None) -> CorpusListing:
     if kind in (".csv", ".tsv"):
         return read_manifest(path)
     raise CorpusError(
-        f"{path} is no corpus: found a {kind or 'nameless'} file; expected a folder, a .csv or "
+        f"{path} is not a corpus: found a {kind or 'nameless'} file; expected a folder, a .csv or "
         ".tsv manifest, or an EmoBox .jsonl list"
     )
 
@@ -72,15 +72,15 @@ def load_clips(data: Path | None = None, corpora: Sequence[str] = ("ravdess",)) 
     """Read all clips of some corpora, each recording once.
 
     Args:
-        data: Where the corpora lie; ``None``: the usual places.
+        data: Folder of the corpora; ``None``: the default locations.
         corpora: Their names, or paths of lists and folders.
 
     Raises:
-        CorpusError: One is not here.
+        CorpusError: A corpus is not found.
     """
     return [clip for listing in load_listings(data, corpora) for clip in listing.clips]
 
 
 def load_listings(data: Path | None, corpora: Sequence[str]) -> list[CorpusListing]:
-    """List the clips of each corpus, without those that an earlier one lists too."""
+    """List the clips of each corpus, without those that an earlier one lists."""
     return join_listings([read_corpus(name, data) for name in corpora])

@@ -1,4 +1,4 @@
-"""Every corpus that emovox knows by name: its reader, its place, its licence and its citation."""
+"""The corpora that emovox knows by name: reader, location, licence and citation."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -28,14 +28,14 @@ class Corpus:
 
     Attributes:
         name: As on the command line, e.g. ``"nemo"``.
-        title: As people call it, e.g. ``"RAVDESS speech"``.
-        language: What is spoken.
-        n_clips: Recordings in the whole corpus, those without a counterpart label included.
-        n_speakers: People who speak.
-        licence: What its use is bound to.
+        title: Display name, e.g. ``"RAVDESS speech"``.
+        language: The spoken language.
+        n_clips: Recordings in the complete corpus, including those whose label emovox lacks.
+        n_speakers: Number of speakers.
+        licence: Its licence.
         citation: How to cite it.
-        folders: Where to look below a folder of corpora, the likeliest first.
-        list_clips: Lists a folder's clips; none where the folder holds none.
+        folders: Subfolders to search below a folder of corpora, the most likely first.
+        list_clips: Lists a folder's clips; the result may be empty.
     """
 
     name: str
@@ -165,16 +165,16 @@ CORPORA: dict[str, Corpus] = {
 
 
 def identify_speaker(clip: Clip) -> str:
-    """Return by what the speaker of a clip is known across corpora.
+    """Return an identifier of a clip's speaker that is comparable across corpora.
 
-    Two lists of one's own that name the same speaker mean the same person, though each puts its own
-    name before it; a known corpus' speakers are nobody else's.
+    The same speaker name in two user-supplied lists means the same person, although each list
+    adds its own prefix. Speakers of a known corpus appear in no other corpus.
 
     Args:
-        clip: Of any corpus.
+        clip: A clip of any corpus.
 
     Returns:
-        A name that is equal for the same person.
+        An identifier that is equal for the same person.
 
     Examples:
         >>> from pathlib import Path
@@ -187,25 +187,25 @@ def identify_speaker(clip: Clip) -> str:
 
 
 def is_path(source: str) -> bool:
-    """Return whether a corpus is given by a path such as ``"./mine"``, rather than by a name."""
+    """Return whether a corpus is given by a path such as ``"./mine"`` rather than by name."""
     return "/" in source or os.sep in source or Path(source).suffix != ""
 
 
 def find_corpus(name: str, data: Path | None = None) -> CorpusListing:
     """Find a known corpus and list its clips.
 
-    Looks below the same places as ``emovox.corpora.locate.find_ravdess``: ``data`` alone where
-    it is given, else ``EMOVOX_DATA`` and the cache.
+    Searches the same locations as ``emovox.corpora.locate.find_ravdess``: only ``data`` if it is
+    given, otherwise ``EMOVOX_DATA`` and the cache.
 
     Args:
         name: One of ``CORPORA``.
-        data: The folder that the user named with ``--data``.
+        data: The folder given with ``--data``.
 
     Returns:
-        The listing of the first place that holds a clip.
+        The listing of the first location with a clip.
 
     Raises:
-        CorpusError: No place holds one, or a named folder does not exist.
+        CorpusError: No location has a clip, or a named folder does not exist.
     """
     corpus = CORPORA[name]
     if name == "ravdess":
@@ -227,13 +227,13 @@ def find_corpus(name: str, data: Path | None = None) -> CorpusListing:
 
 
 def describe_licence(names: Iterable[str]) -> str:
-    """Return what the use of weights trained on these corpora is bound to."""
+    """Return the licence note for weights trained on these corpora."""
     parts = []
     for name in names:
         known = CORPORA.get(name)
         parts.append(
             f"{known.title} ({known.licence}; {known.citation})"
             if known
-            else f"{name} (licence: ask whoever made it)"
+            else f"{name} (licence: ask its authors)"
         )
     return f"Weights trained on {'; '.join(parts)}"

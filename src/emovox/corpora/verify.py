@@ -1,4 +1,4 @@
-"""Decode every clip of a corpus: is it whole, and can all of it be used?"""
+"""Verify a corpus: decode every clip and report missing, damaged and duplicate ones."""
 
 import os
 from collections import Counter
@@ -24,7 +24,7 @@ from emovox.labels import EMOTIONS, order_labels
 
 _RATE_HZ = 48_000
 _SHORTEST_RAVDESS_S = 2.5
-"""The originals last 2.94 to 5.27 s; a shorter clip was cut off."""
+"""The originals last 2.94 to 5.27 s; a shorter clip is truncated."""
 
 _SHORTEST_S = 0.1
 _SILENT_PEAK = 1e-4
@@ -33,11 +33,11 @@ _SILENT_PEAK = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class DamagedClip:
-    """A clip that is there but cannot be used.
+    """A clip that exists but cannot be used.
 
     Attributes:
-        path: Where it lies.
-        problem: What is wrong with it, in one line.
+        path: Path of the clip.
+        problem: One-line description of the problem.
     """
 
     path: Path
@@ -46,14 +46,14 @@ class DamagedClip:
 
 @dataclass(frozen=True, slots=True)
 class GroupCount:
-    """Clips of one emotion or of one speaker.
+    """Number of clips of one emotion or one speaker.
 
     Attributes:
         name: The emotion, or the speaker's number.
         gender: The speaker's gender; ``None`` for an emotion.
-        sound: Clips that are there and decode.
-        expected: Clips in the whole corpus, or of a list.
-        duration_s: Length of the sound ones together, in seconds.
+        sound: Clips that exist and decode.
+        expected: Clips in the complete corpus or list.
+        duration_s: Total length of the intact clips in seconds.
     """
 
     name: str
@@ -63,7 +63,7 @@ class GroupCount:
     duration_s: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the count as JSON-ready types."""
+        """Return the count as JSON-serializable types."""
         gender = {} if self.gender is None else {"gender": self.gender}
         return {
             "name": self.name,
@@ -76,19 +76,19 @@ class GroupCount:
 
 @dataclass(frozen=True, slots=True)
 class CorpusCheck:
-    """What is right and wrong with a copy of RAVDESS speech.
+    """Verification result for a copy of RAVDESS speech.
 
     Attributes:
         folder: The folder that was checked.
-        expected: Clips in the whole corpus.
-        sound: Clips that are there and decode.
-        missing: Names of the clips that are not there.
-        damaged: Clips that are there but cannot be used.
-        misplaced: Clips whose ``Actor_NN`` folder names another actor than they do.
-        duplicates: Further copies of clips, not used.
+        expected: Clips in the complete corpus.
+        sound: Clips that exist and decode.
+        missing: Names of the missing clips.
+        damaged: Clips that exist but cannot be used.
+        misplaced: Clips in an ``Actor_NN`` folder of a different actor.
+        duplicates: Additional copies of clips, not used.
         strays: Audio files with no valid RAVDESS name, not used.
-        emotions: The sound clips by emotion.
-        speakers: The sound clips by speaker.
+        emotions: Counts of intact clips by emotion.
+        speakers: Counts of intact clips by speaker.
     """
 
     folder: Path
@@ -104,16 +104,16 @@ class CorpusCheck:
 
     @property
     def duration_s(self) -> float:
-        """Length of all sound clips together, in seconds."""
+        """Total length of all intact clips in seconds."""
         return sum(group.duration_s for group in self.emotions)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all clips are there, decode, and lie under their own actor."""
+        """Whether all clips exist, decode and are in their actor's folder."""
         return self.sound == self.expected and not self.misplaced
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-ready types."""
+        """Return the result as JSON-serializable types."""
         return {
             "corpus": "ravdess",
             "folder": str(self.folder),
@@ -133,14 +133,14 @@ class CorpusCheck:
 
 @dataclass(frozen=True, slots=True)
 class ListCheck:
-    """What is right and wrong with any corpus.
+    """Verification result for any corpus.
 
     Attributes:
-        listing: Its clips, and what of it is not used.
-        damaged: Clips that do not decode, are silent, or too short.
-        copies: Clips whose bytes are those of an earlier one, not used in training.
-        emotions: The sound clips by label.
-        speakers: The sound clips by speaker.
+        listing: Its clips and the recordings that are not used.
+        damaged: Clips that do not decode, are silent or too short.
+        copies: Byte-for-byte copies of earlier clips, not used in training.
+        emotions: Counts of intact clips by label.
+        speakers: Counts of intact clips by speaker.
     """
 
     listing: CorpusListing
@@ -151,21 +151,21 @@ class ListCheck:
 
     @property
     def sound(self) -> int:
-        """Clips that can be used."""
+        """Number of usable clips."""
         return sum(group.sound for group in self.emotions)
 
     @property
     def duration_s(self) -> float:
-        """Length of all sound clips together, in seconds."""
+        """Total length of all intact clips in seconds."""
         return sum(group.duration_s for group in self.emotions)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every recording that is listed is there and can be used."""
+        """Whether every listed recording exists and can be used."""
         return not self.damaged and not self.listing.missing
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-ready types."""
+        """Return the result as JSON-serializable types."""
         return {
             "corpus": self.listing.corpus,
             "source": str(self.listing.source),
@@ -184,14 +184,14 @@ class ListCheck:
 def verify_listing(
     listing: CorpusListing, *, report: Callable[[int, int], None] | None = None
 ) -> ListCheck:
-    """Decode every clip of a corpus, and count what can be used.
+    """Decode every clip of a corpus and count the usable ones.
 
     Args:
         listing: The corpus.
-        report: Called with the clips decoded so far and the clips found.
+        report: Called with the number of clips decoded so far and the number found.
 
     Returns:
-        What is missing, damaged, silent, too short or there twice, and the counts.
+        Missing, damaged, silent, truncated and duplicate clips, and the counts.
     """
     durations_s, damaged = _measure_clips(listing.clips, _SHORTEST_S, report)
     genders = {clip.speaker: clip.gender or "" for clip in listing.clips}
@@ -216,17 +216,17 @@ def verify_listing(
 def verify_ravdess(
     folder: Path, *, report: Callable[[int, int], None] | None = None
 ) -> CorpusCheck:
-    """Check which of the 1,440 speech clips a folder has, and decode every one.
+    """Check which of the 1,440 speech clips a folder has, and decode each of them.
 
     Args:
-        folder: A folder in any layout that ``emovox.corpora.ravdess.read_ravdess`` takes.
-        report: Called with the clips decoded so far and the clips found.
+        folder: A folder in any layout accepted by ``emovox.corpora.ravdess.read_ravdess``.
+        report: Called with the number of clips decoded so far and the number found.
 
     Returns:
-        What is there, what is missing or damaged, and the counts by emotion and speaker.
+        Missing and damaged clips, and the counts by emotion and speaker.
 
     Raises:
-        CorpusError: The folder is missing, unreadable, or holds no RAVDESS speech clip.
+        CorpusError: The folder is missing or unreadable, or contains no RAVDESS speech clip.
     """
     listing = scan_ravdess(folder)
     if not listing.clips:
@@ -277,10 +277,10 @@ def verify_ravdess(
 def _measure_clips(
     clips: Sequence[Clip], shortest_s: float, report: Callable[[int, int], None] | None
 ) -> tuple[dict[str, float], list[DamagedClip]]:
-    """Return the length of each sound clip by its name, and the clips that are none."""
+    """Return the length of each intact clip by name, and the damaged clips."""
     durations_s: dict[str, float] = {}
     damaged: list[DamagedClip] = []
-    # Decoding lets go of the interpreter's lock, so threads share the cores.
+    # Decoding releases the GIL, so threads can use all cores.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         measured = pool.map(_measure_clip, (clip.path for clip in clips), repeat(shortest_s))
         for done, (clip, result) in enumerate(zip(clips, measured, strict=False), 1):
@@ -300,14 +300,14 @@ def _count_group(
     durations_s: dict[str, float],
     expected: int | None = None,
 ) -> GroupCount:
-    """Count a group's sound clips; of a list, as many are expected as it names."""
+    """Count a group's intact clips; for a list, its own clips are the expected ones."""
     lengths_s = [durations_s[clip.name] for clip in clips if clip.name in durations_s]
     n_expected = len(clips) if expected is None else expected
     return GroupCount(name, gender, len(lengths_s), n_expected, sum(lengths_s))
 
 
 def _measure_clip(path: Path, shortest_s: float) -> float | str:
-    """Return a clip's length in seconds, or what is wrong with it."""
+    """Return a clip's length in seconds, or a description of the problem."""
     from emovox.audio.load import load_audio
 
     try:

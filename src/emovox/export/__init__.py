@@ -1,1 +1,1 @@
-"""Write a trained model as other programs read it; parity is checked before a file is kept."""
+"""Export trained models to ONNX and Keras files; parity is checked before a file is kept."""

@@ -1,4 +1,4 @@
-"""A trained CNN as plain Keras files, which Keras and TensorFlow open without emovox."""
+"""Export a trained CNN as plain Keras files, which open in Keras and TensorFlow without emovox."""
 
 import importlib
 import logging
@@ -25,7 +25,7 @@ from emovox.recipes.settings import (
 from emovox.training.networks import SpectrogramCnn
 
 MAX_DIFFERENCE = 1e-4
-"""Largest difference of a probability between the PyTorch network and a file made from it."""
+"""Largest accepted difference of probabilities between the PyTorch network and its Keras file."""
 
 
 def export_keras(
@@ -39,31 +39,31 @@ def export_keras(
 ) -> tuple[Path, Path]:
     """Write a trained CNN as ``NAME_model.keras`` and ``NAME_model.h5``.
 
-    Both files are opened again and must give the network's probabilities before they take their
-    names. ``keras.models.load_model`` opens them without custom objects, compiled with the
-    recipe's optimiser, penalties and sparse cross-entropy: ``evaluate`` wants class indices in the
-    order of ``labels``.
+    Both files are loaded and must reproduce the network's probabilities before they are renamed to
+    their final names. ``keras.models.load_model`` opens them without custom objects, compiled with
+    the recipe's optimiser, penalties and sparse cross-entropy; ``evaluate`` expects class indices
+    in the order of ``labels``.
 
-    Their input is float32 ``(batch, image_height, image_width, 1)``: the front end's dB image,
-    low frequencies first, standardised as ``(image - mean_db) / std_db``, where ``mean_db`` and
-    ``std_db`` are those in the run's ``weights.safetensors``. Their output is float32
+    Their input is float32 ``(batch, image_height, image_width, 1)``: the front end's dB
+    spectrogram, low frequencies first, standardised as ``(image - mean_db) / std_db`` with
+    ``mean_db`` and ``std_db`` from the run's ``weights.safetensors``. Their output is float32
     ``(batch, classes)`` probabilities.
 
     Args:
         cnn: The trained network.
-        recipe: The recipe it was made from.
+        recipe: The recipe that it was trained with.
         labels: Its class names, in the order of its outputs.
-        folder: Where to write; made where it is missing.
-        name: First part of both file names, such as ``"vanilla"``.
-        images: Standardised images to compare probabilities on, float32
-            ``(n, 1, image_height, image_width)``, of real clips where there are any.
+        folder: Output folder, created if missing.
+        name: Prefix of both file names, such as ``"vanilla"``.
+        images: Standardised spectrograms to compare probabilities on, float32
+            ``(n, 1, image_height, image_width)``, preferably of real clips.
 
     Returns:
         The paths of the ``.keras`` and the ``.h5`` file.
 
     Raises:
-        ExportError: Keras is not installed, network, recipe and labels do not belong together, or
-            a file's probabilities differ by more than 1e-4; nothing is written then.
+        ExportError: Keras is not installed, the network, recipe and labels do not match, or a
+            file's probabilities differ by more than 1e-4. Nothing is written then.
     """
     n_classes = len(cnn.linear_layers()[-1].bias)
     if len(labels) != n_classes:
@@ -77,7 +77,7 @@ def export_keras(
     expected = predict_probabilities(cnn, images)
     inputs = images.detach().cpu().permute(0, 2, 3, 1).numpy()  # (n, height, width, 1)
     keras_path, h5_path = folder / f"{name}_model.keras", folder / f"{name}_model.h5"
-    # A GPU's reduced-precision products would show in the comparison; the files are the same.
+    # On the CPU: a GPU's reduced precision would affect the comparison, but not the files.
     with keras.device("cpu"), quiet_keras():
         model = build_model(keras, recipe, n_classes)
         copy_weights(cnn, model)
@@ -89,9 +89,9 @@ def export_keras(
 
 
 def import_keras() -> Any:
-    """Import Keras, on its torch backend unless the user chose another or imported it before."""
+    """Import Keras with its torch backend, unless the user chose another or already imported it."""
     chosen = os.environ.get("KERAS_BACKEND")
-    # Keras reads its backend once, when first imported; its own default is TensorFlow.
+    # Keras reads its backend once, at the first import; its default is TensorFlow.
     os.environ["KERAS_BACKEND"] = chosen or "torch"
     try:
         importlib.import_module("h5py")
@@ -113,12 +113,12 @@ def import_keras() -> Any:
 
 
 def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:
-    """Build the recipe's network in Keras, compiled, with its first weights."""
+    """Build and compile the recipe's network in Keras, with initial weights."""
     layers, penalties = keras.layers, recipe.regularization
     frontend = cast(FrontendSettings, recipe.frontend)
     settings = cast(NetworkSettings, recipe.network)
     shape = (frontend.image_height, frontend.image_width, 1)
-    # A fixed model name: TensorFlow refuses some characters that a recipe's name may have.
+    # The model name is fixed because TensorFlow refuses some characters allowed in recipe names.
     model = keras.Sequential([keras.Input(shape, name="image")], name="spectrogram_cnn")
     for i, channels in enumerate(settings.conv_channels, 1):
         model.add(
@@ -151,9 +151,9 @@ def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:
     )
     optimizer = make_optimizer(keras, recipe.training)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    # Unbuilt, its state would be missing in the files and Keras would warn at each load.
+    # An unbuilt optimiser's state would be missing in the files, and Keras would warn on loading.
     optimizer.build(model.trainable_variables)
-    # Keras on PyTorch would write its own subclass' module, which TensorFlow does not find.
+    # Keras on PyTorch would write its own subclass' module, which TensorFlow cannot find.
     config = model.get_compile_config()
     config["optimizer"] |= {"module": "keras.optimizers", "registered_name": None}
     model.get_compile_config = lambda: config
@@ -161,14 +161,14 @@ def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:
 
 
 def make_regularizer(keras: Any, settings: RegularizationSettings, kind: str) -> Any:
-    """Make the Keras penalty of one kind of layer, or None where the recipe has none."""
+    """Make the Keras penalty of one kind of layer, or None if the recipe has none."""
     l1, l2 = getattr(settings.l1, kind), getattr(settings.l2, kind)
     return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
 
 def make_optimizer(keras: Any, settings: TrainingSettings) -> Any:
-    """Make the Keras optimiser of the recipe, its other settings at Keras' defaults."""
-    # Named, since Keras' own names count up within a process.
+    """Make the recipe's Keras optimiser, with Keras' defaults for other settings."""
+    # Named explicitly, because Keras numbers default names within a process.
     shared = {"learning_rate": settings.learning_rate, "name": settings.optimizer}
     match settings.optimizer:
         case "sgd":
@@ -208,7 +208,7 @@ def copy_weights(cnn: SpectrogramCnn, model: Any) -> None:
 
 
 def predict_probabilities(cnn: nn.Module, images: Tensor) -> NDArray[np.float32]:
-    """Compute the PyTorch network's probabilities ``(n, classes)``, without dropout."""
+    """Compute the PyTorch network's probabilities ``(n, classes)`` without dropout."""
     was_training = cnn.training
     device = next(cnn.parameters()).device
     cnn.eval()
@@ -224,7 +224,7 @@ def predict_probabilities(cnn: nn.Module, images: Tensor) -> NDArray[np.float32]
 def check_parity(
     model: Any, path: Path, inputs: NDArray[np.float32], expected: NDArray[np.float32]
 ) -> None:
-    """Refuse a loaded Keras model whose probabilities are not the PyTorch network's."""
+    """Refuse a loaded Keras model whose probabilities differ from the PyTorch network's."""
     difference = float(np.abs(model.predict(inputs, verbose=0) - expected).max())
     if not difference <= MAX_DIFFERENCE:  # NaN must fail too
         raise ExportError(
@@ -235,7 +235,7 @@ def check_parity(
 
 @contextmanager
 def quiet_keras() -> Iterator[None]:
-    """Hold back Keras' advice against ``.h5``, which is what was asked for."""
+    """Suppress Keras' warning about ``.h5``, which was requested."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What a model file says about itself, written anew without its network being touched."""
+"""Update a model file's metadata without changing its network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,13 +11,13 @@ from emovox.recognition.model_file import METADATA_PREFIX, ProtocolScore, open_m
 
 
 def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
-    """Put a recipe's scores into a model file's metadata, unless they are there already.
+    """Write a recipe's scores to a model file's metadata, unless it already has them.
 
-    A fold's file is complete when the fold ends, so that an interrupted run need not make it again;
-    the scores rest on all folds, and are known last.
+    Each fold's file is written when the fold ends, so an interrupted run does not repeat it. The
+    scores depend on all folds and are added at the end.
 
     Raises:
-        ModelFileError: The file is no model file.
+        ModelFileError: The file is not a model file.
     """
     found = open_model(path).info
     info = replace(found, scores=tuple(scores))

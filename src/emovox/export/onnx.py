@@ -1,7 +1,7 @@
-"""Write ``model.onnx``: the whole network, waveform in, probabilities out, with its metadata.
+"""Write ``model.onnx``: the complete model, from waveform to probabilities, with metadata.
 
-PyTorch's exporter traces each architecture once; the weights of a trained network are then put
-into the traced graph, so that twenty trained folds cost one trace.
+PyTorch's exporter traces each architecture once. The weights of a trained network are then
+inserted into the traced graph, so twenty folds need only one trace.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ from emovox.training.speech_encoder import ENCODER_OUTPUT
 from emovox.training.tracing import trace_module
 
 MAX_DIFFERENCE = 1e-4
-"""Largest difference between a probability of PyTorch's and one of the exported file's."""
+"""Largest accepted difference of probabilities between PyTorch and the exported file."""
 
 
 def export_onnx(
@@ -46,12 +46,12 @@ def export_onnx(
     path: Path,
     waveforms: Sequence[npt.NDArray[np.float32]],
 ) -> float:
-    """Write a trained model as ONNX, once its predictions agree with PyTorch's.
+    """Write a trained model as ONNX after checking that its predictions agree with PyTorch's.
 
     Args:
         model: The trained model in evaluation mode.
-        recipe: The recipe it was made by.
-        info: What the file shall say about itself.
+        recipe: The recipe that it was trained with.
+        info: The file's metadata.
         path: The file to write.
         waveforms: Real recordings to compare on, float32 ``(samples,)`` at the model's rate.
 
@@ -59,8 +59,8 @@ def export_onnx(
         The largest difference of a probability.
 
     Raises:
-        ExportError: A difference is over ``MAX_DIFFERENCE``, or there is nothing to compare
-            on; nothing is written.
+        ExportError: A difference exceeds ``MAX_DIFFERENCE``, or there are no waveforms. Nothing
+            is written then.
     """
     content = build_onnx(model, recipe, info)
     difference = check_parity(content, model, waveforms, path)
@@ -70,7 +70,7 @@ def export_onnx(
 
 
 def build_onnx(model: WaveformClassifier, recipe: Recipe, info: ModelInfo) -> bytes:
-    """Return the content of a trained model's file, unchecked."""
+    """Return the content of a trained model's file, without checking it."""
     graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel(), len(info.labels))
     if not isinstance(recipe.frontend, FrontendSettings):
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
@@ -91,16 +91,16 @@ def check_parity(
     """Compare a model file's predictions with PyTorch's.
 
     Args:
-        content: What the file holds, or will hold.
-        model: What it was built from.
+        content: The bytes of the model file.
+        model: The model that the file was built from.
         waveforms: Real recordings, float32 ``(samples,)`` at the model's rate.
-        path: The name that errors give it.
+        path: Path of the file, for error messages.
 
     Returns:
         The largest difference of a probability.
 
     Raises:
-        ExportError: It is over ``MAX_DIFFERENCE``, or there is nothing to compare on.
+        ExportError: The difference exceeds ``MAX_DIFFERENCE``, or there are no waveforms.
     """
     if not waveforms:
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")
@@ -112,7 +112,7 @@ def check_parity(
         with torch.inference_mode():
             expected = model(torch.from_numpy(batch)).numpy()
         differences.append(np.abs(answer - expected).max())
-    # Neither Python's max nor "difference > limit": both would let NaN through.
+    # Not Python's max nor "difference > limit", which would both accept NaN.
     difference = float(np.max(differences))
     if not difference <= MAX_DIFFERENCE:
         raise ExportError(
@@ -126,10 +126,7 @@ def check_parity(
 def trace_graph(
     frontend: AnyFrontend, network: AnyNetwork, n_features: int, n_classes: int
 ) -> bytes:
-    """Trace an architecture, for recordings of any length, into an ONNX model.
-
-    An encoder is a graph already: only the head is traced.
-    """
+    """Trace an architecture into an ONNX model; of an encoder model, only the head is traced."""
     recipe = Recipe(name="trace", frontend=frontend, network=network)
     if isinstance(frontend, FrontendSettings):
         front = SpectrogramFrontend(frontend, traceable=True)
@@ -142,13 +139,13 @@ def trace_graph(
 def trace_classifier(
     recipe: Recipe, front: nn.Module, example: Tensor, name: str, n_classes: int
 ) -> bytes:
-    """Trace a front end and a network behind it, with weights that are to be replaced."""
+    """Trace a front end and the network after it, with placeholder weights."""
     generator = torch.Generator().manual_seed(0)
     n_features = example.shape[1]
     network = make_network(recipe, n_features, n_classes, generator)
     mean, std = torch.tensor(-51.37), torch.tensor(21.73)
-    # The exporter drops what changes nothing (a weight of 0, a deviation of 1) and merges equal
-    # constants. Values that stand nowhere else keep the weights apart, to be replaced later.
+    # The exporter drops no-ops (a weight of 0, a deviation of 1) and merges equal constants.
+    # Unique values keep the weights separate, so they can be replaced later.
     with torch.no_grad():
         for weight in network.parameters():
             weight.uniform_(-0.1, 0.1, generator=generator)
@@ -164,7 +161,7 @@ def trace_classifier(
 def join_graphs(encoder: bytes, head: bytes) -> bytes:
     """Join an encoder and the head that follows it into one graph."""
     first, second = onnx.ModelProto.FromString(encoder), onnx.ModelProto.FromString(head)
-    # Quantisation may list the input here too, by which add_prefix would rename it.
+    # Quantisation may list the input here too, and add_prefix would then rename it.
     del first.graph.value_info[:]
     first = onnx.compose.add_prefix(first, "encoder/", rename_inputs=False, rename_outputs=False)
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
@@ -178,11 +175,7 @@ def join_graphs(encoder: bytes, head: bytes) -> bytes:
 
 
 def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:
-    """Put a model's weights in place of those that the graph was traced with.
-
-    Raises:
-        ExportError: The graph lacks one of them.
-    """
+    """Replace the weights that the graph was traced with by a model's own weights."""
     initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
     for name, value in model.state_dict().items():
         if name not in initializers:
@@ -200,7 +193,7 @@ def store_steps(
     steps: npt.NDArray[np.int8],
     scales: npt.NDArray[np.float32],
 ) -> None:
-    """Keep a kernel in 8 bits, to be widened once when the model is opened."""
+    """Store a kernel in 8 bits; it is expanded to float32 when the model is opened."""
     name = initializer.name
     parts = [f"{name}/steps", f"{name}/scales"]
     initializer.CopyFrom(numpy_helper.from_array(steps, parts[0]))

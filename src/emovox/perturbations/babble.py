@@ -1,4 +1,4 @@
-"""Other people talking: a babble of recorded voices, or of synthesised ones."""
+"""Babble noise: other people talking, from recorded or synthesised voices."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from emovox.perturbations.levels import Samples, filter_resonance
 from emovox.perturbations.noises import scale_to_peak
 
 BABBLE_VOICES = (4, 7)
-"""Fewest and most voices of a babble, as in ser-tests."""
+"""Smallest and largest number of voices in babble, as in ser-tests."""
 
 _BABBLE_GAIN_DB = (-20, -13)
 _VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
@@ -21,15 +21,15 @@ def make_babble(
     generator: np.random.Generator,
     voices: Sequence[Samples] = (),
 ) -> Samples:
-    """Let four to seven people talk at once.
+    """Make babble noise of four to seven people.
 
-    Each voice is drawn from the recordings given, starts anywhere in its own, is repeated to the
-    length asked, and is 13 to 20 dB softer than full scale, as in ser-tests. Without recordings
-    the voices are synthesised: ``make_voice``.
+    Each voice is drawn from the given recordings, starts at a random position, is repeated to the
+    requested length, and has a gain of -20 to -13 dB, as in ser-tests. Without
+    recordings, voices are synthesised by ``make_voice``.
 
     Args:
-        n_samples: How many samples.
-        rate_hz: Samples per second.
+        n_samples: Number of samples.
+        rate_hz: Sampling rate in Hz.
         generator: Source of randomness.
         voices: Recordings of single speakers at the same rate, each float32 ``(samples,)``.
 
@@ -56,16 +56,16 @@ def make_babble(
 
 
 def make_voice(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Synthesise somebody who says vowels: a gliding buzz through changing formants.
+    """Synthesise a voice that says vowels: a gliding buzz filtered by changing formants.
 
     Args:
-        n_samples: How many samples.
-        rate_hz: Samples per second.
+        n_samples: Number of samples.
+        rate_hz: Sampling rate in Hz.
         generator: Source of randomness.
 
     Returns:
-        Float32 ``(n_samples,)`` with a peak of 1: three to six syllables a second, a pitch about
-        a drawn one of 90 to 250 Hz, and pauses.
+        Float32 ``(n_samples,)`` with a peak of 1: three to six syllables per second with pauses,
+        and a pitch around a random value between 90 and 250 Hz.
 
     Examples:
         >>> make_voice(8_000, 16_000, np.random.default_rng(0)).shape
@@ -88,6 +88,6 @@ def make_voice(n_samples: int, rate_hz: int, generator: np.random.Generator) -> 
         for formant_hz in _VOWELS_HZ[vowel]:
             spoken = filter_resonance(spoken, rate_hz, tract * formant_hz, bandwidth_hz=90)
         voice += spoken / max(np.abs(spoken).max(), 1e-9)
-    # Each syllable rises and falls, so that the clicks between vowels are silent.
+    # Each syllable fades in and out, so there are no clicks between vowels.
     voice *= loudness[syllable] * np.sin(np.pi * (place - syllable))
     return scale_to_peak(voice.astype(np.float32))

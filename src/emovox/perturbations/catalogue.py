@@ -1,4 +1,4 @@
-"""Every test of ``emovox stress`` by name, with definition, thresholds and public models."""
+"""The tests of ``emovox stress``: definitions, thresholds and results of public models."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,16 +17,16 @@ from emovox.perturbations.levels import Samples
 
 
 def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
-    """Return tests by their groups or their own names.
+    """Find tests by group or name.
 
     Args:
-        names: Names of groups and of single tests; none: all tests.
+        names: Names of groups and of single tests; empty: all tests.
 
     Returns:
         The tests in the order of ``TESTS``, each once.
 
     Raises:
-        EmovoxError: There is no such group or test.
+        EmovoxError: A group or test does not exist.
 
     Examples:
         >>> [test.name for test in find_tests(["phone", "gain +6 dB"])]
@@ -42,7 +42,7 @@ def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
 
 
 def _draw(generator: np.random.Generator, values: Sequence[float]) -> float:
-    """Return one of the values, each as likely."""
+    """Return one of the values, drawn uniformly."""
     return values[int(generator.integers(len(values)))]
 
 
@@ -141,7 +141,7 @@ def _make_small_tests() -> list[StressTest]:
 
 
 def _make_background_tests() -> list[StressTest]:
-    """Return three backgrounds at 20 dB, then the same noises louder."""
+    """Return three backgrounds at 20 dB SNR, then the same noises at lower SNR."""
 
     def mix(make: Callable[..., Samples], snr_db: float) -> Apply:
         return lambda x, rate_hz, generator, voices: levels.mix_noise(

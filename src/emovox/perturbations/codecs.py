@@ -1,4 +1,4 @@
-"""Codecs: speech encoded and decoded again in memory by FFmpeg, and a bad telephone line."""
+"""Codecs: speech encoded and decoded in memory by FFmpeg, and a poor telephone line."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,14 +16,14 @@ PHONE_RATE_HZ = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How speech is encoded, and what of it FFmpeg does not undo by itself.
+    """A speech codec of FFmpeg, and its uncompensated delay.
 
     Attributes:
         encoder: FFmpeg's name of the encoder.
         decoder: FFmpeg's name of the decoder.
-        rate_hz: Rate at which it encodes.
-        sample_format: What the encoder takes: ``"s16"``, ``"flt"`` or ``"fltp"``.
-        delay_samples: By how many samples at ``rate_hz`` the decoded speech is late.
+        rate_hz: Sampling rate of the codec.
+        sample_format: The encoder's input format: ``"s16"``, ``"flt"`` or ``"fltp"``.
+        delay_samples: Delay of the decoded speech in samples at ``rate_hz``.
     """
 
     encoder: str
@@ -35,22 +35,22 @@ class Codec:
 
 MP3 = Codec("libmp3lame", "mp3float", 16_000, "fltp")
 OPUS = Codec("libopus", "libopus", 16_000, "flt")
-# The encoder looks ahead by 5 ms, which AMR files do not tell.
+# The encoder has a look-ahead of 5 ms, which AMR files do not record.
 AMR_NB = Codec("libopencore_amrnb", "amrnb", PHONE_RATE_HZ, "s16", delay_samples=40)
 G711_MU_LAW = Codec("pcm_mulaw", "pcm_mulaw", PHONE_RATE_HZ, "s16")
 
 
 def code_samples(samples: Samples, rate_hz: int, codec: Codec, bit_rate: int = 0) -> Samples:
-    """Encode speech and decode it again.
+    """Encode and decode speech.
 
     Args:
-        samples: Float32 ``(samples,)``; what is beyond full scale is clipped, as files do it.
-        rate_hz: Their sampling rate.
-        codec: Which codec; it encodes at a rate of its own.
-        bit_rate: Bits per second; 0 where the codec has but one.
+        samples: Float32 ``(samples,)``; values beyond full scale are clipped, as in files.
+        rate_hz: Sampling rate in Hz.
+        codec: The codec; speech is resampled to its rate and back.
+        bit_rate: Bit rate in bits per second; 0 for codecs with a fixed bit rate.
 
     Returns:
-        Float32 ``(samples,)`` at ``rate_hz``: as long as before, and in time with it.
+        Float32 ``(samples,)`` at ``rate_hz``, of the same length and with the delay compensated.
 
     Examples:
         >>> code_samples(np.zeros(16_000, np.float32), 16_000, MP3, 16_000).shape
@@ -68,16 +68,17 @@ def code_samples(samples: Samples, rate_hz: int, codec: Codec, bit_rate: int = 0
 
 
 def simulate_phone(samples: Samples, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Send speech over a bad telephone line, as ser-tests defines it.
+    """Simulate a poor telephone line, as defined by ser-tests.
 
-    Peak to full scale; dynamic compression (above -20 dB to 0.8 of the range, below it 4 dB
-    louder; attack 10 ms, release 20 ms); AMR narrow band at 7.4 kbit/s, so nothing above 4 kHz;
-    pink noise at -25 dB, high-passed at 3 kHz (order 2); then the level that it had.
+    Steps: normalise the peak to full scale; compress dynamics (above -20 dB to 0.8 of the range,
+    below it 4 dB louder; attack 10 ms, release 20 ms); AMR narrow band at 7.4 kbit/s, which
+    removes everything above 4 kHz; add pink noise at -25 dB, high-passed at 3 kHz (order 2);
+    restore the original level.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate, above 8 kHz.
-        generator: Source of randomness, for the noise.
+        rate_hz: Sampling rate in Hz, above 8,000.
+        generator: Source of randomness for the noise.
 
     Returns:
         Float32 ``(samples,)``.
@@ -100,15 +101,15 @@ def simulate_phone(samples: Samples, rate_hz: int, generator: np.random.Generato
 
 
 def compress_dynamics(samples: Samples, rate_hz: int) -> Samples:
-    """Compress the dynamic range as ser-tests does, by FFmpeg's port of SoX's ``compand``.
+    """Compress the dynamic range like ser-tests, with FFmpeg's port of SoX's ``compand``.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
+        rate_hz: Sampling rate in Hz.
 
     Returns:
-        Float32 ``(samples,)``, clipped at full scale: what is below -20 dB becomes 4 dB louder,
-        and the range from -20 to 0 dB becomes that from -16 to 0.
+        Float32 ``(samples,)``, clipped at full scale: levels below -20 dB become 4 dB louder, and
+        the range from -20 to 0 dB is mapped to -16 to 0 dB.
 
     Examples:
         >>> round(float(compress_dynamics(np.full(8_000, 0.01, np.float32), 8_000)[-1]), 4)
@@ -138,7 +139,7 @@ def compress_dynamics(samples: Samples, rate_hz: int) -> Samples:
 def _encode(
     samples: Samples, codec: Codec, bit_rate: int
 ) -> "tuple[list[av.Packet[av.AudioStream]], av.AudioCodecContext]":
-    """Return the packets, and a decoder that is ready for them."""
+    """Return the encoded packets and a matching decoder."""
     encoder = cast(av.AudioCodecContext, av.CodecContext.create(codec.encoder, "w"))
     encoder.sample_rate, encoder.layout, encoder.format = codec.rate_hz, "mono", codec.sample_format
     if bit_rate:
@@ -158,7 +159,7 @@ def _encode(
 
 
 def _make_frame(samples: Samples, rate_hz: int, sample_format: str) -> av.AudioFrame:
-    """Return samples as FFmpeg's frame, clipped at full scale where they become integers."""
+    """Return samples as an FFmpeg frame; integer formats are clipped at full scale."""
     values = samples
     if sample_format == "s16":
         values = np.round(np.clip(samples, -1, 32_767 / 32_768) * 32_768).astype(np.int16)
@@ -169,7 +170,7 @@ def _make_frame(samples: Samples, rate_hz: int, sample_format: str) -> av.AudioF
 
 
 def _resample(samples: Samples, found_rate_hz: int, rate_hz: int) -> Samples:
-    """Resample ``(samples,)`` with soxr at its quality HQ."""
+    """Resample ``(samples,)`` with soxr at quality HQ."""
     if found_rate_hz == rate_hz:
         return samples
     resampled: Samples = soxr.resample(samples, found_rate_hz, rate_hz, "HQ")
@@ -177,5 +178,5 @@ def _resample(samples: Samples, found_rate_hz: int, rate_hz: int) -> Samples:
 
 
 def _fit_length(samples: Samples, n_samples: int) -> Samples:
-    """Cut what codecs pad at the end, or pad what resampling lost."""
+    """Cut a codec's padding at the end, or pad samples lost in resampling."""
     return np.pad(samples[:n_samples], (0, max(0, n_samples - len(samples))))

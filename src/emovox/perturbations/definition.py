@@ -1,4 +1,4 @@
-"""A stress test: how it perturbs a recording, its thresholds, and what public models reach."""
+"""The type of a stress test: its perturbation, thresholds and results of public models."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from emovox.perturbations.levels import Samples
 
 SER_TESTS_RATE_HZ = 16_000
-"""Rate that the definitions' numbers of samples are for; also the least that their tones need."""
+"""Sampling rate of the definitions' sample counts, and the lowest rate that their tones allow."""
 
 GROUPS = {
     "small": "small changes",
@@ -22,19 +22,19 @@ GROUPS = {
     "silence": "silence",
     "speed": "speed",
 }
-"""The groups of tests and their titles, in the order in which they are run and printed."""
+"""Groups of tests and their titles, in the order of running and printing."""
 
 Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
-"""``(samples, rate_hz, generator, voices)`` to samples; only babble uses the voices."""
+"""Function ``(samples, rate_hz, generator, voices)`` to samples; only babble uses ``voices``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """What the best public models reach: 94 to 317 M parameters, other corpora, 4 classes.
+    """Results of the best public models: 94 to 317 M parameters, other corpora, 4 classes.
 
     Attributes:
-        unchanged: Share of unchanged predictions of the best one, on CREMA-D and on EMOVO.
-        uar_change: Lowest and highest change of UAR over the models, where only that is known.
+        unchanged: Share of unchanged predictions of the best model, on CREMA-D and on EMOVO.
+        uar_change: Lowest and highest change of UAR over the models, if only that is known.
     """
 
     unchanged: tuple[float, float] | None = None
@@ -50,20 +50,20 @@ class Peers:
 
 @dataclass(frozen=True, slots=True)
 class StressTest:
-    """One way to perturb a recording.
+    """A stress test: a perturbation of recordings, with thresholds.
 
     Attributes:
-        name: Its name, unique.
+        name: Unique name.
         group: One of ``GROUPS``.
-        definition: The perturbation, in a line.
-        apply: The function that perturbs.
-        min_unchanged: Threshold: least share of unchanged predictions; ``None``: none.
-        max_uar_loss: Threshold: largest loss of UAR; ``None``: none.
-        peers: What public models reach.
-        draws_as: Name that seeds the random draw, where not the test's own: tests that share it
+        definition: One-line description of the perturbation.
+        apply: Function that perturbs a recording.
+        min_unchanged: Threshold: smallest share of unchanged predictions; ``None``: no threshold.
+        max_uar_loss: Threshold: largest loss of UAR; ``None``: no threshold.
+        peers: Results of public models.
+        draws_as: Name that seeds the random draw, by default the test's own; tests that share it
             draw the same noise.
-        snr_db: Signal-to-noise ratio, where noise is added to plot a curve over it.
-        is_random: Whether anything is drawn at random.
+        snr_db: Signal-to-noise ratio in dB, for tests that are plotted as a curve.
+        is_random: Whether the perturbation is random.
     """
 
     name: str
@@ -91,17 +91,17 @@ class StressTest:
         seed: int = 0,
         voices: Sequence[Samples] = (),
     ) -> Samples:
-        """Perturb a recording; the random draw depends on seed, test and clip alone.
+        """Perturb a recording; the random draw depends only on seed, test and clip.
 
         Args:
             samples: Float32 ``(samples,)``.
-            rate_hz: Their sampling rate, at least 16 kHz.
+            rate_hz: Sampling rate in Hz, at least 16,000.
             clip: Name of the recording.
             seed: Seed of the random draw.
-            voices: Recordings that babble is mixed from, at the same rate; none: synthesised ones.
+            voices: Recordings at the same rate to mix babble from; empty: synthesised voices.
 
         Returns:
-            Float32; of another length only where the test says so.
+            The perturbed recording, float32; only some tests change its length.
 
         Raises:
             AudioError: The recording is too short to be cropped.

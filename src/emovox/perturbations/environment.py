@@ -1,4 +1,4 @@
-"""What sounds around a speaker: wind, a machine, rain, steps, beeps, all synthesised."""
+"""Synthesised environmental sounds: wind, a machine, rain, steps and beeps."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from emovox.perturbations.noises import make_coloured_noise, make_white_noise, s
 
 
 def make_environment(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Synthesise what sounds around a speaker: wind, a humming machine, rain, steps or beeps.
+    """Synthesise an environmental sound: wind, a humming machine, rain, steps or beeps.
 
-    They stand for the technical and ambient noises of MUSAN, which ser-tests uses.
+    These replace the technical and ambient noises of MUSAN, which ser-tests uses.
 
     Args:
-        n_samples: How many samples.
-        rate_hz: Samples per second.
-        generator: Source of randomness; it draws which of the five.
+        n_samples: Number of samples.
+        rate_hz: Sampling rate in Hz.
+        generator: Source of randomness, also for the choice among the five.
 
     Returns:
         Float32 ``(n_samples,)`` with a peak of 1.
@@ -43,7 +43,7 @@ def make_hum(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Sa
     turn = np.exp(2j * np.pi * base_hz / rate_hz * np.arange(n_samples))
     hum, rotation = np.zeros(n_samples), np.ones(n_samples, complex)
     for harmonic in range(1, 13):
-        # Multiplying is ten times as fast as a sine for each harmonic.
+        # Multiplication is ten times as fast as a sine per harmonic.
         rotation *= turn
         level = generator.uniform(0.3, 1) / harmonic
         hum += (level * np.exp(2j * np.pi * generator.random()) * rotation).imag

@@ -1,4 +1,4 @@
-"""Levels and filters: gain, clipping, first-order filters, noise mixed in at a given ratio."""
+"""Levels and filters: gain, clipping, Butterworth filters, noise mixed in at a given SNR."""
 
 from typing import Literal
 
@@ -10,12 +10,12 @@ Samples = npt.NDArray[np.float32]
 
 
 def measure_rms(samples: Samples) -> float:
-    """Return the root mean square of samples ``(samples,)``; summed in double precision."""
+    """Return the root mean square of samples ``(samples,)``, computed in double precision."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def apply_gain(samples: Samples, gain_db: float) -> Samples:
-    """Change the level; nothing is clipped.
+    """Change the level without clipping.
 
     Args:
         samples: Float32 ``(samples,)``.
@@ -32,14 +32,14 @@ def apply_gain(samples: Samples, gain_db: float) -> Samples:
 
 
 def clip_share(samples: Samples, share: float) -> Samples:
-    """Clip the loudest samples, as a recorder does whose gain is too high.
+    """Clip the loudest samples, like a recorder with too high a gain.
 
     Args:
         samples: Float32 ``(samples,)``.
-        share: How many of the samples to clip, in [0, 1), e.g. 0.003.
+        share: Share of the samples to clip, in [0, 1), e.g. 0.003.
 
     Returns:
-        Float32 ``(samples,)``; the loudest ``round(share * samples)`` are held at the magnitude
+        Float32 ``(samples,)``; the loudest ``round(share * samples)`` are limited to the magnitude
         of the next loudest one.
 
     Examples:
@@ -53,13 +53,13 @@ def clip_share(samples: Samples, share: float) -> Samples:
 
 
 def filter_highpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int = 1) -> Samples:
-    """Filter by a Butterworth high-pass, causally.
+    """Apply a causal Butterworth high-pass filter.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
-        cutoff_hz: Where the gain is -3 dB.
-        order: 1 falls by 6 dB an octave, 2 by 12.
+        rate_hz: Sampling rate in Hz.
+        cutoff_hz: Frequency at which the gain is -3 dB.
+        order: Filter order: 1 for 6 dB per octave, 2 for 12.
 
     Returns:
         Float32 ``(samples,)``.
@@ -72,13 +72,13 @@ def filter_highpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int
 
 
 def filter_lowpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int = 1) -> Samples:
-    """Filter by a Butterworth low-pass, causally.
+    """Apply a causal Butterworth low-pass filter.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
-        cutoff_hz: Where the gain is -3 dB, below half the rate.
-        order: 1 falls by 6 dB an octave, 2 by 12.
+        rate_hz: Sampling rate in Hz.
+        cutoff_hz: Frequency at which the gain is -3 dB, below half the sampling rate.
+        order: Filter order: 1 for 6 dB per octave, 2 for 12.
 
     Returns:
         Float32 ``(samples,)``.
@@ -93,7 +93,7 @@ def filter_lowpass(samples: Samples, rate_hz: int, cutoff_hz: float, order: int 
 def filter_resonance(
     samples: npt.NDArray[np.float64], rate_hz: int, frequency_hz: float, *, bandwidth_hz: float
 ) -> npt.NDArray[np.float64]:
-    """Filter by one resonance, a pair of poles; kept within what the rate can hold."""
+    """Apply a resonance (a pair of poles), limited to frequencies that the rate can represent."""
     frequency_hz = min(frequency_hz, 0.45 * rate_hz)
     radius = np.exp(-np.pi * bandwidth_hz / rate_hz)
     poles = [1, -2 * radius * np.cos(2 * np.pi * frequency_hz / rate_hz), radius**2]
@@ -107,7 +107,7 @@ def _filter(
     order: int,
     kind: Literal["highpass", "lowpass"],
 ) -> Samples:
-    """Filter in double precision: a cutoff of 50 Hz needs coefficients very near to 1."""
+    """Filter in double precision, since a cutoff of 50 Hz needs coefficients very close to 1."""
     if not 0 < cutoff_hz < rate_hz / 2:
         raise ValueError(
             f"found a cutoff of {cutoff_hz} Hz at {rate_hz} Hz; expected it between 0 and half "
@@ -120,24 +120,23 @@ def _filter(
 def mix_noise(
     samples: Samples, noise: Samples, snr_db: float, *, hold_level: bool = True
 ) -> Samples:
-    """Mix noise into speech at a given ratio of their levels.
+    """Mix noise into speech at a given signal-to-noise ratio.
 
-    The ratio is that of the root mean squares over the whole recording, pauses included, as in
-    ser-tests. Where the level is held, the mix is as loud as the speech was, and scaled down
-    only where it would go beyond full scale.
+    The ratio is that of the root mean squares over the entire recording, including pauses, as in
+    ser-tests. If the level is held, the mix is as loud as the speech was, or softer if it would
+    exceed full scale.
 
     Args:
         samples: The speech, float32 ``(samples,)``.
         noise: The noise, of the same shape.
-        snr_db: Level of the speech over the noise, in decibels.
-        hold_level: Whether to bring the mix to the level of the speech.
+        snr_db: Level of the speech above the noise, in decibels.
+        hold_level: Whether to scale the mix to the level of the speech.
 
     Returns:
-        Float32 ``(samples,)``. Silence has no ratio to anything: it comes back as it was, as does
-        speech with a noise that is silent.
+        Float32 ``(samples,)``; unchanged if the speech or the noise is silent.
 
     Raises:
-        ValueError: If their lengths differ.
+        ValueError: The lengths differ.
 
     Examples:
         >>> speech, noise = np.float32([0.5, -0.5]), np.float32([0.5, 0.5])
@@ -156,11 +155,11 @@ def mix_noise(
 
 
 def match_level(samples: Samples, rms: float) -> Samples:
-    """Bring samples to a root mean square, or to a peak of 1 where they would go beyond it.
+    """Scale samples to a root mean square, or to a peak of 1 if they would exceed it.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rms: The root mean square wanted.
+        rms: The target root mean square.
 
     Returns:
         Float32 ``(samples,)``; silence stays silence.

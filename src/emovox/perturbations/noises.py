@@ -1,4 +1,4 @@
-"""Tones and noises by their spectrum: what is mixed into speech."""
+"""Tones, and white and coloured noise, to mix into speech."""
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfftfreq
@@ -7,19 +7,19 @@ from emovox.perturbations.levels import Samples, mix_noise
 
 
 def add_tone(samples: Samples, rate_hz: int, *, frequency_hz: float, peak_snr_db: float) -> Samples:
-    """Add a sine.
+    """Add a sine tone.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
-        frequency_hz: Of the sine, below half the rate.
-        peak_snr_db: Peak of the samples over that of the sine, in decibels.
+        rate_hz: Sampling rate in Hz.
+        frequency_hz: Frequency of the sine, below half the sampling rate.
+        peak_snr_db: Peak of the samples above the peak of the sine, in decibels.
 
     Returns:
         Float32 ``(samples,)``.
 
     Raises:
-        ValueError: If the rate cannot hold the frequency.
+        ValueError: The frequency is not between 0 and half the sampling rate.
 
     Examples:
         >>> silence = np.zeros(16_000, np.float32)
@@ -38,12 +38,12 @@ def add_tone(samples: Samples, rate_hz: int, *, frequency_hz: float, peak_snr_db
 
 
 def add_white_noise(samples: Samples, generator: np.random.Generator, *, snr_db: float) -> Samples:
-    """Add Gaussian white noise, and leave the speech at its level.
+    """Add Gaussian white noise without changing the level of the speech.
 
     Args:
         samples: Float32 ``(samples,)``.
         generator: Source of randomness.
-        snr_db: Root mean square of the samples over that of the noise, in decibels.
+        snr_db: Root mean square of the samples above that of the noise, in decibels.
 
     Returns:
         Float32 ``(samples,)``.
@@ -57,7 +57,7 @@ def add_white_noise(samples: Samples, generator: np.random.Generator, *, snr_db:
 
 
 def make_white_noise(n_samples: int, generator: np.random.Generator) -> Samples:
-    """Return Gaussian white noise, float32 ``(n_samples,)``, of root mean square about 1."""
+    """Return Gaussian white noise, float32 ``(n_samples,)``, with a root mean square of about 1."""
     return generator.standard_normal(n_samples, dtype=np.float32)
 
 
@@ -70,15 +70,15 @@ def make_coloured_noise(
     low_hz: float = 20.0,
     high_hz: float = np.inf,
 ) -> Samples:
-    """Make Gaussian noise whose level falls evenly with the octave.
+    """Make Gaussian noise with a constant spectral slope per octave.
 
     Args:
-        n_samples: How many samples.
-        rate_hz: Samples per second.
+        n_samples: Number of samples.
+        rate_hz: Sampling rate in Hz.
         generator: Source of randomness.
-        slope_db: Decibels an octave: 0 is white, -3 pink, -6 brown.
-        low_hz: Nothing sounds below.
-        high_hz: Nothing sounds above.
+        slope_db: Slope in dB per octave: 0 is white, -3 pink, -6 brown.
+        low_hz: Lowest frequency.
+        high_hz: Highest frequency.
 
     Returns:
         Float32 ``(n_samples,)`` with a peak of 1.
@@ -91,14 +91,14 @@ def make_coloured_noise(
     size = next_fast_len(max(n_samples, 2), real=True)
     frequencies_hz = rfftfreq(size, 1 / rate_hz)
     shape = np.zeros(len(frequencies_hz), np.float32)
-    heard = (frequencies_hz >= max(low_hz, rate_hz / size)) & (frequencies_hz <= high_hz)
-    shape[heard] = (frequencies_hz[heard] / rate_hz) ** (slope_db / (20 * np.log10(2)))
+    in_band = (frequencies_hz >= max(low_hz, rate_hz / size)) & (frequencies_hz <= high_hz)
+    shape[in_band] = (frequencies_hz[in_band] / rate_hz) ** (slope_db / (20 * np.log10(2)))
     parts = generator.standard_normal((2, len(shape)), dtype=np.float32) * shape
     noise = irfft(parts[0] + 1j * parts[1], size)[:n_samples]
     return scale_to_peak(noise.astype(np.float32))
 
 
 def scale_to_peak(samples: Samples) -> Samples:
-    """Bring the peak to 1; silence stays silence."""
+    """Scale the peak to 1; silence stays silent."""
     peak = float(np.abs(samples).max(initial=0))
     return samples / np.float32(peak) if peak > 0 else samples

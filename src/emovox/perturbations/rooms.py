@@ -1,4 +1,4 @@
-"""Rooms: synthesised impulse responses, and speech in them."""
+"""Rooms: synthesised impulse responses, and reverberant speech."""
 
 import numpy as np
 from scipy.signal import oaconvolve
@@ -6,7 +6,7 @@ from scipy.signal import oaconvolve
 from emovox.perturbations.levels import Samples, match_level, measure_rms
 
 FIRST_REFLECTION_S = 0.002
-"""Gap between the direct sound and the first reflection: a path about 70 cm longer."""
+"""Gap between direct sound and first reflection, whose path is about 70 cm longer."""
 
 
 def make_impulse_response(
@@ -16,23 +16,23 @@ def make_impulse_response(
     rt60_s: float,
     direct_to_reverberant_db: float = 0.0,
 ) -> Samples:
-    """Synthesise a room: the direct sound, then noise that decays by 60 dB in the time asked.
+    """Synthesise a room's impulse response: direct sound, then noise that decays by 60 dB.
 
     Exponentially decaying Gaussian noise is the classical model of late reverberation (Polack,
     1988; in Habets, 2007, Single- and Multi-Microphone Speech Dereverberation, section 2.4).
 
     Args:
-        rate_hz: Samples per second.
+        rate_hz: Sampling rate in Hz.
         generator: Source of randomness.
-        rt60_s: Reverberation time: a living room has about 0.4 s, a lecture hall 1 s.
-        direct_to_reverberant_db: Energy of the direct sound over all reflections; lower is
-            farther from the microphone.
+        rt60_s: Time for a decay of 60 dB: about 0.4 s in a living room, 1 s in a lecture hall.
+        direct_to_reverberant_db: Energy of the direct sound relative to all reflections; lower
+            means farther from the microphone.
 
     Returns:
         Float32 of ``rt60_s * rate_hz`` samples, the direct sound first, with value 1.
 
     Raises:
-        ValueError: If the time is too short to hold a reflection.
+        ValueError: The reverberation time is too short for a reflection.
 
     Examples:
         >>> make_impulse_response(16_000, np.random.default_rng(0), rt60_s=0.5).shape
@@ -54,14 +54,14 @@ def make_impulse_response(
 
 
 def add_reverberation(samples: Samples, impulse_response: Samples) -> Samples:
-    """Let speech sound in a room, at the level that it had.
+    """Add a room's reverberation to speech and keep its level.
 
     Args:
         samples: Float32 ``(samples,)``.
-        impulse_response: Of the room, at the same rate, the direct sound first.
+        impulse_response: The room's impulse response at the same rate, direct sound first.
 
     Returns:
-        Float32 ``(samples,)``: what rings on after the end is cut, and nothing is delayed.
+        Float32 ``(samples,)`` without delay; the tail after the end is cut.
 
     Examples:
         >>> add_reverberation(np.float32([1, 0, 0]), np.float32([1, 0.5])).round(3)

@@ -1,4 +1,4 @@
-"""Time: zeros before and after, a cropped beginning or end, another speed."""
+"""Timing: zeros before and after, a cropped beginning or end, changed speed."""
 
 import numpy as np
 import soxr
@@ -8,11 +8,11 @@ from emovox.perturbations.levels import Samples
 
 
 def append_zeros(samples: Samples, n_samples: int) -> Samples:
-    """Put digital silence after a recording.
+    """Append digital silence to a recording.
 
     Args:
         samples: Float32 ``(samples,)``.
-        n_samples: How many zeros.
+        n_samples: Number of zeros.
 
     Returns:
         Float32 ``(samples + n_samples,)``.
@@ -25,11 +25,11 @@ def append_zeros(samples: Samples, n_samples: int) -> Samples:
 
 
 def prepend_zeros(samples: Samples, n_samples: int) -> Samples:
-    """Put digital silence before a recording.
+    """Prepend digital silence to a recording.
 
     Args:
         samples: Float32 ``(samples,)``.
-        n_samples: How many zeros.
+        n_samples: Number of zeros.
 
     Returns:
         Float32 ``(n_samples + samples,)``.
@@ -46,7 +46,7 @@ def crop_beginning(samples: Samples, n_samples: int) -> Samples:
 
     Args:
         samples: Float32 ``(samples,)``.
-        n_samples: How many to remove.
+        n_samples: Number of samples to remove.
 
     Returns:
         Float32 ``(samples - n_samples,)``.
@@ -67,7 +67,7 @@ def crop_end(samples: Samples, n_samples: int) -> Samples:
 
     Args:
         samples: Float32 ``(samples,)``.
-        n_samples: How many to remove.
+        n_samples: Number of samples to remove.
 
     Returns:
         Float32 ``(samples - n_samples,)``.
@@ -84,7 +84,7 @@ def crop_end(samples: Samples, n_samples: int) -> Samples:
 
 
 def _check_crop(samples: Samples, n_samples: int) -> None:
-    """Refuse to crop all there is."""
+    """Refuse to crop an entire recording."""
     if not 0 <= n_samples < len(samples):
         raise AudioError(
             f"holds {len(samples):,} samples, of which {n_samples:,} cannot be cropped; expected "
@@ -94,12 +94,12 @@ def _check_crop(samples: Samples, n_samples: int) -> None:
 
 
 def change_speed(samples: Samples, rate_hz: int, speed: float) -> Samples:
-    """Play a recording faster or slower; its pitch goes with it, as on a tape.
+    """Play a recording faster or slower, which also changes its pitch, as on tape.
 
     Args:
         samples: Float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
-        speed: 1.1 is a tenth faster and 1.65 semitones higher.
+        rate_hz: Sampling rate in Hz.
+        speed: Speed factor; 1.1 is a tenth faster and 1.65 semitones higher.
 
     Returns:
         Float32 of about ``samples / speed``, at the same rate.

@@ -1,1 +1,1 @@
-"""Recipes: every setting of a training, typed and checked; and the recipes that ship."""
+"""Recipes: all settings of a training run, typed and validated, and the bundled recipes."""

@@ -1,4 +1,4 @@
-"""A recipe: everything that a training run depends on, as typed settings read from TOML."""
+"""A recipe: all settings of a training run, typed and read from TOML."""
 
 import difflib
 import tomllib
@@ -28,7 +28,7 @@ from emovox.recipes.settings import (
 
 
 def read_kind(default: str) -> Discriminator:
-    """Tell the kinds of a section apart by its ``kind``, which may be left out for the default."""
+    """Discriminate the variants of a section by its optional ``kind``."""
 
     def find_kind(value: Any) -> Any:
         if isinstance(value, dict):
@@ -53,7 +53,7 @@ AnyNetwork = Annotated[
 KINDS = ("image", "encoder", "hf", "cnn", "head")
 HF_PREFIX = "hf:"
 NOT_TUNED = ("name", "description", "seed", "data", "tune")
-"""What no search changes: another seed or other data is no better recipe."""
+"""Settings that no search may change: a different seed or data set is not a better recipe."""
 
 
 class Recipe(Settings):
@@ -78,14 +78,14 @@ class Recipe(Settings):
     @model_validator(mode="before")
     @classmethod
     def read_short_frontend(cls, values: Any) -> Any:
-        """Take ``frontend = "hf:NAME"``; an encoder has a head behind it unless told otherwise."""
+        """Accept ``frontend = "hf:NAME"``; the default network after an encoder is a head."""
         if not isinstance(values, dict):
             return values
         values = dict(values)
         frontend = expand_frontend(values.get("frontend", {}))
         if isinstance(frontend, str):
             raise ValueError(
-                f"frontend {frontend!r} is no section; an encoder from Hugging Face is "
+                f"frontend {frontend!r} is not a section; an encoder from Hugging Face is "
                 f"{HF_PREFIX + frontend!r}"
             )
         if "frontend" in values:
@@ -96,7 +96,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def check_parts(self) -> "Recipe":
-        """Refuse a front end, a network and an augmentation that do not fit each other."""
+        """Refuse incompatible front end, network and augmentation settings."""
         if isinstance(self.frontend, FrontendSettings) != isinstance(self.network, NetworkSettings):
             raise ValueError(
                 f"frontend kind {self.frontend.kind!r} does not fit network kind "
@@ -116,13 +116,13 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def check_space(self) -> "Recipe":
-        """Refuse a search space whose keys or ends do not fit the recipe."""
+        """Refuse a search space with unknown keys or out-of-range values."""
         keys = [k for k in list_keys(Recipe) if k.partition(".")[0] not in NOT_TUNED]
         for key, axis in self.tune.space.items():
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else "no search changes it"
-                raise ValueError(f"tune.space has {key!r}, which is no setting to tune; {hint}")
+                raise ValueError(f"tune.space has {key!r}, which is not a tunable setting; {hint}")
             for value in axis.list_extremes():
                 try:
                     change_settings(self, {key: value})
@@ -132,7 +132,7 @@ class Recipe(Settings):
 
     @staticmethod
     def check_image(frontend: FrontendSettings, network: NetworkSettings) -> None:
-        """Refuse a network that pools its image away."""
+        """Refuse a network whose pooling reduces the image to nothing."""
         for side in (frontend.image_height, frontend.image_width):
             size = side
             for _ in network.conv_channels:
@@ -144,13 +144,13 @@ class Recipe(Settings):
                 )
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML that ``load_recipe`` reads back."""
-        # TOML has no null; what is left out is read back as None.
+        """Return the recipe as TOML that ``load_recipe`` can read."""
+        # TOML has no null; omitted keys are read back as None.
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
 def list_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package."""
+    """Return the names of the bundled recipes."""
     folder = resources.files("emovox") / "recipes"
     return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".toml"))
 
@@ -159,16 +159,16 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe by name or from a file, and apply changes to it.
 
     Args:
-        source: Name of a recipe of the package (``"vanilla"``) or path of a TOML file.
-        changes: Each ``"section.key=value"``, the value in TOML notation; quotes around a plain
-            word may be left out.
+        source: Name of a bundled recipe (``"vanilla"``) or path of a TOML file.
+        changes: Changes such as ``"section.key=value"``, the value in TOML notation; a plain word
+            needs no quotes.
 
     Returns:
-        The checked recipe.
+        The validated recipe.
 
     Raises:
-        RecipeError: It does not exist, is no TOML, has an unknown key (the nearest known one is
-            named) or a value out of range.
+        RecipeError: The recipe does not exist, is not valid TOML, has an unknown key (the message
+            suggests the nearest known one) or has a value out of range.
     """
     path = Path(source)
     if path.suffix != ".toml":
@@ -200,7 +200,7 @@ def apply_change(values: dict[str, Any], change: str) -> None:
     for section in sections:
         below = values[section] = expand_frontend(values.get(section, {}))
         if isinstance(below, int | float):
-            # A penalty given as one number becomes a table when one of its parts is set.
+            # A penalty given as a single number becomes a table when one of its parts is set.
             below = values[section] = {"conv": below, "dense": below}
         if not isinstance(below, dict):
             raise RecipeError(f"cannot set {key!r}: {section!r} is a value, not a section")
@@ -216,7 +216,7 @@ def expand_frontend(value: Any) -> Any:
 
 
 def read_toml_value(text: str) -> Any:
-    """Read a TOML value; a word that is none is taken as text."""
+    """Read a TOML value; anything that is not valid TOML becomes a string."""
     try:
         values = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -225,10 +225,10 @@ def read_toml_value(text: str) -> Any:
 
 
 def build_recipe(values: dict[str, Any]) -> Recipe:
-    """Check raw values and make the recipe.
+    """Validate raw values and build the recipe.
 
     Raises:
-        RecipeError: The first thing that is wrong, with its key and what to do.
+        RecipeError: A value is invalid; the message has its key and the remedy.
     """
     try:
         return Recipe.model_validate(values)
@@ -237,17 +237,17 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
 
 
 def change_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """Give some settings other values.
+    """Return a recipe with some settings changed.
 
     Args:
-        recipe: The recipe; its search space is left out.
-        settings: Values by dotted name.
+        recipe: The original recipe; its search space is dropped.
+        settings: New values by dotted name.
 
     Returns:
-        The checked recipe.
+        The validated recipe.
 
     Raises:
-        RecipeError: A value does not fit.
+        RecipeError: A value is invalid.
 
     Examples:
         >>> change_settings(load_recipe("vanilla"), {"training.epochs": 3}).training.epochs
@@ -264,9 +264,9 @@ def change_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 
 def explain_error(error: ValidationError) -> str:
-    """Put pydantic's first finding into one line, with the nearest known key for an unknown one."""
+    """Format pydantic's first error in one line, suggesting a known key for an unknown one."""
     detail = error.errors(include_url=False)[0]
-    # A kind's tag comes second, as in ("frontend", "image", "n_fft"): it is no part of the key.
+    # A kind's tag comes second, as in ("frontend", "image", "n_fft"), and is not part of the key.
     parts = [p for at, p in enumerate(detail["loc"]) if at != 1 or p not in KINDS]
     key = ".".join(str(part) for part in parts)
     if detail["type"] == "extra_forbidden":
@@ -275,7 +275,7 @@ def explain_error(error: ValidationError) -> str:
         if key in known:
             return f"recipe key {key!r} is for another kind of {section}; set {section}.kind"
         siblings = [k for k in known if k.rpartition(".")[0] == section]
-        # A slip within the section is likelier than a key put into the wrong one.
+        # A typo within the section is likelier than a key in the wrong section.
         for candidates in (siblings, known):
             names = {k.rpartition(".")[2]: k for k in candidates}
             near = difflib.get_close_matches(name, names, n=1)
@@ -292,7 +292,7 @@ def explain_error(error: ValidationError) -> str:
 
 
 def list_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Return the dotted names of all settings below ``model``, of every kind of a section."""
+    """Return the dotted names of all settings below ``model``, for every kind of section."""
     keys: dict[str, None] = {}
     for name, field in model.model_fields.items():
         keys[prefix + name] = None

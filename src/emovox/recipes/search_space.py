@@ -1,4 +1,4 @@
-"""Where a search may look: ranges and choices for a recipe's settings."""
+"""The search space of a recipe: ranges and choices for its settings."""
 
 import difflib
 import json
@@ -18,13 +18,13 @@ from emovox.recipes.settings import Settings
 
 Number = Annotated[int, Strict()] | Annotated[float, Strict()]
 SIGNIFICANT_DIGITS = 4
-"""What is drawn from a range is rounded to these: a recipe is read by people."""
+"""Sampled values are rounded to this many digits, to keep recipes readable."""
 
 
 class Axis(Settings):
     """One setting's range, from ``low`` to ``high``, or its ``choices``.
 
-    A range whose both ends are integers gives integers.
+    A range with two integer ends yields integers.
     """
 
     low: Number | None = None
@@ -36,7 +36,7 @@ class Axis(Settings):
     @model_validator(mode="before")
     @classmethod
     def check_names(cls, value: Any) -> Any:
-        """Refuse an unknown name with the nearest known one."""
+        """Refuse an unknown name and suggest the nearest known one."""
         if not isinstance(value, dict):
             raise ValueError("expected { low = ..., high = ... } or { choices = [...] }")
         for name in value:
@@ -49,7 +49,7 @@ class Axis(Settings):
     @field_validator("choices")
     @classmethod
     def check_choices(cls, choices: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        """Refuse less than two choices, or one that is there twice."""
+        """Refuse fewer than two choices, or duplicates."""
         if choices is not None and len({json.dumps(c, default=str) for c in choices}) < max(
             2, len(choices)
         ):
@@ -58,7 +58,7 @@ class Axis(Settings):
 
     @model_validator(mode="after")
     def check_range(self) -> "Axis":
-        """Refuse a range that is none."""
+        """Refuse an invalid range."""
         if self.choices is not None:
             if self.log or not (self.low is self.high is self.step is None):
                 raise ValueError("has choices and a range; leave out one of them")
@@ -79,7 +79,7 @@ class Axis(Settings):
 
     @model_serializer(mode="wrap")
     def drop_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what a person would have written."""
+        """Serialize only the fields that apply."""
         values: dict[str, Any] = dump(self)
         return {
             name: value
@@ -88,7 +88,7 @@ class Axis(Settings):
         }
 
     def is_integer(self) -> bool:
-        """Return whether the range gives integers."""
+        """Whether the range yields integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def list_extremes(self) -> tuple[Any, ...]:
@@ -96,7 +96,7 @@ class Axis(Settings):
         return self.choices if self.choices is not None else (self.low, self.high)
 
     def holds(self, value: Any) -> bool:
-        """Return whether a search could come to ``value``."""
+        """Return whether a search could sample ``value``."""
         if self.choices is not None:
             return json.dumps(value) in [json.dumps(choice) for choice in self.choices]
         if self.low is None or self.high is None or isinstance(value, str | bool | list | dict):
@@ -107,7 +107,7 @@ class Axis(Settings):
         return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def round(self, value: float) -> float:
-        """Round a drawn number to ``SIGNIFICANT_DIGITS``, within the range."""
+        """Round a sampled number to ``SIGNIFICANT_DIGITS``, within the range."""
         if self.is_integer() or self.low is None or self.high is None:
             return value
         rounded = float(f"{value:.{SIGNIFICANT_DIGITS}g}")
@@ -115,6 +115,6 @@ class Axis(Settings):
 
 
 class TuneSettings(Settings):
-    """Where ``emovox tune`` looks for better settings."""
+    """The search space of ``emovox tune``."""
 
     space: dict[str, Axis] = Field({}, description="a range or choices for each setting, by key")

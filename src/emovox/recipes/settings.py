@@ -19,23 +19,23 @@ class Settings(BaseModel):
 
 
 class DataSettings(Settings):
-    """Which recordings take part."""
+    """Recordings to train and test on."""
 
     corpora: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        ("ravdess",), description="the first is split by the protocol; the others only train"
+        ("ravdess",), description="the protocol splits the first; the others are for training only"
     )
     protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
     actors: tuple[Positive, ...] = Field(
         (), description="only these actors of RAVDESS; empty: all of them"
     )
     labels: tuple[str, ...] = Field(
-        (), description="only clips with these labels; empty: all that the corpora have"
+        (), description="only clips with these labels; empty: all labels of the corpora"
     )
 
     @model_validator(mode="before")
     @classmethod
     def read_single_corpus(cls, value: Any) -> Any:
-        """Take ``corpus = "ravdess"``, as recipes had it when there was one corpus."""
+        """Accept ``corpus = "ravdess"`` from recipes written before ``corpora`` existed."""
         if isinstance(value, dict) and isinstance(value.get("corpus"), str):
             values = {key: entry for key, entry in value.items() if key != "corpus"}
             if "corpora" in values and value["corpus"] != "ravdess":
@@ -46,7 +46,7 @@ class DataSettings(Settings):
     @field_validator("corpora")
     @classmethod
     def check_corpora(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse a corpus that is neither known nor a path, or is named twice."""
+        """Refuse a corpus that is neither a known name nor a path, and duplicates."""
         for name in names:
             if name not in CORPORA and not is_path(name):
                 raise ValueError(
@@ -60,7 +60,7 @@ class DataSettings(Settings):
     @field_validator("labels")
     @classmethod
     def check_labels(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        """Take labels by any word for them; refuse a single one, and one that is named twice."""
+        """Map labels from any synonym; refuse a single label and duplicates."""
         labels = tuple(map_label(word) for word in words)
         if len(labels) == 1 or len(set(labels)) < len(labels) or "" in labels:
             raise ValueError("expected two or more different labels, or none for all")
@@ -68,7 +68,7 @@ class DataSettings(Settings):
 
 
 class FrontendSettings(Settings):
-    """From waveform to an image of fixed size."""
+    """Front end from waveform to a spectrogram of fixed size."""
 
     kind: Literal["image"] = "image"
     sample_rate_hz: Annotated[int, Field(ge=8_000, le=192_000)] = 48_000
@@ -80,7 +80,7 @@ class FrontendSettings(Settings):
         1e-5, description="smallest magnitude; 1e-5: -100 dB"
     )
     top_db: Annotated[float, Field(gt=0)] = Field(
-        80.0, description="range kept below the loudest bin"
+        80.0, description="dynamic range kept below the loudest bin"
     )
     image_height: Positive = 64
     image_width: Positive = 64
@@ -96,42 +96,42 @@ class FrontendSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """From waveform to an embedding, by the speech encoder that comes with the package."""
+    """Front end from waveform to an embedding: the bundled speech encoder."""
 
     kind: Literal["encoder"] = "encoder"
 
     @property
     def sample_rate_hz(self) -> int:
-        """The rate that the encoder was trained at."""
+        """The encoder's sampling rate."""
         return 16_000
 
 
 class HuggingFaceSettings(Settings):
-    """From waveform to an embedding, by a speech encoder from Hugging Face."""
+    """Front end from waveform to an embedding: a speech encoder from Hugging Face."""
 
     kind: Literal["hf"] = "hf"
     name: Annotated[str, Field(min_length=1)] = Field(
-        description="on the Hugging Face hub, or the path of a folder"
+        description="name on the Hugging Face hub, or path of a folder"
     )
     revision: str = Field("", description="branch, tag or commit on the hub; empty: main")
     layers: tuple[Positive, ...] = Field(
-        (), description="take what is behind these blocks, from 1; empty: three in the middle"
+        (), description="blocks whose outputs are used, from 1; empty: three in the middle"
     )
 
     @field_validator("layers")
     @classmethod
     def sort_layers(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        """Bring layers into rising order, each once, as a graph gives them."""
+        """Sort layers in ascending order without duplicates, as in the graph."""
         return tuple(sorted(set(layers)))
 
     @property
     def sample_rate_hz(self) -> int:
-        """The rate that these encoders were trained at."""
+        """The encoders' sampling rate."""
         return 16_000
 
 
 class NetworkSettings(Settings):
-    """The reference's convolutional network, for images."""
+    """The reference's convolutional network, for spectrograms."""
 
     kind: Literal["cnn"] = "cnn"
     conv_channels: tuple[Positive, ...] = Field((32, 64), description="one convolution block each")
@@ -146,25 +146,25 @@ class HeadSettings(Settings):
     kind: Literal["head"] = "head"
     hidden_units: tuple[Positive, ...] = Field((), description="one dense layer each")
     members: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="such heads, trained side by side, whose logits are averaged"
+        1, description="ensemble members, trained in parallel, whose logits are averaged"
     )
     input_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="share of the embedding left out of each training step"
+        0.0, description="share of the embedding dropped in each training step"
     )
 
 
 class AugmentationSettings(Settings):
-    """What makes one training clip into many; the shares are of the copies."""
+    """Augmentation of training clips; shares are fractions of the augmented copies."""
 
     copies: Annotated[int, Field(ge=0, le=64)] = Field(
-        0, description="augmented copies of each training clip, beside the clip itself"
+        0, description="augmented copies of each training clip, in addition to the clip itself"
     )
-    crop: bool = Field(True, description="cut the silence at both ends by a random length")
+    crop: bool = Field(True, description="trim silence at both ends by a random length")
     speed: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.15, description="largest change of speed and pitch; 0.15: from 1/1.15 to 1.15"
     )
-    reverberation: Share = Field(0.3, description="in a made-up room")
-    equalizer: Share = Field(0.4, description="with another frequency response")
+    reverberation: Share = Field(0.3, description="with a synthetic room's reverberation")
+    equalizer: Share = Field(0.4, description="with a random frequency response")
     noise: Share = Field(0.5, description="with noise, babble or hum")
     clipping: Share = Field(0.2, description="with the loudest 0.1 to 5% of the samples clipped")
     codec: Share = Field(0.2, description="through a telephone or a lossy codec")
@@ -183,14 +183,14 @@ class KernelPenalty(Settings):
     @model_validator(mode="before")
     @classmethod
     def spread_number(cls, value: Any) -> Any:
-        """Take ``0.01`` for ``{conv = 0.01, dense = 0.01}``."""
+        """Accept ``0.01`` for ``{conv = 0.01, dense = 0.01}``."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"conv": float(value), "dense": float(value)}
         return value
 
 
 class RegularizationSettings(Settings):
-    """What keeps the network from learning its training clips by heart."""
+    """Regularization of the network against overfitting."""
 
     l1: KernelPenalty = KernelPenalty()
     l2: KernelPenalty = KernelPenalty()
@@ -198,7 +198,7 @@ class RegularizationSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """Optimiser, schedule and length of the training."""
+    """Optimiser, learning-rate schedule and length of the training."""
 
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "rmsprop"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -215,17 +215,17 @@ class TrainingSettings(Settings):
         0, description="epochs without a better validation loss; 0: train to the end"
     )
     refit: bool = Field(
-        False, description="once calibrated, train again with the validation clips among the others"
+        False, description="after calibration, train again with the validation clips included"
     )
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the training looks at validation clips as it goes."""
+        """Whether the training uses validation clips during training."""
         return self.early_stopping_patience > 0 or self.schedule == "plateau"
 
     @model_validator(mode="after")
     def check_refit(self) -> "TrainingSettings":
-        """Refuse a refit that would have nothing to look at."""
+        """Refuse a refit with settings that need validation clips."""
         if self.refit and self.needs_validation:
             raise ValueError(
                 "refit leaves no validation clips for early stopping and the plateau schedule; "

@@ -1,4 +1,4 @@
-"""Augmented copies of training clips: other rooms, microphones, lines, noises and voices."""
+"""Augmented copies of training clips: rooms, microphones, lines, noises and speed changes."""
 
 import copy
 import math
@@ -25,12 +25,12 @@ EQUALIZER_DB = 6.0
 EQUALIZER_HZ = (20.0, 60.0, 180.0, 540.0, 1_600.0, 4_000.0, 8_000.0)
 CODEC_BIT_RATES = (8_000, 12_000, 16_000, 24_000)
 QUIET_DB = 35.0
-"""What is further below a clip's loudest frame is silence, at both of its ends."""
+"""Level below a clip's loudest frame, in dB, at which its start and end count as silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneLine:
-    """A bad telephone line.
+    """A poor telephone line.
 
     Attributes:
         generator: Source of the line's noise; not advanced.
@@ -41,11 +41,11 @@ class PhoneLine:
 
 @dataclass(frozen=True, slots=True)
 class CodedLine:
-    """A codec with few bits.
+    """A codec at a low bit rate.
 
     Attributes:
-        codec: Which one.
-        bit_rate: In bits per second.
+        codec: The codec.
+        bit_rate: Bit rate in bits per second.
     """
 
     codec: Codec
@@ -54,18 +54,18 @@ class CodedLine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Augmentation:
-    """What happens to one augmented copy, in this order; ``None``: that part does not.
+    """The steps that make one augmented copy, in order; ``None`` skips a step.
 
     Attributes:
-        start: First sample that is kept.
-        end: The sample after the last that is kept.
-        speed: Over 1 is faster and higher.
+        start: Index of the first sample kept.
+        end: Index after the last sample kept.
+        speed: Speed factor; above 1 is faster and higher-pitched.
         room: Impulse response, float32 ``(samples,)``.
-        gains_db: Of the equalizer at each of ``EQUALIZER_HZ``, float64 ``(7,)``.
-        noise: float32, as long as the copy is at its new speed.
-        snr_db: Level of the voice over the noise.
-        clipped: Share of the samples that are clipped.
-        line: What the copy is sent over.
+        gains_db: Equalizer gain at each of ``EQUALIZER_HZ``, float64 ``(7,)``.
+        noise: Noise to add, float32, as long as the copy after the speed change.
+        snr_db: Signal-to-noise ratio in dB.
+        clipped: Share of the samples to clip.
+        line: Telephone line or codec to apply.
     """
 
     start: int
@@ -85,16 +85,16 @@ def perturb(
     settings: AugmentationSettings,
     generator: np.random.Generator,
 ) -> Samples:
-    """Make a copy of a recording as another voice, room, microphone and line would give it.
+    """Make an augmented copy of a recording: a random speed, room, microphone and line.
 
     Args:
         samples: float32 ``(samples,)``.
-        rate_hz: Their sampling rate.
-        settings: How much of what.
+        rate_hz: Sampling rate in Hz.
+        settings: Share of copies that each step applies to, and the largest speed change.
         generator: Source of randomness.
 
     Returns:
-        float32 of another length, at the same rate.
+        float32 ``(new_samples,)`` at the same rate.
 
     Examples:
         >>> settings = AugmentationSettings(speed=0, codec=0, crop=False)
@@ -111,25 +111,25 @@ def draw_augmentation(
     settings: AugmentationSettings,
     generator: np.random.Generator,
 ) -> Augmentation:
-    """Draw what happens to a copy of a recording.
+    """Draw the parameters of an augmented copy of a recording.
 
-    Stored embeddings rest on the order of the draws: another order needs another
+    Stored embeddings depend on the order of the draws: changing it requires a new
     ``emovox.training.embeddings.FORMAT_VERSION``.
 
     Args:
-        samples: float32 ``(samples,)``; only their silence and their length matter.
-        rate_hz: Their sampling rate.
-        settings: How much of what.
+        samples: float32 ``(samples,)``; only their length and silence at the ends matter.
+        rate_hz: Sampling rate in Hz.
+        settings: Share of copies that each step applies to, and the largest speed change.
         generator: Source of randomness.
 
     Returns:
-        What ``apply_augmentation`` does.
+        The parameters for ``apply_augmentation``.
     """
     start, end = 0, len(samples)
     if settings.crop:
         start, end = draw_crop(samples, rate_hz, generator)
-    # Drawn together for every copy: how often one part takes place does not change which copies
-    # have the others, only how those sound.
+    # Drawn together for every copy, so the share of one step does not change which copies get
+    # the other steps, only how they sound.
     speed = math.exp(generator.uniform(-1, 1) * math.log1p(settings.speed))
     reverberation, equalizer, noise, codec, clipping = generator.random(5)
     n_samples = count_samples(end - start, rate_hz, speed) if settings.speed else end - start
@@ -155,15 +155,15 @@ def draw_augmentation(
 
 
 def apply_augmentation(samples: Samples, rate_hz: int, drawn: Augmentation) -> Samples:
-    """Make the copy that was drawn.
+    """Make an augmented copy from drawn parameters.
 
     Args:
-        samples: float32 ``(samples,)``, those that it was drawn for.
-        rate_hz: Their sampling rate.
-        drawn: What happens.
+        samples: The recording that the parameters were drawn for, float32 ``(samples,)``.
+        rate_hz: Sampling rate in Hz.
+        drawn: Parameters from ``draw_augmentation``.
 
     Returns:
-        float32 of another length, at the same rate; the same bytes for the same draw.
+        float32 ``(new_samples,)`` at the same rate; deterministic for given parameters.
     """
     samples = samples[drawn.start : drawn.end]
     if drawn.speed is not None:
@@ -185,12 +185,12 @@ def apply_augmentation(samples: Samples, rate_hz: int, drawn: Augmentation) -> S
 
 
 def count_samples(n_samples: int, rate_hz: int, speed: float) -> int:
-    """Return how many samples ``change_speed`` gives, by libsoxr's own rule."""
+    """Return the number of samples that ``change_speed`` returns, using libsoxr's rule."""
     return int(n_samples / (rate_hz * speed / rate_hz) + 0.5)
 
 
 def draw_crop(samples: Samples, rate_hz: int, generator: np.random.Generator) -> tuple[int, int]:
-    """Cut off a random part of the silence at each end, to which the last broken frame counts."""
+    """Draw how much silence to trim at each end; an incomplete last frame counts as silence."""
     n_frame = rate_hz // 50
     n_frames = len(samples) // n_frame
     if n_frames < 2:
@@ -205,7 +205,7 @@ def draw_crop(samples: Samples, rate_hz: int, generator: np.random.Generator) ->
 
 
 def equalize(samples: Samples, rate_hz: int, gains_db: npt.NDArray[np.float64]) -> Samples:
-    """Give a recording a smooth frequency response."""
+    """Apply a smooth frequency response."""
     octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / rate_hz), EQUALIZER_HZ[0]))
     response_db = np.interp(octaves, np.log2(EQUALIZER_HZ), gains_db)
     equalized: Samples = irfft(rfft(samples) * 10 ** (response_db / 20), len(samples))
@@ -213,7 +213,7 @@ def equalize(samples: Samples, rate_hz: int, gains_db: npt.NDArray[np.float64]) 
 
 
 def make_noise(n_samples: int, rate_hz: int, generator: np.random.Generator) -> Samples:
-    """Draw a noise: white to brown, people talking, or wind, rain and machines."""
+    """Draw a noise: white to brown, babble, or environmental sounds."""
     kind = generator.random()
     if kind < 0.4:
         slope_db = -6 * generator.random()

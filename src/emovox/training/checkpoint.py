@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file that holds all a training needs to go on, and no pickle."""
+"""Checkpoints: one safetensors file, without pickle, with everything needed to resume training."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -18,16 +18,16 @@ from emovox.training.networks import LayeredNetwork
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training stands between two epochs.
+    """Progress of a training between two epochs.
 
     Attributes:
-        learning_rate: For the next epoch.
+        learning_rate: Learning rate of the next epoch.
         best_loss: Lowest validation loss so far.
-        best_epoch: Its epoch.
-        plateau_loss: What the plateau schedule has to beat.
-        plateau_wait: Epochs since it was beaten.
-        stopped: No further epoch is wanted.
-        history: Finished epochs.
+        best_epoch: Epoch with the lowest validation loss.
+        plateau_loss: Reference loss of the plateau schedule.
+        plateau_wait: Epochs since the loss last improved on ``plateau_loss``.
+        stopped: Whether training has stopped.
+        history: Completed epochs.
     """
 
     learning_rate: float
@@ -51,17 +51,17 @@ class TrainingState:
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch whose weights are kept, if no better one follows."""
+        """The epoch whose weights are kept unless a better one follows."""
         return self.progress.best_epoch if self.best_weights else len(self.progress.history)
 
 
 def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
-    """Write the state, whole or not at all.
+    """Write the training state atomically.
 
     Args:
         path: The checkpoint file.
-        state: What to keep.
-        fingerprint: Names the recipe, clips and thread count that the state belongs to.
+        state: The state to save.
+        fingerprint: Identifies the recipe, clips and thread count that the state belongs to.
     """
     tensors = {f"weights.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in state.best_weights.items()}
@@ -82,10 +82,10 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
 
 
 def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
-    """Put the saved state back into ``state``.
+    """Restore a saved state into ``state``.
 
     Raises:
-        RunError: The file is damaged, or belongs to another recipe, data or thread count.
+        RunError: The file is damaged, or belongs to a different recipe, data or thread count.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -95,7 +95,7 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
         raise RunError(f"{path}: damaged checkpoint ({error}); delete it to start over") from None
     if not about or not {"fingerprint", "progress", "groups"} <= about.keys():
         raise RunError(
-            f"{path}: found a safetensors file that is no checkpoint; delete it to start over"
+            f"{path}: found a safetensors file that is not a checkpoint; delete it to start over"
         )
     if about["fingerprint"] != fingerprint:
         raise RunError(
@@ -120,16 +120,12 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
 
 
 def select_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors under a prefix, without it."""
+    """Return the tensors with a prefix, under names without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def match_layout(value: Tensor, parameter: Tensor) -> Tensor:
-    """Return the values in the parameter's memory layout.
-
-    PyTorch's fused optimisers pair weights and moments by their place in memory, whatever their
-    strides say.
-    """
+    """Return the values in the parameter's memory layout, as fused optimisers ignore strides."""
     if value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)

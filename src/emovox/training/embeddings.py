@@ -1,4 +1,4 @@
-"""Embeddings of clips and of their augmented copies, computed once and kept on disk."""
+"""Embeddings of clips and their augmented copies, computed once and cached on disk."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ from emovox.recipes.settings import AugmentationSettings
 from emovox.training.speech_encoder import Encoder
 
 FORMAT_VERSION = 1
-"""Raised whenever the same settings give other copies, so that old files are not read."""
+"""Increment when the same settings produce different copies, so old files are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class EmbeddingSet:
     """Embeddings and the class of each clip.
 
     Attributes:
-        embeddings: float32 ``(clips, 1 + copies, features)``; the clip itself first.
+        embeddings: float32 ``(clips, 1 + copies, features)``; the original clip first.
         classes: int64 ``(clips,)``, index into ``labels``.
-        mean: Taken off each embedding of a batch.
-        std: By which it is then divided.
+        mean: Subtracted from each embedding of a batch.
+        std: Divides each embedding after subtraction of ``mean``.
         labels: Names of the classes.
     """
 
@@ -49,16 +49,16 @@ class EmbeddingSet:
         return len(self.classes)
 
     def measure(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of each feature over the clips, copies left out."""
+        """Return each feature's mean and standard deviation over the clips without copies."""
         clips = self.embeddings[:, 0]
-        # A feature that never changes tells nothing, and must not be divided by zero.
+        # A constant feature carries no information and must not cause a division by zero.
         return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
 
     def standardize(self, mean: Tensor, std: Tensor) -> "EmbeddingSet":
-        """Return the set whose batches are ``(embedding - mean) / std``.
+        """Return a set whose batches are ``(embedding - mean) / std``.
 
-        Where there are copies, each batch is standardised as it is drawn. A second array of all of
-        them would take as much memory again, and longer to make.
+        With copies, batches are standardised as they are drawn: a standardised copy of the whole
+        array would double the memory and take longer to make.
         """
         if self.embeddings.shape[1] == 1:
             return replace(self, embeddings=(self.embeddings - mean) / std)
@@ -67,7 +67,7 @@ class EmbeddingSet:
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, in a new order, each as itself or as one of its copies."""
+        """Yield every clip once in random order, each as the original or one of its copies."""
         order = torch.randperm(len(self), generator=generator)
         copies = torch.randint(self.embeddings.shape[1], (len(self),), generator=generator)
         for batch in order.split(batch_size):
@@ -75,7 +75,7 @@ class EmbeddingSet:
             yield rows.sub_(self.mean).div_(self.std), self.classes[batch]
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, as itself, in order."""
+        """Yield every original clip once, in order."""
         clips = self.embeddings[:, 0]
         for rows, classes in zip(
             clips.split(batch_size), self.classes.split(batch_size), strict=True
@@ -83,18 +83,18 @@ class EmbeddingSet:
             yield (rows - self.mean) / self.std, classes
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
-        """Add embeddings and classes; what standardises them follows from the training set's."""
+        """Add embeddings and classes; mean and std follow from the training set's."""
         digest.update(self.embeddings.contiguous().numpy().data)
         digest.update(self.classes.contiguous().numpy().data)
 
 
 class EmbeddingCache:
-    """Embeds each clip and copy once, for as many folds, recipes, runs and days as need it.
+    """Cache of embeddings on disk, shared by all folds, recipes and runs.
 
     Args:
-        folder: Where to keep them; ``None``: ``embeddings`` in ``EMOVOX_CACHE`` or the user's
-            cache folder.
-        jobs: Clips computed at the same time; ``None``: one per core.
+        folder: Cache folder; ``None``: ``embeddings`` in ``EMOVOX_CACHE`` or the user's cache
+            folder.
+        jobs: Number of clips computed in parallel; ``None``: one per core.
     """
 
     def __init__(self, folder: Path | None = None, jobs: int | None = None) -> None:
@@ -111,17 +111,17 @@ class EmbeddingCache:
         *,
         labels: tuple[str, ...] = EMOTIONS,
     ) -> EmbeddingSet:
-        """Return the embeddings of ``clips`` in their order, computing those not yet known.
+        """Return the embeddings of ``clips`` in order, computing those that are not cached.
 
         Args:
             clips: The recordings.
-            encoder: What embeds them.
-            augmentation: Which copies to make of each.
+            encoder: The encoder to use.
+            augmentation: Augmented copies to make of each clip.
             on_clip: Called after each clip that was not in memory, for a progress bar.
-            labels: Names of the classes, those of all clips among them.
+            labels: Names of the classes, including those of all clips.
 
         Returns:
-            Embeddings, not yet standardised.
+            The embeddings, not standardised.
 
         Raises:
             AudioError: A recording cannot be used.
@@ -141,13 +141,13 @@ class EmbeddingCache:
     def count_unknown(
         self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
     ) -> int:
-        """Return how many of the clips are not yet in memory."""
+        """Return the number of clips that are not in memory."""
         return sum((encoder.name, c.name, augmentation) not in self.known for c in clips)
 
     def fetch(
         self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
     ) -> Iterable[npt.NDArray[np.float32]]:
-        """Read rows ``(1 + copies, features)`` from disk, or compute and keep them."""
+        """Read rows ``(1 + copies, features)`` from disk, or compute and store them."""
 
         def fetch_clip(clip: Clip) -> npt.NDArray[np.float32]:
             path = self.find_file(clip, encoder, augmentation)
@@ -163,7 +163,7 @@ class EmbeddingCache:
             yield from pool.map(fetch_clip, clips)
 
     def find_file(self, clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Path:
-        """Name the file of a clip: by its content, the encoder and the settings of the copies."""
+        """Return a clip's cache file, named by content, encoder and augmentation settings."""
         settings = f"{FORMAT_VERSION} {augmentation.model_dump_json()}"
         try:
             content = hashlib.sha256(clip.path.read_bytes())
@@ -178,14 +178,14 @@ class EmbeddingCache:
 
 
 def number_classes(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
-    """Return the class of each clip, int64 ``(clips,)``: its label's place among all."""
+    """Return the class of each clip, int64 ``(clips,)``: its label's index in ``labels``."""
     return torch.tensor([labels.index(clip.emotion) for clip in clips], dtype=torch.int64)
 
 
 def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-    """Read stored rows; ``None`` where there are none, or not those expected."""
-    # Not np.load: it takes archives too, and a damaged header for one of any size. Only files that
-    # begin to the byte as np.save writes these rows are theirs.
+    """Read stored rows; ``None`` if the file is missing or not as expected."""
+    # Not np.load: it also accepts archives, and a damaged header could claim any size. The header
+    # must be byte for byte the one that np.save writes for these rows.
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -205,13 +205,13 @@ def compute_rows(
 ) -> npt.NDArray[np.float32]:
     """Embed a clip and its augmented copies, ``(1 + copies, features)``.
 
-    A copy depends on its number and the clip's content alone, so that every fold, seed and run
-    sees the same ones.
+    A copy depends only on its number and the clip's content, so every fold, seed and run uses
+    the same copies.
     """
     samples = load_audio(clip.path, encoder.sample_rate_hz).samples
     rows = [encoder.embed(samples)]
     if augmentation.copies:
-        # Importing scipy's filters takes half a second: only where copies are made.
+        # Importing scipy's filters takes half a second, so it is imported only for copies.
         from emovox.training.augment import perturb
 
         digest = hashlib.sha256(samples.tobytes()).digest()

@@ -1,4 +1,4 @@
-"""What networks are trained on: images of clips, each computed once and kept, or embeddings."""
+"""Training inputs of networks: spectrograms or embeddings of clips, computed once and cached."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ from emovox.training.speech_encoder import Encoder, SpeechEncoder
 
 
 class ClipSet(Protocol):
-    """What a network is trained on: inputs of clips, and the class of each."""
+    """Training data of a network: the inputs and class of each clip."""
 
     @property
     def classes(self) -> Tensor:
@@ -45,31 +45,31 @@ class ClipSet(Protocol):
         ...
 
     def measure(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of the inputs."""
+        """Return the mean and standard deviation of the inputs."""
         ...
 
     def standardize(self, mean: Tensor, std: Tensor) -> Self:
-        """Return the set with ``(input - mean) / std``."""
+        """Return a set with ``(input - mean) / std``."""
         ...
 
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, in a new order: inputs and classes of each batch."""
+        """Yield every clip once in random order, as batches of inputs and classes."""
         ...
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, as itself, in order."""
+        """Yield every original clip once, in order."""
         ...
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
-        """Add all that a training depends on."""
+        """Add everything that training depends on."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Images and the class of each.
+    """Spectrograms and the class of each.
 
     Attributes:
         images: float32 ``(clips, 1, height, width)``, in dB or standardised.
@@ -85,17 +85,17 @@ class ImageSet:
         return len(self.classes)
 
     def measure(self) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation over all pixels."""
+        """Return the mean and standard deviation over all pixels."""
         return self.images.mean(), self.images.std(correction=0)
 
     def standardize(self, mean: Tensor, std: Tensor) -> "ImageSet":
-        """Return the set with ``(image - mean) / std``."""
+        """Return a set with ``(image - mean) / std``."""
         return replace(self, images=(self.images - mean) / std)
 
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once, in a new order."""
+        """Yield every clip once in random order."""
         for batch in torch.randperm(len(self), generator=generator).split(batch_size):
             yield self.images[batch], self.classes[batch]
 
@@ -104,16 +104,16 @@ class ImageSet:
         return zip(self.images.split(batch_size), self.classes.split(batch_size), strict=True)
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
-        """Add images and classes."""
+        """Add spectrograms and classes."""
         digest.update(self.images.numpy().tobytes())
         digest.update(self.classes.numpy().tobytes())
 
 
 class ImageCache:
-    """Decodes each clip once, for as many folds, recipes and runs as need it.
+    """In-memory cache of spectrograms, shared by all folds, recipes and runs.
 
     Args:
-        jobs: Clips computed at the same time; ``None``: one per core.
+        jobs: Number of clips computed in parallel; ``None``: one per core.
     """
 
     def __init__(self, jobs: int | None = None) -> None:
@@ -128,16 +128,16 @@ class ImageCache:
         *,
         labels: tuple[str, ...] = EMOTIONS,
     ) -> ImageSet:
-        """Return the images of ``clips`` in their order, computing those not yet known.
+        """Return the spectrograms of ``clips`` in order, computing those that are not cached.
 
         Args:
             clips: The recordings.
-            settings: The front end.
+            settings: The front-end settings.
             on_clip: Called after each newly computed clip, for a progress bar.
-            labels: Names of the classes, those of all clips among them.
+            labels: Names of the classes, including those of all clips.
 
         Returns:
-            Images in dB, not yet standardised.
+            Spectrograms in dB, not standardised.
 
         Raises:
             AudioError: A recording cannot be used.
@@ -155,11 +155,11 @@ class ImageCache:
         )
 
     def count_unknown(self, clips: Sequence[Clip], settings: FrontendSettings) -> int:
-        """Return how many of the clips are still to be computed."""
+        """Return the number of clips that have yet to be computed."""
         return sum((settings, c.name) not in self.images for c in clips)
 
     def compute(self, clips: Sequence[Clip], settings: FrontendSettings) -> Iterable[Tensor]:
-        """Compute images ``(1, 1, height, width)`` one clip per core at a time."""
+        """Compute spectrograms ``(1, 1, height, width)``, one clip per core at a time."""
         frontend = SpectrogramFrontend(settings)
 
         def compute_image(clip: Clip) -> Tensor:
@@ -169,7 +169,7 @@ class ImageCache:
             return image.clone()
 
         threads = torch.get_num_threads()
-        # One clip per core beats all cores on one clip: its matrices are small.
+        # One clip per core is faster than all cores on one clip, as its matrices are small.
         torch.set_num_threads(1)
         try:
             with ThreadPoolExecutor(self.jobs) as pool:
@@ -179,11 +179,11 @@ class ImageCache:
 
 
 class FeatureCache:
-    """What every kind of recipe is trained on, each computed once.
+    """Cache of the training inputs of every kind of recipe.
 
     Args:
-        jobs: Clips computed at the same time; ``None``: one per core.
-        folder: Where embeddings are kept; ``None``: in the user's cache.
+        jobs: Number of clips computed in parallel; ``None``: one per core.
+        folder: Folder of cached embeddings; ``None``: in the user's cache.
     """
 
     def __init__(self, jobs: int | None = None, folder: Path | None = None) -> None:
@@ -199,18 +199,17 @@ class FeatureCache:
         augment: bool = False,
         on_clip: Callable[[], None] = lambda: None,
     ) -> ClipSet:
-        """Return what a recipe's network takes of ``clips``, in their order.
+        """Return the inputs of a recipe's network for ``clips``, in order.
 
         Args:
             clips: The recordings.
-            recipe: Its front end and augmentation are used.
-            augment: Make the recipe's augmented copies too.
-            labels: Names of the classes, those of all clips among them.
-            augment: Make the recipe's disturbed copies too.
+            recipe: The recipe, whose front end and augmentation are used.
+            augment: Whether to add the recipe's augmented copies.
+            labels: Names of the classes, including those of all clips.
             on_clip: Called after each newly computed clip, for a progress bar.
 
         Returns:
-            Images in dB or embeddings, not yet standardised.
+            Spectrograms in dB or embeddings, not standardised.
 
         Raises:
             AudioError: A recording cannot be used.
@@ -222,7 +221,7 @@ class FeatureCache:
         return self.embeddings.load(clips, encoder, copies, on_clip, labels=labels)
 
     def count_unknown(self, clips: Sequence[Clip], recipe: Recipe, *, augment: bool = False) -> int:
-        """Return how many of the clips are still to be computed or read."""
+        """Return the number of clips that have yet to be computed or read."""
         if isinstance(recipe.frontend, FrontendSettings):
             return self.images.count_unknown(clips, recipe.frontend)
         copies = choose_augmentation(recipe, augment=augment)
@@ -230,17 +229,17 @@ class FeatureCache:
 
 
 def name_features(recipe: Recipe) -> str:
-    """Return what is computed of clips, for a progress bar."""
+    """Return the name of a recipe's features, for a progress bar."""
     return "spectrograms" if isinstance(recipe.frontend, FrontendSettings) else "embeddings"
 
 
 def choose_augmentation(recipe: Recipe, *, augment: bool) -> AugmentationSettings:
-    """Return the recipe's augmentation, or none."""
+    """Return the recipe's augmentation, or one without copies."""
     return recipe.augmentation if augment else AugmentationSettings()
 
 
 def name_encoder(recipe: Recipe) -> str:
-    """Return the name of a recipe's encoder, another for other weights; empty for an image."""
+    """Return the name of a recipe's encoder, unique per weights; empty for spectrograms."""
     if isinstance(recipe.frontend, FrontendSettings):
         return ""
     return make_encoder(recipe.frontend).name
@@ -250,7 +249,7 @@ def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
     """Make the encoder that a recipe names.
 
     Raises:
-        EncoderError: It cannot be had or used.
+        EncoderError: The encoder cannot be obtained or used.
     """
     if isinstance(settings, HuggingFaceSettings):
         return HuggingFaceEncoder(settings)

@@ -1,7 +1,7 @@
-"""Power spectra of frames, two ways: by FFT for training, by matrix products for the model file.
+"""Power spectra of frames: by FFT for training, by matrix products for the model file.
 
 ONNX has an FFT, but runtimes compute it slowly or, in browsers, not at all; matrix products are
-fast everywhere. Both give the same numbers within float32's rounding, which the export checks.
+fast everywhere. Both agree within float32 rounding, which the export checks.
 """
 
 import math
@@ -23,12 +23,12 @@ class MatmulPower(nn.Module):
     """The same as ``FftPower``, by two small matrix products (Cooley and Tukey 1965).
 
     With ``n_fft = n_coarse * n_fine``, sample ``n = n_fine * i + j`` and frequency
-    ``k = p + n_coarse * q``, a DFT over ``i`` and one over ``j`` take the place of one over ``n``.
-    Of real input only the residues ``p`` up to ``n_coarse / 2`` are computed: a frequency with
-    another residue is the mirror image of one of these.
+    ``k = p + n_coarse * q``, a DFT over ``i`` and one over ``j`` replace the one over ``n``. For
+    real input only the residues ``p`` up to ``n_coarse / 2`` are computed, because the other
+    frequencies mirror these.
 
     Args:
-        n_fft: Frame length, even; the more its factors are alike, the faster.
+        n_fft: Frame length, even; fastest if its two factors are similar.
     """
 
     coarse_dft: Tensor

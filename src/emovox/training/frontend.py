@@ -1,8 +1,8 @@
-"""The front end: waveform to a 64x64 image of its spectrum in dB, as the first part of the network.
+"""The front end: waveform to a 64x64 dB spectrogram, as the first part of the network.
 
-One definition serves training and the exported model file, so the two cannot drift apart. It gives
-what librosa's ``stft`` and ``amplitude_to_db`` and scikit-image's ``resize`` give one after the
-other; the resizing is a matrix product along each axis.
+Training and the exported model file share this definition, so they cannot diverge. The result
+equals librosa's ``stft`` and ``amplitude_to_db`` followed by scikit-image's ``resize``; resizing is
+a matrix product along each axis.
 """
 
 import math
@@ -16,11 +16,11 @@ from emovox.training.fourier import FftPower, MatmulPower
 
 
 class SpectrogramFrontend(nn.Module):
-    """Turn a waveform into an image of its spectrum in decibels.
+    """Convert a waveform to a resized spectrogram in decibels.
 
     Args:
         settings: Sampling rate, STFT, decibel and image settings of the recipe.
-        traceable: Use only what an exported graph can hold: no FFT, nothing kept for a length.
+        traceable: Use only operations that can be exported: no FFT, nothing cached per length.
 
     Examples:
         >>> frontend = SpectrogramFrontend(FrontendSettings())
@@ -47,7 +47,7 @@ class SpectrogramFrontend(nn.Module):
         self.register_buffer("row_matrix", rows, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the image.
+        """Compute the spectrogram.
 
         Args:
             waveform: float32 ``(batch, samples)`` in [-1, 1] at ``settings.sample_rate_hz``.
@@ -56,7 +56,7 @@ class SpectrogramFrontend(nn.Module):
             float32 ``(batch, 1, image_height, image_width)`` in dB re 1.0, low frequencies first.
         """
         half = self.settings.n_fft // 2
-        # Centred frames, zeros beyond both ends.
+        # Centred frames, zero-padded at both ends.
         padded = nn.functional.pad(waveform, (half, half))
         bands = self.power(self.cut_frames(padded) * self.window)  # (batch, frames, bins)
         if self.settings.scale == "mel":
@@ -71,7 +71,7 @@ class SpectrogramFrontend(nn.Module):
         n_fft, hop = self.settings.n_fft, self.settings.hop_samples
         if not self.traceable or n_fft % hop:
             return padded.unfold(1, n_fft, hop)
-        # In a graph, unfold gathers sample by sample; copying whole hops is several times faster.
+        # In a graph, unfold gathers sample by sample; copying entire hops is several times faster.
         n_hops = padded.shape[1] // hop
         hops = padded[:, : n_hops * hop].reshape(len(padded), n_hops, hop)
         n_parts = n_fft // hop
@@ -79,7 +79,7 @@ class SpectrogramFrontend(nn.Module):
         return torch.cat([hops[:, i : i + n_frames] for i in range(n_parts)], dim=2)
 
     def power_to_db(self, power: Tensor) -> Tensor:
-        """Convert power to dB re 1.0, no deeper than ``top_db`` below each clip's loudest bin."""
+        """Convert power to dB re 1.0, floored ``top_db`` below each clip's loudest bin."""
         decibels = 10 * torch.log10(power.clamp(min=self.settings.amin**2))
         loudest = decibels.amax((1, 2), keepdim=True)
         return torch.maximum(decibels, loudest - self.settings.top_db)
@@ -93,21 +93,21 @@ class SpectrogramFrontend(nn.Module):
 
 @lru_cache(maxsize=256)
 def keep_resize_matrix(n: int, size: int) -> Tensor:
-    """Make a resize matrix once for each length: a corpus has few, and it takes a millisecond."""
+    """Make a resize matrix, cached for each length."""
     with torch.inference_mode(mode=False):
         return resize_matrix(torch.arange(n), size)
 
 
 def resize_matrix(positions: Tensor, size: int) -> Tensor:
-    """Build the matrix that resizes one axis as scikit-image's ``resize`` with anti-aliasing does.
+    """Build a matrix that resizes one axis like scikit-image's ``resize`` with anti-aliasing.
 
     A Gaussian of sigma ``(n / size - 1) / 2``, cut at 4 sigma, then linear interpolation, with
     mirrored edges (``skimage.transform.resize(order=1, mode="reflect", anti_aliasing=True)``).
-    Rows are normalised, which is the Gaussian's own normalisation.
+    Normalising the rows also normalises the Gaussian.
 
     Args:
-        positions: ``arange(n)``; a tensor, so that the exported graph takes any length.
-        size: Wanted length.
+        positions: ``arange(n)``; a tensor, so that the exported graph accepts any length.
+        size: Target length.
 
     Returns:
         float32 ``(size, n)``; each row sums to 1.
@@ -118,7 +118,7 @@ def resize_matrix(positions: Tensor, size: int) -> Tensor:
     centres = (torch.arange(size, device=positions.device) + 0.5) * scale - 0.5
     left = centres.floor()
     fraction = (centres - left)[:, None]
-    # Below one sample per pixel nothing is smoothed: the tiny sigma leaves the middle tap alone.
+    # Below one sample per pixel nothing is smoothed: a tiny sigma leaves only the centre tap.
     sigma = ((scale - 1) / 2).clamp(min=1e-3)
     radius = (4 * sigma + 0.5).floor()
 

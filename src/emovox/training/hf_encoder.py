@@ -1,9 +1,9 @@
-"""Speech encoders from Hugging Face: frozen, from waveform to one embedding.
+"""Frozen speech encoders from Hugging Face: from waveform to one embedding.
 
     files (hf_files) -> hidden states, pooled (hf_states) -> ONNX graph -> embeddings
 
-The graph is traced before anything is embedded, so that an encoder that cannot be part of a model
-file is refused before a training and not behind it. Training and the model file run the same graph.
+The graph is traced before anything is embedded, so an encoder that cannot be part of a model file
+is refused before training, not after it. Training and the model file run the same graph.
 """
 
 import re
@@ -23,25 +23,25 @@ from emovox.training.speech_encoder import ENCODER_INPUT
 from emovox.training.tracing import trace_module
 
 GRAPH_OUTPUT = "pooled_states"
-"""Not "embedding": WavLM has a value of this name inside."""
+"""Not "embedding": WavLM has an internal value of this name."""
 MAX_BYTES = 2_000_000_000
 """An ONNX file holds at most 2 GB, head and graph included (a limit of Protocol Buffers)."""
 MAX_DIFFERENCE = 1e-3
-"""Largest difference between a number of the traced graph's and of transformers', in units of the
-embedding's standard deviation; a model file is checked again, on its probabilities."""
+"""Largest difference between embeddings of the traced graph and of transformers, in standard
+deviations of the embedding; a model file's probabilities are checked separately."""
 
 
 class HuggingFaceEncoder:
     """A speech encoder from the Hugging Face hub or a folder.
 
     Its embedding is the mean and standard deviation of the hidden states over the frames with
-    speech, behind each layer that the recipe names.
+    speech, after each layer that the recipe lists.
 
     Args:
         settings: Its name, revision and layers.
 
     Raises:
-        EncoderError: It cannot be had or used; the message says why.
+        EncoderError: The encoder cannot be obtained or used.
     """
 
     sample_rate_hz = 16_000
@@ -76,7 +76,7 @@ class HuggingFaceEncoder:
 
 
 class HuggingFaceFrontend(nn.Module):
-    """An encoder from Hugging Face as the front end of a model, as transformers runs it.
+    """An encoder from Hugging Face as the front end of a model, run by transformers.
 
     Args:
         settings: Its name, revision and layers.
@@ -87,8 +87,8 @@ class HuggingFaceFrontend(nn.Module):
         self.files = find_encoder_files(settings)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Turn waveforms ``(batch, samples)`` into embeddings ``(batch, features)``."""
-        # Not a child: its weights belong to the encoder, not to what was trained.
+        """Convert waveforms ``(batch, samples)`` to embeddings ``(batch, features)``."""
+        # Not a child module: its weights belong to the encoder, not to the trained network.
         embedding: Tensor = load_encoder(self.files)(waveform)
         return embedding
 
@@ -98,7 +98,7 @@ def trace_encoder(files: EncoderFiles) -> bytes:
     """Trace an encoder into an ONNX model and compare the two.
 
     Raises:
-        ExportError: It is too large for an ONNX file, or cannot be traced.
+        ExportError: The encoder is too large for an ONNX file, or cannot be traced.
     """
     encoder = load_encoder(files)
     n_bytes = sum(weight.numel() * weight.element_size() for weight in encoder.parameters())
@@ -108,7 +108,7 @@ def trace_encoder(files: EncoderFiles) -> bytes:
             "an ONNX file holds at most 2; name lower layers by frontend.layers, or a smaller model"
         )
     any_size = torch.export.Dim.DYNAMIC
-    # Noise of odd length: zeros would hide a wrong normalisation.
+    # Noise of odd length, because zeros would hide a wrong normalisation.
     example = 0.1 * torch.randn(2, 16_333, generator=torch.Generator().manual_seed(0))
     try:
         content = trace_module(
@@ -124,7 +124,7 @@ def trace_encoder(files: EncoderFiles) -> bytes:
 
 
 def check_graph(content: bytes, encoder: PooledEncoder, files: EncoderFiles) -> None:
-    """Refuse a graph that gives other embeddings than PyTorch does, at another length."""
+    """Refuse a graph whose embeddings differ from PyTorch's at a different length."""
     waveform = 0.1 * torch.randn(1, 7_919, generator=torch.Generator().manual_seed(1))
     session = open_session(content)
     (found,) = session.run([GRAPH_OUTPUT], {ENCODER_INPUT: waveform.numpy()})
@@ -140,5 +140,5 @@ def check_graph(content: bytes, encoder: PooledEncoder, files: EncoderFiles) -> 
 
 @open_once
 def open_encoder(files: EncoderFiles) -> ort.InferenceSession:
-    """Open an encoder's graph once."""
+    """Open an encoder's graph; cached."""
     return open_session(trace_encoder(files))

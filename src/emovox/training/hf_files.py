@@ -1,4 +1,4 @@
-"""The files of a Hugging Face speech encoder: found, downloaded, checked and hashed."""
+"""Find, download, check and hash the files of a Hugging Face speech encoder."""
 
 import hashlib
 import json
@@ -13,12 +13,12 @@ from emovox.recipes.settings import HuggingFaceSettings
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")
 SAMPLE_RATE_HZ = 16_000
-# Whisper's repositories hold the same weights several times over; these are what is loaded.
+# Whisper repositories contain the same weights in several formats; only these are loaded.
 WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors")
 PATTERNS = ("config.json", "preprocessor_config.json", "model.safetensors.index.json", *WEIGHTS)
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 FORMAT_VERSION = 1
-"""Raised whenever the same files give other embeddings, so that old ones are not read."""
+"""Increment when the same files produce different embeddings, so old ones are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class EncoderFiles:
     """A speech encoder on disk.
 
     Attributes:
-        folder: Where its files lie.
+        folder: Folder of its files.
         model_type: One of ``MODEL_TYPES``.
-        n_blocks: Its transformer blocks.
-        width: Numbers in a hidden state.
-        layers: Behind which blocks hidden states are taken, from 1.
-        normalize: Whether it takes waveforms of zero mean and unit variance.
-        digest: SHA-256 of all that an embedding depends on.
+        n_blocks: Number of transformer blocks.
+        width: Dimension of a hidden state.
+        layers: Blocks after which hidden states are taken, from 1.
+        normalize: Whether it expects waveforms of zero mean and unit variance.
+        digest: SHA-256 of everything that an embedding depends on.
     """
 
     folder: Path
@@ -45,22 +45,22 @@ class EncoderFiles:
 
     @property
     def n_features(self) -> int:
-        """Length of an embedding: mean and deviation behind each layer."""
+        """Length of an embedding: mean and standard deviation after each layer."""
         return 2 * self.width * len(self.layers)
 
 
 def find_encoder_files(settings: HuggingFaceSettings) -> EncoderFiles:
-    """Find an encoder's files, download them where they are not here, and check them.
+    """Find an encoder's files, download missing ones, and check them.
 
     Args:
-        settings: Its name, revision and layers.
+        settings: The encoder's name, revision and layers.
 
     Returns:
-        What is known of the encoder before its weights are loaded.
+        The encoder's properties, without loading its weights.
 
     Raises:
-        EncoderError: It cannot be had, is no speech encoder of a known kind, has no safetensors
-            weights or not so many layers.
+        EncoderError: The encoder cannot be obtained, is not a supported speech encoder, or lacks
+            safetensors weights or the requested layers.
     """
     folder = find_folder(settings)
     name = settings.name
@@ -104,7 +104,7 @@ def find_encoder_files(settings: HuggingFaceSettings) -> EncoderFiles:
 
 
 def choose_layers(settings: HuggingFaceSettings, n_blocks: int) -> tuple[int, ...]:
-    """Return the layers of a recipe; by default those at a third, a half and two thirds."""
+    """Return a recipe's layers; by default those at a third, a half and two thirds."""
     if max(settings.layers, default=1) > n_blocks:
         raise EncoderError(
             f"{settings.name} has {n_blocks} layers; found frontend.layers = "
@@ -115,7 +115,7 @@ def choose_layers(settings: HuggingFaceSettings, n_blocks: int) -> tuple[int, ..
 
 
 def find_folder(settings: HuggingFaceSettings) -> Path:
-    """Return the local folder of an encoder, downloaded where it is a name on the hub."""
+    """Return the local folder of an encoder, downloading a name on the hub."""
     folder = Path(settings.name).expanduser()
     if folder.is_dir():
         if settings.revision:
@@ -132,10 +132,10 @@ def find_folder(settings: HuggingFaceSettings) -> Path:
     return download_encoder(settings.name, settings.revision)
 
 
-# Once per process: a branch that moves meanwhile must not change the encoder within a run.
+# Once per process: if a branch moves, the encoder must not change within a run.
 @lru_cache(maxsize=8)
 def download_encoder(name: str, revision: str) -> Path:
-    """Bring an encoder's files from the hub, or from its cache, and return their folder."""
+    """Get an encoder's files from the hub or its cache, and return their folder."""
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -167,7 +167,7 @@ def download_encoder(name: str, revision: str) -> Path:
 
 
 def explain_missing(error: ModuleNotFoundError) -> EncoderError:
-    """Say how to get what front ends from Hugging Face need."""
+    """Return an error that says how to install a missing package."""
     return EncoderError(
         f"front end 'hf' needs the package {error.name!r}, which is not installed; "
         "run: pip install 'emovox[hf]'"
@@ -190,6 +190,6 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def hash_file(path: Path, size: int, mtime_ns: int) -> bytes:  # noqa: ARG001
-    """Return the SHA-256 of a file, computed again only where its size or time changed."""
+    """Return the SHA-256 of a file, recomputed only if its size or time changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

@@ -1,4 +1,4 @@
-"""Hidden states of a speech encoder from Hugging Face, pooled to one embedding, in PyTorch."""
+"""Hidden states of a speech encoder from Hugging Face, pooled to one embedding in PyTorch."""
 
 import contextlib
 import importlib
@@ -17,16 +17,16 @@ from emovox.training.hf_files import EncoderFiles, explain_missing
 from emovox.training.whisper_mel import MAX_SAMPLES, WhisperLogMel
 
 ACTIVE_DB = 35.0
-"""Frames no further below the clip's loudest one count as speech."""
+"""Frames at most this far below the clip's loudest frame, in dB, count as speech."""
 FRAME_SAMPLES, HOP_SAMPLES = 400, 320
-"""What a hidden state of wav2vec 2.0 and its relatives hears, and how far it is to the next."""
+"""Receptive field and hop of a hidden state of wav2vec 2.0 and its relatives."""
 
 
 class PooledEncoder(nn.Module):
-    """Hidden states of an encoder, as mean and standard deviation over the frames with speech.
+    """Mean and standard deviation of an encoder's hidden states over the frames with speech.
 
     Args:
-        layers: Behind which blocks, from 1, in rising order.
+        layers: Blocks whose outputs are used, from 1, in ascending order.
     """
 
     def __init__(self, layers: tuple[int, ...]) -> None:
@@ -34,11 +34,11 @@ class PooledEncoder(nn.Module):
         self.layers = layers
 
     def compute_states(self, waveform: Tensor) -> list[Tensor]:
-        """Return the hidden states ``(batch, frames, width)`` behind each block."""
+        """Return the hidden states ``(batch, frames, width)`` after each block."""
         raise NotImplementedError
 
     def compute_levels(self, waveform: Tensor) -> Tensor:
-        """Return the power ``(batch, frames)`` of what each hidden state hears."""
+        """Return the power ``(batch, frames)`` in each hidden state's receptive field."""
         raise NotImplementedError
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -68,27 +68,27 @@ class PooledWaveformEncoder(PooledEncoder):
     """wav2vec 2.0, HuBERT or WavLM.
 
     Args:
-        model: The model of transformers.
-        layers: Behind which blocks, from 1, in rising order.
-        normalize: Whether it takes waveforms of zero mean and unit variance.
+        model: The transformers model.
+        layers: Blocks whose outputs are used, from 1, in ascending order.
+        normalize: Whether it expects waveforms of zero mean and unit variance.
     """
 
     def __init__(self, model: Any, layers: tuple[int, ...], *, normalize: bool) -> None:
         super().__init__(layers)
         self.model = model
         self.normalize = normalize
-        # What is behind the last layer asked for costs time and half of the file.
+        # Layers after the last one used would only cost time and half of the file size.
         del model.encoder.layers[layers[-1] :]
         self.states: list[Tensor] = []
         for block in model.encoder.layers:
             block.register_forward_hook(self.keep_state)
 
     def keep_state(self, _block: nn.Module, _inputs: Any, output: Any) -> None:
-        """Keep what a block gives; transformers' own list ends with a normalised state."""
+        """Keep a block's output; the last state in transformers' own list is normalised."""
         self.states.append(output[0] if isinstance(output, tuple) else output)
 
     def compute_states(self, waveform: Tensor) -> list[Tensor]:
-        """Return the hidden states ``(batch, frames, width)`` behind each block."""
+        """Return the hidden states ``(batch, frames, width)`` after each block."""
         if self.normalize:
             # As Wav2Vec2FeatureExtractor does.
             mean = waveform.mean(1, keepdim=True)
@@ -99,18 +99,18 @@ class PooledWaveformEncoder(PooledEncoder):
         return list(self.states)
 
     def compute_levels(self, waveform: Tensor) -> Tensor:
-        """Return the power ``(batch, frames)`` of what each hidden state hears."""
+        """Return the power ``(batch, frames)`` in each hidden state's receptive field."""
         power = pad_frame(waveform).square()[:, None]  # (batch, 1, samples)
         return nn.functional.avg_pool1d(power, FRAME_SAMPLES, HOP_SAMPLES)[:, 0]
 
 
 class PooledWhisperEncoder(PooledEncoder):
-    """The encoder of Whisper, without its padding to 30 s; it hears the first 30 s.
+    """Whisper's encoder without padding to 30 s; it processes the first 30 s only.
 
     Args:
-        encoder: The encoder of transformers' model.
-        layers: Behind which blocks, from 1, in rising order.
-        mel_filters: Of its feature extractor, ``(201, mels)``.
+        encoder: The encoder of the transformers model.
+        layers: Blocks whose outputs are used, from 1, in ascending order.
+        mel_filters: Mel filters of its feature extractor, ``(201, mels)``.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class PooledWhisperEncoder(PooledEncoder):
         self.blocks = encoder.layers[: layers[-1]]
 
     def compute_states(self, waveform: Tensor) -> list[Tensor]:
-        """Return the hidden states ``(batch, frames, width)`` behind each block."""
+        """Return the hidden states ``(batch, frames, width)`` after each block."""
         x = self.log_mel(waveform[:, :MAX_SAMPLES]).transpose(1, 2)  # (batch, mels, frames)
         for convolution in self.convolutions:
             x = nn.functional.gelu(convolution(x))
@@ -137,7 +137,7 @@ class PooledWhisperEncoder(PooledEncoder):
         return states
 
     def compute_levels(self, waveform: Tensor) -> Tensor:
-        """Return the power ``(batch, frames)`` of what each hidden state hears."""
+        """Return the power ``(batch, frames)`` in each hidden state's receptive field."""
         half = HOP_SAMPLES // 2
         padded = nn.functional.pad(waveform[:, :MAX_SAMPLES], (half, half))
         power = padded.square()[:, None]  # (batch, 1, samples)
@@ -145,13 +145,13 @@ class PooledWhisperEncoder(PooledEncoder):
 
 
 def pad_frame(waveform: Tensor) -> Tensor:
-    """Add half a frame of silence at both ends, so that the shortest recording has a frame too."""
+    """Add half a frame of silence at both ends, so even the shortest recording has a frame."""
     return nn.functional.pad(waveform, (FRAME_SAMPLES // 2, FRAME_SAMPLES // 2))
 
 
 @open_once
 def load_encoder(files: EncoderFiles) -> PooledEncoder:
-    """Load an encoder by transformers, from safetensors alone, with all its weights.
+    """Load an encoder with transformers, from safetensors only, with all its weights.
 
     Raises:
         EncoderError: transformers is not installed or cannot load it, or weights are missing.
@@ -178,7 +178,7 @@ def load_encoder(files: EncoderFiles) -> PooledEncoder:
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise EncoderError(f"{files.folder}: transformers cannot load it ({reason})") from None
-    # This one only matters in pre-training, and fine-tuned models leave it out.
+    # This weight only matters in pre-training, and fine-tuned models omit it.
     missing = sorted(key for key in report["missing_keys"] if key != "masked_spec_embed")
     if missing:
         raise EncoderError(
@@ -195,7 +195,7 @@ def load_encoder(files: EncoderFiles) -> PooledEncoder:
 
 
 def import_transformers() -> Any:
-    """Import transformers, or say how to get it."""
+    """Import transformers, or raise an error that says how to install it."""
     try:
         return importlib.import_module("transformers")
     except ModuleNotFoundError as error:
@@ -203,7 +203,7 @@ def import_transformers() -> Any:
 
 
 def check_frames(config: Any, name: str) -> None:
-    """Refuse an encoder whose convolutions are not those of wav2vec 2.0."""
+    """Refuse an encoder whose frame and hop lengths differ from wav2vec 2.0."""
     frame, hop = 1, 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         frame += (kernel - 1) * hop
@@ -217,7 +217,7 @@ def check_frames(config: Any, name: str) -> None:
 
 @contextlib.contextmanager
 def quiet_transformers(logging: Any) -> Iterator[None]:
-    """Silence transformers' report of unused weights, and its progress bars."""
+    """Silence transformers' report of unused weights and its progress bars."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

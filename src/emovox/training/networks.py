@@ -1,4 +1,4 @@
-"""The networks: a Keras-like CNN on an image, a head on an embedding, and the whole model."""
+"""Networks: a Keras-like CNN on a spectrogram, a head on an embedding, and the complete model."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class GeneratorDropout(nn.Module):
 
     Args:
         rate: Share of values set to zero while training; the rest are scaled up.
-        generator: Where the draws come from.
+        generator: Source of randomness.
     """
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
@@ -35,21 +35,21 @@ class GeneratorDropout(nn.Module):
         self.generator = generator
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop values of ``x`` while training; return it as it is otherwise."""
+        """Drop values of ``x`` while training; otherwise return it unchanged."""
         if not self.training or self.rate == 0:
             return x
-        # What Tensor.bernoulli_ draws, and what it leaves of the generator, in a third of its time.
+        # Same draws and generator state as Tensor.bernoulli_, in a third of the time.
         drawn = torch.rand(x.shape, dtype=torch.float64, generator=self.generator)
         return (x * (drawn < 1 - self.rate)).div_(1 - self.rate)
 
 
 class MemberLinear(nn.Module):
-    """A dense layer for each member of an ensemble, ``(..., members, inputs)`` to ``outputs``.
+    """A dense layer for each ensemble member, ``(..., members, inputs)`` to ``outputs``.
 
     Args:
-        members: How many.
-        in_features: Inputs of each.
-        out_features: Outputs of each.
+        members: Number of ensemble members.
+        in_features: Number of inputs of each member.
+        out_features: Number of outputs of each member.
     """
 
     def __init__(self, members: int, in_features: int, out_features: int) -> None:
@@ -58,18 +58,18 @@ class MemberLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(members, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map each member's values by its own kernel."""
+        """Apply each member's kernel to its inputs."""
         return torch.einsum("...mi,moi->...mo", x, self.weight) + self.bias
 
 
 class LayeredNetwork(nn.Module):
-    """Layers one after the other, whose kernels can be penalised.
+    """A sequence of layers with optional kernel penalties.
 
     Kernels start Glorot-uniform and biases at zero, as in Keras.
 
     Args:
         layers: First to last; the last one is the output.
-        generator: Draws the first weights.
+        generator: Source of the initial weights.
     """
 
     def __init__(self, layers: Sequence[nn.Module], generator: torch.Generator) -> None:
@@ -80,21 +80,21 @@ class LayeredNetwork(nn.Module):
             *self.linear_layers(),
         ]
         for layer in kernels:
-            # Behind the first layer, each member's kernel starts as it would alone.
+            # After the first layer, each member's kernel is initialised as if it were alone.
             for kernel in layer.weight if isinstance(layer, MemberLinear) else [layer.weight]:
                 init_glorot_uniform(kernel, generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Compute class logits ``(batch, classes)`` of standardised inputs ``(batch, ...)``."""
+        """Compute class logits ``(batch, classes)`` from standardised inputs ``(batch, ...)``."""
         logits: Tensor = self.layers(inputs)
         return logits
 
     def compute_loss(
         self, inputs: Tensor, classes: Tensor, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Compute what training lowers, without penalties, and the logits it comes from.
+        """Compute the training loss, without penalties, and the logits.
 
         Args:
             inputs: ``(batch, ...)``, standardised.
@@ -121,8 +121,8 @@ class LayeredNetwork(nn.Module):
     def kernel_penalty(self, settings: RegularizationSettings) -> Tensor:
         """Sum the L1 and L2 penalties of the kernels, as Keras defines them.
 
-        Keras adds weight times the sum of squares to the loss, where PyTorch's ``weight_decay``
-        stands for half of that; Keras also counts it in the validation loss.
+        Keras adds weight times the sum of squares to the loss, PyTorch's ``weight_decay`` half of
+        that. Keras also includes it in the validation loss.
         """
         *dense, output = self.linear_layers()
         kinds: dict[str, Sequence[nn.Module]] = {
@@ -143,19 +143,20 @@ class LayeredNetwork(nn.Module):
 
 
 class SpectrogramCnn(LayeredNetwork):
-    """Convolution blocks and dense layers on a standardised image ``(batch, 1, height, width)``.
+    """Convolution blocks and dense layers on a spectrogram ``(batch, 1, height, width)``.
 
     Each block is a valid convolution, max-pooling and ReLU. Pooling before the ReLU gives the same
     values as after it, for a quarter of the work.
 
     Args:
-        recipe: Its ``frontend`` image size, ``network`` and ``regularization`` are used.
+        recipe: The recipe, whose ``frontend`` image size, ``network`` and ``regularization`` are
+            used.
         n_classes: Number of labels.
-        generator: Draws the first weights, then the dropout.
+        generator: Source of the initial weights, then of dropout.
     """
 
     def __init__(self, recipe: Recipe, n_classes: int, generator: torch.Generator) -> None:
-        # A recipe refuses kinds that do not go together.
+        # Recipe validation guarantees that the kinds match.
         frontend = cast(FrontendSettings, recipe.frontend)
         settings = cast(NetworkSettings, recipe.network)
         height, width = frontend.image_height, frontend.image_width
@@ -172,21 +173,21 @@ class SpectrogramCnn(LayeredNetwork):
         dropout = recipe.regularization.dropout
         layers += make_dense_layers(features, settings.dense_units, n_classes, dropout, generator)
         super().__init__(layers, generator)
-        # A third less time on a CPU.
+        # Saves a third of the time on a CPU.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class EmbeddingHead(LayeredNetwork):
-    """Dense layers on a standardised embedding ``(batch, features)``: an ensemble of small heads.
+    """An ensemble of small dense heads on a standardised embedding ``(batch, features)``.
 
-    Members are trained side by side, each on its own loss, and their logits are averaged. They
-    see the same inputs and differ in their first weights and in what is dropped from them.
+    Members are trained in parallel, each with its own loss, and their logits are averaged. They
+    get the same inputs and differ in their initial weights and dropout.
 
     Args:
-        recipe: Its ``network`` and ``regularization`` are used.
+        recipe: The recipe, whose ``network`` and ``regularization`` are used.
         n_features: Length of the embedding.
         n_classes: Number of labels.
-        generator: Draws the first weights, then the dropout.
+        generator: Source of the initial weights, then of dropout.
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class EmbeddingHead(LayeredNetwork):
         first, *others = [*settings.hidden_units, n_classes]
         layers: list[nn.Module] = [
             GeneratorDropout(settings.input_dropout, generator),
-            # One product for all members, since all see the same inputs.
+            # One product for all members, since all get the same inputs.
             nn.Linear(n_features, members * first),
             nn.Unflatten(1, (members, first)),
         ]
@@ -207,7 +208,7 @@ class EmbeddingHead(LayeredNetwork):
         super().__init__(layers, generator)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Compute class logits ``(batch, classes)``, the mean of the members'."""
+        """Compute class logits ``(batch, classes)``: the mean over the ensemble members."""
         return self.compute_members(inputs).mean(1)
 
     def compute_members(self, inputs: Tensor) -> Tensor:
@@ -230,13 +231,13 @@ class EmbeddingHead(LayeredNetwork):
 def make_network(
     recipe: Recipe, n_features: int, n_classes: int, generator: torch.Generator
 ) -> LayeredNetwork:
-    """Make the network that a recipe names.
+    """Make a recipe's network.
 
     Args:
-        recipe: The settings.
-        n_features: Length of the embedding, where the front end gives one.
+        recipe: The recipe.
+        n_features: Length of the embedding, if the front end computes one.
         n_classes: Number of labels.
-        generator: Draws the first weights, then the dropout.
+        generator: Source of the initial weights, then of dropout.
     """
     if isinstance(recipe.network, HeadSettings):
         return EmbeddingHead(recipe, n_features, n_classes, generator)
@@ -250,7 +251,7 @@ def make_dense_layers(
     dropout: float,
     generator: torch.Generator,
 ) -> list[nn.Module]:
-    """Make dense layers with ReLU and dropout, and the output behind them."""
+    """Make dense layers with ReLU and dropout, followed by the output layer."""
     layers: list[nn.Module] = []
     for n in units:
         layers += [nn.Linear(features, n), nn.ReLU(), GeneratorDropout(dropout, generator)]
@@ -259,7 +260,7 @@ def make_dense_layers(
 
 
 def init_glorot_uniform(kernel: Tensor, generator: torch.Generator) -> None:
-    """Fill a kernel as Keras does: uniform in +-sqrt(6 / (fan_in + fan_out))."""
+    """Initialise a kernel as Keras does: uniform in +-sqrt(6 / (fan_in + fan_out))."""
     receptive = math.prod(kernel.shape[2:])
     limit = math.sqrt(6 / (kernel.shape[1] * receptive + kernel.shape[0] * receptive))
     with torch.no_grad():
@@ -267,15 +268,15 @@ def init_glorot_uniform(kernel: Tensor, generator: torch.Generator) -> None:
 
 
 class WaveformClassifier(nn.Module):
-    """The whole model: waveform in, class probabilities out.
+    """The complete model, from waveform to class probabilities.
 
     Args:
-        frontend: Waveform to what the network takes: an image in dB, or an embedding.
-        network: Standardised image or embedding to logits.
-        mean: Of the training clips' images, one number, or of their embeddings, one each.
-        std: Their standard deviation.
-        temperature: Divides the logits, over 1 for a network that is too sure of itself (Guo et al.
-            2017, *On Calibration of Modern Neural Networks*); 1 leaves them as trained.
+        frontend: Converts a waveform to the network's input: a spectrogram in dB or an embedding.
+        network: Converts a standardised spectrogram or embedding to logits.
+        mean: Mean of the training inputs: one number for spectrograms, one per embedding feature.
+        std: Standard deviation of the training inputs, of the same shape.
+        temperature: Divides the logits; above 1 for an overconfident network (Guo et al. 2017, *On
+            Calibration of Modern Neural Networks*); 1 leaves them unchanged.
     """
 
     mean: Tensor
@@ -311,7 +312,7 @@ class WaveformClassifier(nn.Module):
 
 
 def make_frontend(recipe: Recipe) -> nn.Module:
-    """Make the front end that a recipe names, as PyTorch runs it."""
+    """Make a recipe's front end as a PyTorch module."""
     if isinstance(recipe.frontend, FrontendSettings):
         return SpectrogramFrontend(recipe.frontend)
     if isinstance(recipe.frontend, HuggingFaceSettings):

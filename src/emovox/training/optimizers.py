@@ -1,4 +1,4 @@
-"""Optimisers with Keras' definitions where PyTorch's differ."""
+"""Optimisers as defined by Keras where PyTorch's definitions differ."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -13,13 +13,13 @@ KERAS_EPSILON = 1e-7
 
 
 class KerasRMSprop(torch.optim.Optimizer):
-    """RMSprop as in Keras: epsilon stands under the square root, where PyTorch adds it outside.
+    """RMSprop as in Keras: epsilon is inside the square root, while PyTorch adds it outside.
 
-    Under the root, 1e-7 bounds a step at ``learning_rate * gradient / 3e-4``; outside, it would
-    hardly bound it at all, and late training, with tiny gradients, would go differently.
+    Inside the root, 1e-7 limits a step to ``learning_rate * gradient / 3e-4``. Outside, it would
+    hardly limit it, and training would differ once gradients are tiny.
 
     Args:
-        parameters: What to train.
+        parameters: Parameters to train.
         learning_rate: Step size.
         rho: Decay of the running mean of squared gradients.
     """
@@ -35,7 +35,7 @@ class KerasRMSprop(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step along the gradients."""
+        """Take one optimisation step."""
         loss = closure() if closure else None
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -57,7 +57,7 @@ class KerasAdam(torch.optim.Adam):
     """Adam as in Keras: epsilon is added before the second moment's bias is corrected."""
 
     def step(self, closure: Any = None) -> Any:
-        """Take one step along the gradients."""
+        """Take one optimisation step."""
         for group in self.param_groups:
             group["n_steps"] = group.get("n_steps", 0) + 1
             correction = math.sqrt(1 - group["betas"][1] ** group["n_steps"])
@@ -68,7 +68,7 @@ class KerasAdam(torch.optim.Adam):
 def make_optimizer(
     settings: TrainingSettings, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Make the optimiser that a recipe names."""
+    """Make a recipe's optimiser."""
     rate = settings.learning_rate
     match settings.optimizer:
         case "sgd":

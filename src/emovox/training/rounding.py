@@ -1,24 +1,24 @@
-"""Weights of a head in 8 bits, so that they are no great part of the model file."""
+"""Round a head's weights to 8 bits to keep the model file small."""
 
 import torch
 from torch import Tensor, nn
 
 N_STEPS = 127
-"""Steps of int8 to either side of 0."""
+"""Number of int8 steps on each side of 0."""
 
 SCALE_BITS = 8
-"""Of a step's size: float32 holds every product of it and a number of steps."""
+"""Mantissa bits of the step size, so that float32 holds its products with int8 exactly."""
 
 MIN_ROUNDED = 1_024
-"""Smaller weights save nothing."""
+"""Smaller kernels are not worth rounding."""
 
 
 @torch.no_grad()
 def round_weights(network: nn.Module) -> None:
-    """Round the large kernels of a trained network to what 8 bits and a scale can hold.
+    """Round the large kernels of a trained network to 8 bits with one scale per output.
 
-    Each output has its own scale. Of the products of thousands of inputs, this changes less than a
-    hundredth part; another seed changes far more.
+    With thousands of inputs, an output changes by less than a hundredth; a different seed changes
+    it far more.
     """
     for weight in network.parameters():
         if weight.ndim > 1 and weight.numel() >= MIN_ROUNDED:
@@ -27,9 +27,9 @@ def round_weights(network: nn.Module) -> None:
 
 
 def split_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a kernel into steps of 8 bits, and the size of one.
+    """Split a kernel into 8-bit steps and the step size.
 
-    What the parts of a kernel multiply to is split into the same parts again.
+    Splitting the product of steps and step size returns the same parts.
 
     Args:
         weight: float32 ``(..., inputs)``.
@@ -44,7 +44,7 @@ def split_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
     """
     largest = weight.abs().amax(-1, keepdim=True)
     mantissa, exponent = torch.frexp(largest / N_STEPS)
-    # Downwards, so that the largest value is always the last step.
+    # Round down, so that the largest value is always the last step.
     scales = torch.ldexp(torch.floor(mantissa * 2**SCALE_BITS) / 2**SCALE_BITS, exponent)
     scales = torch.where(scales == 0, 1.0, scales)
     steps = torch.round(weight / scales).clamp(-N_STEPS, N_STEPS).to(torch.int8)

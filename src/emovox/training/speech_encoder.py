@@ -1,7 +1,7 @@
-"""The bundled speech encoder: a frozen ONNX graph, waveform in, one embedding out.
+"""The bundled speech encoder: a frozen ONNX graph from waveform to one embedding.
 
 It is Whisper tiny.en's encoder without its last block (see ``scripts/make_speech_encoder.py``).
-Training and the exported model file run the same graph, so that nothing drifts between them.
+Training and the exported model file run the same graph, so their embeddings are identical.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ ENCODER_OUTPUT = "embedding"
 
 
 def find_speech_encoder() -> Path:
-    """Return where the bundled encoder lies."""
+    """Return the path of the bundled encoder."""
     return Path(str(resources.files("emovox") / "assets" / "speech_encoder.onnx"))
 
 
 class Encoder(Protocol):
-    """What turns a recording into one embedding, and is not trained."""
+    """A frozen encoder that converts a recording to one embedding."""
 
     @property
     def name(self) -> str:
-        """Name of the folder that keeps its embeddings; another for other weights."""
+        """Name of the cache folder of its embeddings; different weights have different names."""
         ...
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate that it takes."""
+        """Expected sampling rate in Hz."""
         ...
 
     @property
@@ -46,11 +46,11 @@ class Encoder(Protocol):
         ...
 
     def read_graph(self) -> bytes:
-        """Return it as an ONNX model with one input, ``waveform``, and one output."""
+        """Return the encoder as an ONNX model with one input, ``waveform``, and one output."""
         ...
 
     def embed(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Turn float32 ``(samples,)`` into float32 ``(features,)``."""
+        """Convert float32 ``(samples,)`` to float32 ``(features,)``."""
         ...
 
 
@@ -58,7 +58,7 @@ class SpeechEncoder:
     """The bundled encoder.
 
     Its embedding is the mean and standard deviation of the hidden states over the loud frames,
-    behind each block; the gain of the recording changes nothing.
+    after each block. It does not depend on the recording's gain.
 
     Examples:
         >>> SpeechEncoder().embed(np.zeros(16_000, np.float32)).shape
@@ -107,15 +107,15 @@ def hash_speech_encoder() -> str:
 
 @open_once
 def open_speech_encoder() -> ort.InferenceSession:
-    """Open the bundled encoder once, with one thread for each clip."""
+    """Open the bundled encoder with one thread per clip; cached."""
     return open_session(find_speech_encoder().read_bytes())
 
 
 class EncoderFrontend(nn.Module):
-    """The bundled encoder as the front end of a model; nothing of it is trained."""
+    """The bundled encoder as the front end of a model; it has no trainable weights."""
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Turn waveforms ``(batch, samples)`` into embeddings ``(batch, features)``."""
-        # One by one: its 8-bit products scale by the largest value of all that they are given.
+        """Convert waveforms ``(batch, samples)`` to embeddings ``(batch, features)``."""
+        # One by one, because the 8-bit products are scaled by the largest value in the batch.
         encoder = SpeechEncoder()
         return torch.stack([torch.from_numpy(encoder.embed(w)) for w in waveform.numpy()])

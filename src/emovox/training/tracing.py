@@ -1,4 +1,4 @@
-"""A PyTorch module as an ONNX graph, by PyTorch's exporter."""
+"""Trace a PyTorch module into an ONNX graph with PyTorch's exporter."""
 
 import contextlib
 import io
@@ -19,17 +19,17 @@ def trace_module(
     """Trace a module with one input, its parameter ``waveform``, and one output.
 
     Args:
-        module: In evaluation mode.
-        example: An input.
-        dynamic: The dimensions of the input that may have any size.
+        module: The module, in evaluation mode.
+        example: An example input.
+        dynamic: Dimensions of the input with variable size.
         inputs: Name of the graph's input.
-        outputs: Name of its output.
+        outputs: Name of the graph's output.
 
     Returns:
         The ONNX model.
 
     Raises:
-        ExportError: The exporter gave none.
+        ExportError: The exporter returned no model.
     """
     with quiet_exporter():
         program = torch.onnx.export(
@@ -49,7 +49,7 @@ def trace_module(
 
 @contextlib.contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Silence the exporter's notes on its own inside: missing torchvision, deprecations."""
+    """Silence the exporter's warnings about missing torchvision and deprecations."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

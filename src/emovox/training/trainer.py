@@ -1,4 +1,4 @@
-"""The training loop, whole on this page."""
+"""The complete training loop."""
 
 import hashlib
 import math
@@ -28,25 +28,25 @@ from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
 from emovox.training.rounding import round_weights
 
-# Keras' ReduceLROnPlateau counts an epoch as better only if it is by more than this.
+# Keras' ReduceLROnPlateau counts an epoch as better only above this improvement.
 PLATEAU_MIN_DELTA = 1e-4
 
 SAVE_SHARE = 0.02
-"""Largest share of the training time that goes into checkpoints. Writing one of a small head takes
-half as long as an epoch, so not every epoch gets one; a crash loses the work since the last."""
+"""Largest share of the training time spent on checkpoints. For a small head, writing one takes half
+as long as an epoch, so not every epoch has one; a crash loses the epochs since the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
-    """What training leaves.
+    """The result of a training.
 
     Attributes:
-        network: In evaluation mode, best weights restored where early stopping is on.
-        mean: Mean of the training inputs, which the network expects to be taken off.
-        std: Their standard deviation, which it expects to be divided by.
+        network: The network in evaluation mode; early stopping restores the best weights.
+        mean: Mean of the training inputs, to subtract from the network's inputs.
+        std: Standard deviation of the training inputs, to divide the network's inputs by.
         history: One entry per epoch.
-        best_epoch: The epoch whose weights these are.
-        labels: Names of its classes, in the order of its outputs.
+        best_epoch: The epoch that the weights are from.
+        labels: Names of the classes, in the order of the network's outputs.
     """
 
     network: LayeredNetwork
@@ -67,27 +67,27 @@ def train_network(
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> TrainedNetwork:
-    """Train a recipe's network, leaving ``history.csv`` and ``checkpoint/`` as it goes.
+    """Train a recipe's network, and write ``history.csv`` and ``checkpoint/`` on the way.
 
-    The same recipe, clips and number of threads give the same bytes on the same machine, also
-    when the training was interrupted and resumed.
+    The same recipe, clips and number of threads produce the same bytes on the same machine, even
+    if training was interrupted and resumed.
 
     Args:
-        recipe: The settings.
+        recipe: The recipe.
         train_set: Clips that the weights are fitted to.
-        validation_set: Clips that schedule and early stopping look at.
-        folder: Where to write; ``None``: nothing is written, and nothing can be resumed.
+        validation_set: Clips used by the learning-rate schedule and early stopping.
+        folder: Output folder; ``None``: nothing is written, and training cannot be resumed.
         fold: Name of the fold, for ``history.csv``.
-        resume: Go on from the checkpoint in ``folder`` if there is one.
-        on_epoch: Called after each finished epoch, also for those before a resume.
+        resume: Whether to resume from a checkpoint in ``folder``, if there is one.
+        on_epoch: Called after each completed epoch, including those before resuming.
 
     Returns:
         The trained network.
 
     Raises:
-        RecipeError: Early stopping or the plateau schedule without validation clips, or a loss
-            that grew beyond all numbers.
-        RunError: The checkpoint belongs to another training.
+        RecipeError: Early stopping or the plateau schedule has no validation clips, or the loss
+            is NaN or infinite.
+        RunError: The checkpoint belongs to a different training.
     """
     settings = recipe.training
     if settings.needs_validation and not len(validation_set):
@@ -108,7 +108,7 @@ def train_network(
         fingerprint = fingerprint_training(recipe, training, validation)
     if folder is not None and resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
-        # A crash between the two files leaves it a row short, and the last epoch's row for good.
+        # Rewritten, because a crash between the two writes leaves it without the last row.
         write_history(folder / HISTORY_NAME, fold, state.progress.history, state.kept_epoch)
         for epoch in state.progress.history:
             on_epoch(epoch)
@@ -139,7 +139,7 @@ def train_network(
 def train_epoch(
     recipe: Recipe, state: TrainingState, training: ClipSet, validation: ClipSet
 ) -> Epoch:
-    """See every training clip once, in a new order, then look at the validation clips."""
+    """Train on every clip once in random order, then evaluate the validation clips."""
     start = time.perf_counter()
     network, optimizer, penalties = state.network, state.optimizer, recipe.regularization
     learning_rate = state.progress.learning_rate
@@ -169,11 +169,7 @@ def train_epoch(
 
 
 def check_loss(epoch: Epoch) -> None:
-    """Refuse to go on with a loss that is no number: the weights are then lost for good.
-
-    Raises:
-        RecipeError: The loss is NaN or infinite.
-    """
+    """Raise ``RecipeError`` if the loss is NaN or infinite, as training cannot recover."""
     if not math.isfinite(epoch.train_loss):
         raise RecipeError(
             f"epoch {epoch.epoch}: the training loss is {epoch.train_loss}, expected a number; "
@@ -183,7 +179,7 @@ def check_loss(epoch: Epoch) -> None:
 
 @torch.no_grad()
 def evaluate_loss(recipe: Recipe, network: LayeredNetwork, data: ClipSet) -> tuple[float, float]:
-    """Return loss (penalties included, as in Keras) and accuracy; NaN where there are no clips."""
+    """Return loss (with penalties, as in Keras) and accuracy; NaN if there are no clips."""
     if not len(data):
         return math.nan, math.nan
     network.eval()
@@ -197,7 +193,7 @@ def evaluate_loss(recipe: Recipe, network: LayeredNetwork, data: ClipSet) -> tup
 
 
 def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) -> None:
-    """Set the next learning rate, remember the best weights, and decide whether to stop."""
+    """Update the learning rate and best weights, and decide whether to stop."""
     progress, loss = state.progress, epoch.validation_loss
     if settings.schedule == "cosine":
         share = epoch.epoch / settings.epochs
@@ -224,8 +220,8 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
 
 
 def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
-    """Name what a training's bytes depend on: recipe, inputs, labels and number of threads."""
-    # Where a search may look changes no weight.
+    """Hash everything that a training depends on: recipe, inputs, labels and thread count."""
+    # The search space does not affect the weights.
     digest = hashlib.sha256(change_settings(recipe, {}).to_toml().encode())
     for data in (training, validation):
         data.update_digest(digest)

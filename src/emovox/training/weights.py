@@ -1,4 +1,4 @@
-"""A trained network's weights: ``weights.safetensors`` and a recipe rebuild the network."""
+"""Save and load trained weights: ``weights.safetensors`` plus a recipe restores a network."""
 
 import json
 from pathlib import Path
@@ -21,21 +21,21 @@ from emovox.training.trainer import TrainedNetwork
 def save_weights(
     path: Path, trained: TrainedNetwork, temperature: float = 1.0, *, encoder: str = ""
 ) -> None:
-    """Write the weights, with the mean, standard deviation and temperature that belong to them.
+    """Write a network's weights with its mean, standard deviation and temperature.
 
     Args:
         path: The file to write.
-        trained: What was trained.
-        temperature: Divides the logits.
-        encoder: Name of the encoder that it was trained on, if any.
+        trained: The trained network.
+        temperature: Calibration temperature, which divides the logits.
+        encoder: Name of the encoder that the network was trained on, if any.
     """
     tensors = {f"network.{k}": v.contiguous() for k, v in trained.network.state_dict().items()}
     tensors["mean"] = trained.mean.contiguous()
     tensors["std"] = trained.std.contiguous()
     tensors["temperature"] = torch.tensor(temperature)
-    # One entry: safetensors writes several in an order that changes from run to run.
+    # A single entry, because safetensors writes several in an order that varies between runs.
     about: dict[str, Any] = {"best_epoch": trained.best_epoch, "encoder": encoder}
-    # Where nothing is said, the labels are RAVDESS'.
+    # Without an entry, the labels are those of RAVDESS.
     about |= {} if trained.labels == EMOTIONS else {"labels": trained.labels}
     metadata = {"training": json.dumps(about)}
     with replace_file(path) as part:
@@ -53,7 +53,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
         The network in evaluation mode.
 
     Raises:
-        RunError: The weights are missing, do not fit the recipe, or belong to another encoder.
+        RunError: The weights are missing, do not fit the recipe, or belong to a different encoder.
     """
     path = folder / WEIGHTS_NAME
     try:
@@ -68,7 +68,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
     except (OSError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path}: cannot rebuild the network ({reason}); train it again") from None
-    # A hub's branch moves, and so does a folder's content: a head fits no other encoder.
+    # A branch on the hub or a folder's content may have changed; a head only fits its encoder.
     encoder, trained_on = name_encoder(recipe), about.get("encoder", "")
     if trained_on and encoder != trained_on:
         raise RunError(

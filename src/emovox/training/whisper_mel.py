@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram in PyTorch, as its feature extractor computes it in NumPy."""
+"""Whisper's log-mel spectrogram in PyTorch, equivalent to its NumPy feature extractor."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from emovox.training.fourier import MatmulPower
 
 MAX_SAMPLES = 479_999
-"""Whisper hears 30 s, and has no positions for more frames than these samples give."""
+"""Whisper processes 30 s, and has no positional embeddings for more frames."""
 
 
 class WhisperLogMel(nn.Module):
     """Waveform to log-mel, the same numbers as ``WhisperFeatureExtractor``, without its padding.
 
-    The extractor pads every recording to 30 s with silence; here the frames end with the recording,
-    whose last ones hear that silence too.
+    The extractor pads every recording to 30 s with silence. Here the frames end with the recording;
+    the last ones include some of that silence.
 
     Args:
-        mel_filters: The extractor's own, float ``(201, mels)``.
-        n_hop: From frame to frame, in samples.
+        mel_filters: The extractor's mel filters, float ``(201, mels)``.
+        n_hop: Hop in samples.
     """
 
     filters: Tensor
@@ -44,10 +44,10 @@ class WhisperLogMel(nn.Module):
         """
         half = self.n_window // 2
         n_frames = waveform.shape[1] // self.n_hop + 1
-        # Silence first, so that a recording shorter than half a window can be mirrored.
+        # Append silence first, so a recording shorter than half a window can be mirrored.
         quiet = nn.functional.pad(waveform, (0, self.n_window + self.n_hop))
         padded = torch.cat([quiet[:, 1 : half + 1].flip(1), quiet], dim=1)
-        # Slices of parts that divide window and hop: runtimes are slow at taking frames.
+        # Concatenate slices whose length divides window and hop: runtimes extract frames slowly.
         n_part = int(np.gcd(self.n_window, self.n_hop))
         step = self.n_hop // n_part
         n_parts = padded.shape[1] // n_part
