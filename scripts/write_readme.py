@@ -52,7 +52,8 @@ def main() -> None:
         pattern = re.compile(rf"(<!-- figure: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
             raise SystemExit(f"README.md: no place for the figure {name!r}")
-        text = pattern.sub(lambda match, figure=figure: f"{match[1]}{figure}\n{match[2]}", text)
+        literal = figure.replace("\\", r"\\")
+        text = pattern.sub(rf"\g<1>{literal}\n\g<2>", text)
     write_text(README, text)
 
 
