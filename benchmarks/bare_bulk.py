@@ -1,6 +1,6 @@
 """A bare loop of soundfile + soxr + onnxruntime over a folder, on one core.
 
-What bulk prediction is held to. Prints one line of JSON::
+The baseline for bulk prediction. Prints one line of JSON::
 
     python benchmarks/bare_bulk.py model.onnx FOLDER
 """
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def read_samples(path: Path, rate_hz: int) -> npt.NDArray[np.float32]:
-    """Return the recording's samples (samples,), mono float32 at the asked rate."""
+    """Return the recording's samples (samples,), mono float32 at the requested rate."""
     samples, file_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if file_rate_hz != rate_hz:

@@ -1,7 +1,7 @@
-"""A bare PyTorch loop of the encoder recipe's head: the arithmetic alone, to hold our trainer to.
+"""A bare PyTorch loop of the encoder recipe's head, the baseline for our trainer.
 
-Reads sizes and rates from the recipe. Trains on tensors that it makes itself, of the shape of a
-fold of ``emobox-6``: what is in them changes no time. Prints one line of JSON::
+Reads sizes and learning rate from the recipe. Trains on random tensors with the shape of a fold of
+``emobox-6``; their values do not affect the time. Prints one line of JSON::
 
     python benchmarks/bare_head.py
     python benchmarks/bare_head.py --validate

@@ -1,12 +1,12 @@
-"""A bare PyTorch loop of the vanilla model: the arithmetic alone, to hold our trainer to.
+"""A bare PyTorch loop of the vanilla model, the baseline for our trainer.
 
-Takes the features that ``peer_reference.py features`` saved, prints one line of JSON::
+Reads the features that ``peer_reference.py features`` saved, prints one line of JSON::
 
     python benchmarks/bare_loop.py features.npz
     python benchmarks/bare_loop.py features.npz --validate
 
-``--validate`` adds one pass over the validation clips after each epoch, which a real trainer has to
-make and Keras makes too.
+``--validate`` adds one pass over the validation clips after each epoch, as a real
+trainer has to do and Keras does too.
 """
 
 import argparse

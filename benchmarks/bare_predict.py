@@ -1,4 +1,4 @@
-"""The least that a prediction can cost: numpy, onnxruntime, samples, one run.
+"""The minimum cost of a prediction: numpy, onnxruntime, samples, one run.
 
 Runs the same model file on the same samples as ``emovox predict``, decoded beforehand and at the
 model's rate, and prints one line of JSON::
@@ -6,7 +6,7 @@ model's rate, and prints one line of JSON::
     python benchmarks/bare_predict.py model.onnx samples.npy
     python benchmarks/bare_predict.py model.onnx samples.npy --repeats 50
 
-``--repeats`` runs it again on one thread and adds the median milliseconds of a run.
+``--repeats`` repeats the run on one thread and adds its median time in milliseconds.
 """
 
 import argparse

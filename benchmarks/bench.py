@@ -1,12 +1,12 @@
-"""Speed and memory beside the reference's own stack and beside bare loops: ``make bench``.
+"""Compare speed and memory with the reference's own stack and with bare loops: ``make bench``.
 
-Every command runs in a fresh process, ours and theirs in turn (A B A B), so that what else the
-machine does meets both. Prints medians and ratios; asserts nothing, since a timing is no test::
+Every command runs in a fresh process, alternating between ours and theirs (A B A B), so other load
+on the machine affects both. Prints medians and ratios, without asserting anything::
 
     python benchmarks/bench.py [--data DIR] [--json FILE] [--only NAME ...] [--quick]
 
-A "first run" finds nothing in memory or in numba's cache, as on a fresh machine; a "later run"
-finds both. librosa compiles parts of itself in its first run.
+A "first run" starts with a cold file cache and an empty numba cache, as on a fresh machine; a
+"later run" has both. librosa compiles parts of itself in its first run.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PYTHON = Path(sys.executable)
 EMOVOX = PYTHON.parent / "emovox"
 PEER_ENV = ROOT / ".venv-peer"
 
-# What is measured. Extra arguments follow these.
+# Commands to measure; extra arguments are appended.
 OURS = (PYTHON, HERE / "ours.py")
 OURS_PREDICT = (EMOVOX, "predict", "--format", "json")
 OURS_BULK = (EMOVOX, "predict", "--format", "jsonl")
@@ -40,7 +40,7 @@ BARE_PREDICT = (PYTHON, HERE / "bare_predict.py")
 BARE_BULK = (PYTHON, HERE / "bare_bulk.py")
 MODEL = ROOT / "src" / "emovox" / "assets" / "default.onnx"
 ONE_CLIP = "03-01-05-02-01-01-01"
-# One file as it comes, and its samples at the model's rate: as they are, and 3.7 s of them.
+# One file, its samples at the model's rate, and 3.7 s of them.
 DECODE_CLIP = """
 import sys, numpy, onnxruntime, soundfile, soxr
 clip, model, wav, whole, typical = sys.argv[1:]
@@ -56,7 +56,7 @@ numpy.save(typical, numpy.resize(resampled, round(3.7 * rate_hz)))
 
 @dataclass(frozen=True)
 class Bench:
-    """What the benchmarks share: where things lie and how often to repeat."""
+    """Paths and repeat counts shared by the benchmarks."""
 
     data: Path
     folder: Path
@@ -65,12 +65,12 @@ class Bench:
 
     @property
     def repeats(self) -> int:
-        """How often a short command runs."""
+        """Number of runs of a short command."""
         return 1 if self.quick else 5
 
     @property
     def long_repeats(self) -> int:
-        """How often a command that takes many seconds runs."""
+        """Number of runs of a command that takes many seconds."""
         return 1 if self.quick else 3
 
     @property
@@ -80,14 +80,16 @@ class Bench:
 
 
 def main() -> None:
-    """Run the chosen benchmarks, print each table row as it is known."""
+    """Run the chosen benchmarks and print each table row as soon as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     data = os.environ.get("EMOVOX_DATA")
-    parser.add_argument("--data", type=Path, default=data, help="folder that holds RAVDESS")
+    parser.add_argument("--data", type=Path, default=data, help="folder that contains RAVDESS")
     parser.add_argument("--model", type=Path, default=MODEL, help="model file for the predictions")
     parser.add_argument("--json", type=Path, help="also write every value to this file")
-    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be repeated")
-    parser.add_argument("--quick", action="store_true", help="once each, less data: a smoke test")
+    parser.add_argument(
+        "--only", action="append", choices=BENCHMARKS, help="benchmark; may be repeated"
+    )
+    parser.add_argument("--quick", action="store_true", help="once each, less data: smoke test")
     args = parser.parse_args()
     if args.data is None:
         parser.error("no RAVDESS: give --data DIR or set EMOVOX_DATA")
@@ -111,13 +113,13 @@ def main() -> None:
 def alternate(
     repeats: int, ours: Callable[[], Measurement], theirs: Callable[[], Measurement]
 ) -> tuple[list[Measurement], list[Measurement]]:
-    """Run the two in turn, return the measurements of each."""
+    """Run the two alternately and return the measurements of each."""
     pairs = [(ours(), theirs()) for _ in range(repeats)]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def measure_first_run(bench: Bench, command: Command) -> Measurement:
-    """Measure as on a fresh machine: nothing of the environment in memory, nothing compiled."""
+    """Measure as on a fresh machine: cold file cache, nothing compiled."""
     evict_from_memory(Path(command[0]).parents[1])
     with tempfile.TemporaryDirectory(dir=bench.folder) as cache:
         return measure(command, environment={"NUMBA_CACHE_DIR": cache})
@@ -134,7 +136,7 @@ def walls(measurements: list[Measurement]) -> list[float]:
 
 
 def bench_imports(bench: Bench) -> Iterator[Row]:
-    """Import all that training needs."""
+    """Measure the imports of training."""
     ours, peer = (*OURS, "imports"), (*PEER, "imports")
     keys = [f"import_{name}_s" for name in ("librosa", "skimage", "sklearn", "tensorflow")]
     a, b = alternate(
@@ -164,7 +166,7 @@ def bench_features(bench: Bench) -> Iterator[Row]:
 
 
 def bench_training(bench: Bench) -> Iterator[Row]:
-    """Train both models on the same features, and hold the first to a bare loop."""
+    """Train both models on the same features, and compare the first with a bare loop."""
     saved = bench.folder / "train.npz"
     measure((*PEER, "features", bench.data, "--out", saved))
     loop = (*BARE_LOOP, saved, *bench.epochs)
@@ -207,7 +209,7 @@ def bench_all(bench: Bench) -> Iterator[Row]:
 
 
 def bench_head(bench: Bench) -> Iterator[Row]:
-    """Train the encoder recipe's head on one core, and hold it to a bare loop."""
+    """Train the encoder recipe's head on one core, and compare it with a bare loop."""
     ours = (*OURS, "head")
     runs = [
         [
@@ -224,7 +226,7 @@ def bench_head(bench: Bench) -> Iterator[Row]:
 
 
 def bench_embed(bench: Bench) -> Iterator[Row]:
-    """Embed clips and augmented copies on one core, which the encoder recipe does once for each."""
+    """Embed clips and augmented copies on one core, which the encoder recipe does once each."""
     command = (*OURS, "embed", bench.data)
     runs = [measure(command, one_core=True) for _ in range(bench.long_repeats)]
     for name in ("decode", "disturb", "embed"):

@@ -1,12 +1,13 @@
-"""Write tests/training/golden_features.npz: what librosa and scikit-image make of known signals.
+"""Write tests/training/golden_features.npz, features of known signals by librosa and scikit-image.
 
-Run in the peer's environment, from the top of the repository::
+Run in the peer's environment, from the root of the repository::
 
     .venv-peer/bin/python benchmarks/make_golden_features.py
 
 The test makes the same signals (``tests/training/golden_signals.py``) and compares our features
-with these. The file holds, per signal, its feature (64, 64) float32, and ``samples_sum_NAME``, the
-sum of its absolute samples: where that differs, the signal has changed, not the feature.
+with these. For each signal the file contains its feature (64, 64) float32, and
+``samples_sum_NAME``, the sum of its absolute samples: if that differs, the signal has changed, not
+the feature.
 """
 
 import sys

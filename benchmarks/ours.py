@@ -10,8 +10,8 @@
     python benchmarks/ours.py clip model.onnx samples.npy
     python benchmarks/ours.py all DATA
 
-Each prints one line of JSON with its timings in seconds. ``train`` takes the features that either
-side saved, so that theirs, ours and the bare loop can train on the same tensors.
+Each prints one line of JSON with its timings in seconds. ``train`` takes features saved by
+either side, so theirs, ours and the bare loop can train on the same tensors.
 """
 
 import argparse
@@ -39,11 +39,11 @@ def main() -> None:
     train.add_argument("recipe")
     train.add_argument("features", type=Path)
     train.add_argument("--epochs", type=int, default=50)
-    head = commands.add_parser("head", help="train the encoder recipe's head on made embeddings")
+    head = commands.add_parser("head", help="train the encoder recipe's head on random embeddings")
     head.add_argument("--epochs", type=int, default=30)
-    embed = commands.add_parser("embed", help="embed clips and augmented copies of them")
+    embed = commands.add_parser("embed", help="embed clips and their augmented copies")
     embed.add_argument("data", type=Path)
-    clip = commands.add_parser("clip", help="predict decoded samples again and again")
+    clip = commands.add_parser("clip", help="predict decoded samples repeatedly")
     clip.add_argument("model", type=Path)
     clip.add_argument("samples", type=Path)
     clip.add_argument("--no-vad", action="store_true")
@@ -53,7 +53,7 @@ def main() -> None:
     args = parser.parse_args()
 
     if args.command == "clip":
-        # Prediction needs nothing of what training imports.
+        # Prediction needs no training imports.
         print(json.dumps(predict_clip(args.model, args.samples, vad=not args.no_vad)))
         return
 

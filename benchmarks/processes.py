@@ -25,7 +25,7 @@ class Measurement:
     Attributes:
         wall_s: From start to exit, in seconds.
         peak_mb: Largest resident memory of the process or of a child it waited for, in 10^6 bytes.
-        output: The JSON object on its last line of output, or empty where there is none.
+        output: The JSON object on its last line of output, or empty if missing.
     """
 
     wall_s: float
@@ -40,7 +40,7 @@ def measure(
 
     Args:
         command: Program and arguments.
-        environment: Variables to set beside the present ones.
+        environment: Variables to set in addition to the present ones.
         one_core: Keep the process and its threads on a single core, where the system can.
 
     Raises:
@@ -58,7 +58,7 @@ def measure(
         except OSError as error:
             raise CommandError(f"{command[0]} cannot be started: {error.strerror}") from error
         # wait4 gives this child's own peak; RUSAGE_CHILDREN would give the largest of all so far.
-        # It is never below our own at the fork, which is why this program imports next to nothing.
+        # It is never below our own at the fork, so this program imports very little.
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.perf_counter() - began_s
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -83,7 +83,7 @@ def last_line_as_json(text: str) -> dict[str, Any]:
 
 @contextmanager
 def pin_to_core(wanted: bool) -> Iterator[None]:
-    """Keep processes started inside the block on one of the cores that we may use."""
+    """Pin processes started inside the block to one of the available cores."""
     if not wanted or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -96,7 +96,7 @@ def pin_to_core(wanted: bool) -> Iterator[None]:
 
 
 def evict_from_memory(folder: Path) -> None:
-    """Ask the system to forget its copies of a folder's files, as after a reboot."""
+    """Drop a folder's files from the system's file cache, as after a reboot."""
     if not hasattr(os, "posix_fadvise"):
         return
     for path in folder.rglob("*"):

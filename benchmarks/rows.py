@@ -1,4 +1,4 @@
-"""One line of the benchmark table: both sides' values, their ratio, and what we aim for."""
+"""One row of the benchmark table: both sides' values, their ratio, and the target."""
 
 import statistics
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the result.
+    """One row of the result.
 
     Attributes:
         name: What was measured.
         ours: Our values, one per run.
-        theirs: The values of the peer or the bare loop; empty where there is none.
+        theirs: The values of the peer or the bare loop; empty if missing.
         unit: Of both.
         ratio: Between the medians, the way round that ``wanted`` speaks of.
         wanted: What we aim for.
@@ -36,13 +36,13 @@ def format_row(row: Row) -> str:
 
 
 def speedup(name: str, ours: list[float], theirs: list[float], wanted: str) -> Row:
-    """Make a row whose ratio says how many times faster we are."""
+    """Make a row whose ratio is how many times faster we are."""
     ratio = statistics.median(theirs) / statistics.median(ours)
     return Row(name, ours, theirs, "s", ratio, wanted)
 
 
 def cost(name: str, ours: list[float], theirs: list[float], wanted: str, unit: str = "s") -> Row:
-    """Make a row whose ratio says how many times as much we need."""
+    """Make a row whose ratio is how many times as much we need."""
     return Row(
         name, ours, theirs, unit, statistics.median(ours) / statistics.median(theirs), wanted
     )

@@ -2,12 +2,12 @@
 
     .venv/bin/python scripts/make_demo_clips.py PATH/TO/crema-d
 
-The folder holds `AudioWAV/` and `tabulatedVotes.csv`. What the model predicts plays no part in the
-choice. Each of the six emotions is portrayed by one woman and one man, each clip by another speaker
-in another sentence, drawn at random with a fixed seed. Of the two clips of an emotion, one is drawn
-from those in which more listeners of the voice heard the intended emotion than any other; for the
-other clip listeners may have heard anything, so long as one emotion is ahead. Thus at least half of
-the clips were heard as intended, as about half of the corpus was not.
+The folder contains `AudioWAV/` and `tabulatedVotes.csv`. The model's predictions play no part in
+the selection. Each of the six emotions is portrayed by one woman and one man, drawn at random with
+a fixed seed; no speaker and no sentence occurs twice. One of the two clips of an emotion is drawn
+from those where most listeners of the voice alone chose the intended emotion. The other may have
+any listeners' choice, as long as one emotion leads. At least half of the clips were therefore
+recognised as intended; about half of the corpus was not.
 """
 
 import csv
@@ -24,13 +24,13 @@ from emovox.labels import map_label
 
 SEED = 0
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
-# Each has a twin under another label in the source.
+# The source contains each of these twice, under two labels.
 DOUBTFUL = {"1017_IWW_ANG_XX", "1013_WSI_DIS_XX", "1006_TIE_HAP_XX"}
 VOTES = {"A": "ANG", "D": "DIS", "F": "FEA", "H": "HAP", "N": "NEU", "S": "SAD"}
 
 
 def main(folder: Path) -> None:
-    """Copy twelve clips, with what was intended and heard, over those that are there."""
+    """Replace the demo's clips by twelve of CREMA-D, with intended emotion and listeners' votes."""
     votes = read_voice_votes(folder / "tabulatedVotes.csv")
     listing = list_named("cremad", folder / "AudioWAV")
     voted = [clip for clip in listing.clips if clip.path.stem in votes.keys() - DOUBTFUL]
@@ -44,11 +44,11 @@ def main(folder: Path) -> None:
     write_manifest(chosen)
     size = sum(path.stat().st_size for path in ASSETS.iterdir())
     agreed = sum(clip.heard == clip.intended for clip in chosen)
-    typer.echo(f"{len(chosen)} clips, {agreed} heard as intended, {size:,} bytes in {ASSETS}")
+    typer.echo(f"{len(chosen)} clips, {agreed} recognised as intended, {size:,} bytes in {ASSETS}")
 
 
 def read_voice_votes(path: Path) -> dict[str, dict[str, int]]:
-    """Return how often each emotion was heard in each clip, by those who heard the voice alone."""
+    """Return the votes for each emotion in each clip, by listeners of the voice alone."""
     with path.open(newline="", encoding="utf-8") as file:
         return {
             row["fileName"]: {emotion: int(row[letter]) for letter, emotion in VOTES.items()}
@@ -58,13 +58,13 @@ def read_voice_votes(path: Path) -> dict[str, dict[str, int]]:
 
 
 def has_winner(votes: dict[str, int]) -> bool:
-    """Return whether one emotion is ahead of all others."""
+    """Return whether one emotion has more votes than all others."""
     first, second, *_ = sorted(votes.values(), reverse=True)
     return first > second
 
 
 def describe_clip(clip: Clip, votes: dict[str, int]) -> DemoClip:
-    """Put what was intended and what was heard side by side."""
+    """Combine a clip's intended emotion with the listeners' choice."""
     heard = max(votes, key=votes.__getitem__)
     return DemoClip(
         file=clip.path.name,

@@ -1,10 +1,10 @@
-"""Write `tests/recognition/golden_predictions.json`: what the shipped model says, to be held to.
+"""Write `tests/recognition/golden_predictions.json`, the shipped model's expected predictions.
 
     EMOVOX_DATA=corpora python scripts/make_golden_predictions.py
 
-Voices are made by `emovox.perturbations.babble.make_voice` from the seed that is their name; clips
-are RAVDESS'. The tests compare natively and, for the voices, on an emulated Haswell, which adds
-8-bit products in 16 bits.
+Synthetic voices come from `emovox.perturbations.babble.make_voice`, with their name as seed; clips
+come from RAVDESS. The tests compare natively and, for the voices, on an emulated Haswell, which
+accumulates 8-bit products in 16 bits.
 """
 
 import json
@@ -23,17 +23,17 @@ RATE_HZ = 16_000
 VOICE_S = 2
 N_VOICES = 6
 EVERY = 60
-"""Every clip of so many is taken, so that all actors and most emotions are there."""
+"""Step between the clips used, chosen to cover all actors and most emotions."""
 
 
 def main() -> None:
-    """Predict voices and clips, and keep their probabilities."""
+    """Predict voices and clips, and save their probabilities."""
     recognizer = Recognizer.load(vad=False, min_confidence=0)
     voices = {}
     for seed in range(N_VOICES):
         voice = make_voice(VOICE_S * RATE_HZ, RATE_HZ, np.random.default_rng(seed))
         voices[str(seed)] = recognizer.predict(voice, rate_hz=RATE_HZ)
-    # 7 is prime to all counts of RAVDESS' names, so that steps do not stay with one emotion.
+    # 7 is coprime to all counts in RAVDESS' names, so the steps reach every emotion.
     clips = load_clips()[7::EVERY]
     content = {
         "voices": {name: round_scores(prediction) for name, prediction in voices.items()},
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def round_scores(prediction: Prediction) -> dict[str, float]:
-    """Return scores with as many digits as the tolerance of the tests can use."""
+    """Round scores to the digits that the tests' tolerance needs."""
     return {label: round(score, 5) for label, score in (prediction.scores or {}).items()}
 
 

@@ -1,11 +1,10 @@
-"""Make the model that comes with the package, once `make accuracy` has scored its recipe.
+"""Make the bundled model, after `make accuracy` has scored its recipe.
 
     .venv/bin/python scripts/make_model.py runs/accuracy
 
-The recipe is trained on every clip of its corpora: nobody is left to test it on, so the scores
-that it carries are its recipe's, each trained without the voices that it was tested on.
-Temperature and threshold are averages over the folds and seeds of `emobox-6`, each fitted there on
-voices that the fold's model had not heard.
+The recipe is trained on every clip of its corpora, so no clips are left to test the model on. The
+scores in its metadata are those of its recipe under each protocol. Temperature and threshold are
+averages over the folds and seeds of `emobox-6`, each fitted on speakers unseen in training.
 """
 
 import csv
@@ -30,7 +29,7 @@ SCORES = Path(__file__).parents[1] / "benchmarks" / "accuracy.csv"
 
 
 def main(runs: Path) -> None:
-    """Train on everything, calibrate, and put the file where it is looked for."""
+    """Train on everything, calibrate, and write the bundled model file."""
     set_threads(1)
     temperature, min_confidence = read_calibrations(runs)
     recipe = load_recipe(RECIPE, ["data.protocol=everything"])
@@ -91,7 +90,7 @@ def read_scores() -> tuple[ProtocolScore, ...]:
 
 
 def print_model(info: ModelInfo) -> None:
-    """Say what the new file says of itself."""
+    """Print the new file's metadata."""
     typer.echo(f"{info.name}: {info.training_clips:,} training clips")
     typer.echo(f"temperature {info.temperature:.3f}, uncertain below {info.min_confidence:.2f}")
     for score in info.scores:

