@@ -23,7 +23,7 @@ def test_train_leaves_a_run_and_prints_its_scores(
     wa, ua, f1 = answer.stdout.splitlines()[:3]
     for line, name in ((wa, "WA"), (ua, "UA"), (f1, "F1")):
         assert name in line
-        assert "95% interval" in line
+        assert "95% t interval over 4 speakers" in line
     assert "custom-tiny v1" in answer.stdout
     assert "speaker-independent" in answer.stdout
     left = {"recipe.toml", "split.csv", "history.csv", "predictions.csv", "metrics.json"}
@@ -56,7 +56,7 @@ def test_set_and_splits_change_the_run(call: Callable[..., Any], arguments: list
     assert answer.status == 0
     recipe = Path("run/recipe.toml").read_text()
     assert 'optimizer = "adam"' in recipe
-    assert "1 epochs, loss" in answer.stderr
+    assert "1 epoch, loss" in answer.stderr
     metrics = json.loads(Path("run/metrics.json").read_text())
     assert metrics
 
