@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_run_is_refused(
         assert (answer.status, answer.stdout) == (1, "")
         (line,) = answer.stderr.splitlines()
         assert line == (
-            f"emovox: {folder} is no run folder (no recipe.toml in it); expected runs/NAME"
+            f"emovox: {folder} is not a run folder (no recipe.toml in it); expected runs/NAME"
         )
 
 

@@ -88,7 +88,7 @@ def test_what_cannot_be_explained_is_said_in_one_line(
     call: Call, loudness_model: Path, clip: Path, tmp_path: Path
 ) -> None:
     for arguments, error in (
-        ((clip,), "nobody is heard speaking"),
+        ((clip,), "no speech detected"),
         ((clip, "--no-vad", "--emotion", "sad"), "loudness knows no emotion 'sad'; expected one"),
         ((clip, "--out", tmp_path / "map.png"), "map.png: cannot draw into '.png'; expected .svg"),
         (("none.wav",), "none.wav: no such file"),

@@ -51,7 +51,7 @@ def test_predictions_are_explained_where_that_is_asked_for_and_the_models_are(
     # A map where some region decides, and words in its place where none does.
     n_maps = page.count('<div class="map"')
     assert n_maps == page.count('small">Strongest region: ')
-    n_words = page.count('small">No single region decides: ')
+    n_words = page.count('small">No single region is decisive: ')
     assert n_maps + n_words == page.count('<p class="rests small">')
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
@@ -64,7 +64,7 @@ def test_predictions_are_explained_where_that_is_asked_for_and_the_models_are(
     assert call(*command).status == 0
     page = (run / "report.html").read_text()
     assert "<audio" in page
-    assert "No maps: the model file that made these predictions is not here." in page
+    assert "No maps: the model file that made these predictions is missing." in page
     assert 'class="map"' not in page
     assert 'id="hits"' not in page
 

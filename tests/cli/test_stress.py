@@ -110,7 +110,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(
     answer = call("stress", run, tiny_runs[1], "--data", tiny_corpus)
     assert (answer.status, answer.stdout) == (1, "")
     assert "has another recipe than" in answer.stderr
-    assert "that differ in their seed alone: take each by itself" in answer.stderr
+    assert "that differ only in seed: use one run at a time" in answer.stderr
     answer = call("stress", run, tiny_runs[0], "--data", tiny_corpus)
     assert (answer.status, answer.stdout) == (1, "")
     assert "found the seeds 0, 0 in" in answer.stderr
@@ -222,4 +222,4 @@ def test_a_model_that_knows_none_of_the_emotions_is_refused(
 def test_no_run_folder_is_refused(call: Call, tmp_path: Path) -> None:
     answer = call("stress", tmp_path)
     assert (answer.status, answer.stdout) == (1, "")
-    assert "is no run folder" in answer.stderr
+    assert "is not a run folder" in answer.stderr

@@ -42,12 +42,12 @@ def test_a_run_is_not_overwritten_and_resume_goes_on(
     first = call(*arguments, "--out", "run")
     again = call(*arguments, "--out", "run")
     assert (again.status, again.stdout) == (1, "")
-    assert again.stderr.startswith("emovox: run holds a run already; go on with it by --resume")
+    assert again.stderr.startswith("emovox: run already holds a run; continue it with --resume")
     resumed = call(*arguments, "--out", "run", "--resume")
     assert (resumed.status, resumed.stdout) == (0, first.stdout)
     other = call(*arguments, "--out", "run", "--resume", "--set", "training.batch_size=8")
     assert other.status == 1
-    assert "differs from the recipe asked for" in other.stderr
+    assert "differs from the requested recipe" in other.stderr
 
 
 def test_set_and_splits_change_the_run(call: Callable[..., Any], arguments: list[Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from emovox.errors import RunError
 from emovox.evaluation.stress_scores import (
     NO_SPEECH,
-    HeardClips,
+    PerturbedPredictions,
     Result,
     judge_test,
     make_outcome_score,
@@ -21,9 +21,9 @@ from emovox.runs.stress import format_stress, read_stress
 TESTS = find_tests(["clip", "low-quality phone", "babble 20 dB", "speed 0.9"])
 
 
-def make_heard(*perturbed: list[int]) -> HeardClips:
+def make_predictions(*perturbed: list[int]) -> PerturbedPredictions:
     """Return eight clips of two speakers and two classes, of which plain six are right."""
-    return HeardClips(
+    return PerturbedPredictions(
         speakers=np.array(list("aaaabbbb")),
         true=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
         plain=np.array([0, 0, 1, 0, 0, 1, 1, 1]),
@@ -33,8 +33,8 @@ def make_heard(*perturbed: list[int]) -> HeardClips:
 
 def test_scores_are_those_worked_out_by_hand() -> None:
     # Changed are the third, the fourth and the last clip; the fourth becomes right by that.
-    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    row = score_stress([heard], TESTS, of_clips=100, seed=7)[0]
+    predictions = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
+    row = score_stress([predictions], TESTS, of_clips=100, seed=7)[0]
     assert row.test == "clip"
     assert row.unchanged == 5 / 8
     assert row.plain_uar == 6 / 8
@@ -46,24 +46,24 @@ def test_scores_are_those_worked_out_by_hand() -> None:
 
 
 def test_what_changes_nothing_has_no_width() -> None:
-    heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
-    for row in score_stress([heard], TESTS, of_clips=8, seed=0):
+    predictions = make_predictions([0, 0, 1, 0, 0, 1, 1, 1])
+    for row in score_stress([predictions], TESTS, of_clips=8, seed=0):
         assert (row.unchanged, row.unchanged_low, row.unchanged_high) == (1, 1, 1)
         assert (row.uar_change, row.uar_change_low, row.uar_change_high) == (0, 0, 0)
         assert row.result in (Result.PASS, Result.NO_THRESHOLD)
 
 
-def make_seeds() -> list[HeardClips]:
-    """Return three trainings that heard the same clips and said other things."""
-    first = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    second = replace(make_heard([0, 1, 1, 1, 0, 0, 1, 1]), plain=first.true)
-    third = replace(make_heard([1, 0, 1, 0, 1, 1, 1, 1]), plain=1 - first.plain)
+def make_seeds() -> list[PerturbedPredictions]:
+    """Return three trainings that predict the same clips differently."""
+    first = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
+    second = replace(make_predictions([0, 1, 1, 1, 0, 0, 1, 1]), plain=first.true)
+    third = replace(make_predictions([1, 0, 1, 0, 1, 1, 1, 1]), plain=1 - first.plain)
     return [first, second, third]
 
 
 def test_trainings_give_the_mean_of_their_scores() -> None:
     seeds = make_seeds()
-    alone = [score_stress([heard], TESTS, of_clips=8, seed=0)[0] for heard in seeds]
+    alone = [score_stress([predictions], TESTS, of_clips=8, seed=0)[0] for predictions in seeds]
     row = score_stress(seeds, TESTS, of_clips=8, seed=0)[0]
     assert row.trainings == 3
     for name in ("unchanged", "uar", "uar_change", "plain_uar"):
@@ -75,20 +75,20 @@ def test_trainings_give_the_mean_of_their_scores() -> None:
 
 
 def test_the_mean_is_held_against_the_thresholds() -> None:
-    heard = make_heard([0, 0, 1, 0, 0, 1, 1, 1])
-    worse = make_heard([0, 0, 1, 0, 0, 1, 1, 0])
+    predictions = make_predictions([0, 0, 1, 0, 0, 1, 1, 1])
+    worse = make_predictions([0, 0, 1, 0, 0, 1, 1, 0])
     # 7 of 8 unchanged fail the 0.95 of "clip"; the mean of 23 of 24 holds it.
     assert score_stress([worse], TESTS, of_clips=8, seed=0)[0].result is Result.FAIL
-    row = score_stress([heard, worse, heard], TESTS, of_clips=8, seed=0)[0]
+    row = score_stress([predictions, worse, predictions], TESTS, of_clips=8, seed=0)[0]
     assert row.unchanged == pytest.approx(23 / 24)
     assert row.result is Result.UNSURE  # the interval reaches below
     assert row.unchanged_low < 0.95
 
 
 def test_the_same_answers_thrice_are_no_surer_than_once() -> None:
-    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
+    predictions = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
     (once, *_), (thrice, *_) = (
-        score_stress([heard] * n, TESTS, of_clips=8, seed=0) for n in (1, 3)
+        score_stress([predictions] * n, TESTS, of_clips=8, seed=0) for n in (1, 3)
     )
     for name in ("unchanged_low", "unchanged_high", "uar_change_low", "uar_change_high"):
         assert getattr(thrice, name) == pytest.approx(getattr(once, name))
@@ -102,8 +102,8 @@ def test_trainings_tested_on_other_clips_are_refused() -> None:
 
 
 def test_no_speech_is_another_answer_and_a_wrong_one() -> None:
-    heard = make_heard([NO_SPEECH] * 8)
-    row = score_stress([heard], TESTS, of_clips=8, seed=0)[0]
+    predictions = make_predictions([NO_SPEECH] * 8)
+    row = score_stress([predictions], TESTS, of_clips=8, seed=0)[0]
     assert (row.unchanged, row.uar) == (0, 0)
     assert row.result is Result.FAIL
 
@@ -116,16 +116,16 @@ def test_recall_is_over_the_classes_that_are_there() -> None:
 
 
 def test_one_speaker_has_intervals_over_clips() -> None:
-    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    alone = HeardClips(np.array(["a"] * 8), heard.true, heard.plain, heard.perturbed)
+    predictions = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
+    alone = replace(predictions, speakers=np.array(["a"] * 8))
     row = score_stress([alone], TESTS, of_clips=8, seed=0)[0]
     assert row.unchanged_low < row.unchanged < row.unchanged_high
 
 
 def test_an_interval_does_not_depend_on_the_other_tests() -> None:
-    heard = make_heard([0, 0, 0, 1, 0, 1, 1, 0])
-    alone = score_stress([heard], TESTS[1:2], of_clips=8, seed=0)
-    assert alone[0] == score_stress([heard], TESTS, of_clips=8, seed=0)[1]
+    predictions = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
+    alone = score_stress([predictions], TESTS[1:2], of_clips=8, seed=0)
+    assert alone[0] == score_stress([predictions], TESTS, of_clips=8, seed=0)[1]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_thresholds(
 
 def test_draws_give_the_mean_of_their_scores() -> None:
     draws = ([0, 0, 0, 1, 0, 1, 1, 0], [0, 0, 1, 0, 0, 1, 1, 1], [1] * 8)
-    alone = [score_stress([make_heard(d)], TESTS, of_clips=8, seed=0)[0] for d in draws]
-    row = score_stress([make_heard(*draws)], TESTS, of_clips=8, seed=0)[0]
+    alone = [score_stress([make_predictions(d)], TESTS, of_clips=8, seed=0)[0] for d in draws]
+    row = score_stress([make_predictions(*draws)], TESTS, of_clips=8, seed=0)[0]
     assert (row.draws, row.trainings, alone[0].draws) == (3, 1, 1)
     for name in ("unchanged", "uar", "uar_change", "plain_uar"):
         assert getattr(row, name) == pytest.approx(np.mean([getattr(a, name) for a in alone]))
@@ -164,7 +164,7 @@ def test_draws_give_the_mean_of_their_scores() -> None:
 
 
 def test_the_file_gives_the_same_rows_back(tmp_path: Path) -> None:
-    rows = score_stress([make_heard([0, 0, 0, 1, 0, 1, 1, 0])], TESTS, of_clips=100, seed=7)
+    rows = score_stress([make_predictions([0, 0, 0, 1, 0, 1, 1, 0])], TESTS, of_clips=100, seed=7)
     assert {row.result for row in rows} == {"", "FAIL"}
     rows = (replace(rows[0], result=Result.UNSURE), replace(rows[1], result=Result.PASS), *rows[2:])
     path = tmp_path / "stress.csv"

@@ -233,11 +233,11 @@ def test_the_folder_holds_predictions_scores_and_a_report(
     first = (out / "report.html").read_bytes()
     clips = {clip.name: clip for clip in found.scored.protocol.folds[0].test}
     assert write_report(out, clips).read_bytes() == first
-    # A steady wave is all background, which is never taken out.
-    assert "No single region decides: " in write_report(out, clips, maps=True).read_text()
+    # A steady wave is all background, which is never removed.
+    assert "No single region is decisive: " in write_report(out, clips, maps=True).read_text()
     make_model(corpora=("another",))
     text = write_report(out, clips, maps=True).read_text()
-    assert "No maps: the model file that made these predictions is not here." in text
+    assert "No maps: the model file that made these predictions is missing." in text
 
 
 def test_files_of_two_evaluations_are_refused(
@@ -273,7 +273,8 @@ def test_a_report_warns_of_training_clips_unknown_speakers_and_what_is_left_out(
     assert "Not unseen: the model was trained on 2 clips of mine, and these clips may be" in words
     assert "no safeguard" not in words
     assert (
-        "The corpus does not say who speaks, so the intervals treat clips as independent" in words
+        "The corpus does not name its speakers, so the intervals treat clips as independent"
+        in words
     )
     assert "7 clips by unknown speakers" in words
     assert (

@@ -87,7 +87,7 @@ def test_evaluation_uses_the_model_files(tiny_run: Path, runs: Path, tiny_corpus
 
 
 def test_what_is_no_finished_run_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
-    with pytest.raises(RunError, match=r"no run folder \(no recipe\.toml in it\)"):
+    with pytest.raises(RunError, match=r"not a run folder \(no recipe\.toml in it\)"):
         evaluate_run(tiny_corpus, tiny_corpus)
     (tiny_run / "fold-01" / "model.onnx").unlink()
     with pytest.raises(ModelFileError, match=r"model\.onnx: cannot be read"):
@@ -181,7 +181,7 @@ def test_runs_are_parted_into_two_recipes_or_refused(runs: Path, tmp_path: Path)
         part_seeds([*seeds, copy_seed(runs / "tiny", tmp_path / "tiny2", 2)])
     with pytest.raises(RunError, match="runs of 1 recipe"):
         part_seeds(seeds[:1])
-    with pytest.raises(RunError, match="no run folder"):
+    with pytest.raises(RunError, match="not a run folder"):
         part_seeds([*seeds, tmp_path])
 
 

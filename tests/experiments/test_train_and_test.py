@@ -314,7 +314,7 @@ def test_resume_after_the_last_fold(
 
 def test_a_finished_run_is_left_alone(run: Run, tiny_recipe: Recipe, protocol: Protocol) -> None:
     before = hash_file(run.folder / "fold-01" / "weights.safetensors")
-    with pytest.raises(RunError, match="holds a run already; go on with it by --resume"):
+    with pytest.raises(RunError, match="already holds a run; continue it with --resume"):
         run_experiment(tiny_recipe, protocol, run.folder)
     recorder = Recorder()
     again = run_experiment(tiny_recipe, protocol, run.folder, resume=True, watcher=recorder)
@@ -329,10 +329,10 @@ def test_another_recipe_or_split_is_refused(
     run: Run, tiny_recipe: Recipe, protocol: Protocol, tiny_corpus: Path
 ) -> None:
     other = tiny_recipe.model_copy(update={"seed": 1})
-    with pytest.raises(RunError, match=r"recipe\.toml differs from the recipe asked for"):
+    with pytest.raises(RunError, match=r"recipe\.toml differs from the requested recipe"):
         run_experiment(other, protocol, run.folder, resume=True)
     loso = make_protocol("loso", load_clips(tiny_corpus))
-    with pytest.raises(RunError, match=r"split\.csv differs from the split asked for"):
+    with pytest.raises(RunError, match=r"split\.csv differs from the requested split"):
         run_experiment(tiny_recipe, loso, run.folder, resume=True)
 
 

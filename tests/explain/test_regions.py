@@ -215,7 +215,7 @@ def test_what_cannot_be_explained_is_refused(loudness_model: Path, tmp_path: Pat
         explain_waveform(recognizer, syllables(500, seconds=16.0))
     path = tmp_path / "tone.wav"
     sf.write(path, waveform.samples, RATE_HZ)
-    with pytest.raises(AudioError, match=r"tone\.wav: nobody is heard speaking"):
+    with pytest.raises(AudioError, match=r"tone\.wav: no speech detected"):
         explain_recording(recognizer, path)
     found = explain_recording(Recognizer.load(loudness_model, vad=False), path, n_times=2)
     assert found.drops.shape == (8, 2)

@@ -38,7 +38,10 @@ def test_words_stand_where_no_region_decides(loudness_model: Path, tmp_path: Pat
     drawn = draw_map(make_answer("loud"), make_clip(tmp_path / "clip.wav", 0.3), models)
     assert drawn is not None
     assert drawn.figure is None
-    assert drawn.words == "No single region decides: without it, at most 2 points change."
+    assert (
+        drawn.words
+        == "No single region is decisive: each changes the probability by at most 2 points."
+    )
 
 
 def test_a_model_that_is_not_there_draws_no_map(tmp_path: Path) -> None:

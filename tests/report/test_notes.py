@@ -46,4 +46,4 @@ def test_known_corpora_are_called_acted(corpus: str, note: str) -> None:
 
 def test_nothing_is_said_of_a_list_that_is_not_known() -> None:
     (only,) = describe_limits(SCORES, PREDICTIONS, "./calls.csv")
-    assert only.startswith("Speaker-independent: no test speaker was heard")
+    assert only.startswith("Speaker-independent: no test speaker is in the training data")

@@ -17,7 +17,7 @@ from emovox.corpora.ravdess import read_ravdess
 from emovox.errors import RunError
 from emovox.evaluation.metrics import compute_metrics
 from emovox.evaluation.predictions import Predictions
-from emovox.evaluation.stress_scores import HeardClips, score_stress
+from emovox.evaluation.stress_scores import PerturbedPredictions, score_stress
 from emovox.labels import EMOTIONS
 from emovox.pages.media import draw_spectrogram, encode_audio, make_clip_media
 from emovox.perturbations.catalogue import TESTS, find_tests
@@ -214,7 +214,7 @@ def test_repeated_splits_say_that_tests_are_pooled(make_run: MakeRun) -> None:
     text = re.sub(r"\s+", " ", write_report(folder, None).read_text())
     assert "24 tests of 8 clips by 4 speakers" in text
     assert "a clip counts each time it was tested" in text
-    assert "A faint line for each of 3 folds" in text
+    assert "Faint lines: each of 3 folds" in text
 
 
 def test_a_page_says_how_far_to_trust_it_and_what_abstaining_brings(make_run: MakeRun) -> None:
@@ -292,7 +292,7 @@ def test_a_recording_that_fails_is_named_on_its_card_and_the_rest_stands(
 def test_a_page_shows_what_the_model_bears(make_run: MakeRun) -> None:
     folder = make_run(independent=True)
     assert "Stress tests" not in write_report(folder, None).read_text()
-    heard = HeardClips(
+    predictions = PerturbedPredictions(
         speakers=np.array(["1", "2"] * 4),
         true=np.arange(8) % 2,
         plain=np.arange(8) % 2,
@@ -300,7 +300,7 @@ def test_a_page_shows_what_the_model_bears(make_run: MakeRun) -> None:
             test.name: (np.arange(8) + (np.arange(8) < i))[None] % 2 for i, test in enumerate(TESTS)
         },
     )
-    rows = score_stress([heard], TESTS, of_clips=1_440, seed=3)
+    rows = score_stress([predictions], TESTS, of_clips=1_440, seed=3)
     (folder / "stress.csv").write_text(format_stress(rows))
     path = write_report(folder, None)
     text, page = path.read_text(), check_page(path)
@@ -318,13 +318,13 @@ def test_a_page_shows_what_the_model_bears(make_run: MakeRun) -> None:
 
 def test_a_stress_test_of_one_level_has_no_curve(make_run: MakeRun) -> None:
     tests = find_tests(["background", "speed"])
-    heard = HeardClips(
+    predictions = PerturbedPredictions(
         speakers=np.array(["1", "2"]),
         true=np.array([0, 1]),
         plain=np.array([0, 1]),
         perturbed={test.name: np.array([[0, 1]]) for test in tests},
     )
-    rows = score_stress([heard], tests, of_clips=2, seed=0)
+    rows = score_stress([predictions], tests, of_clips=2, seed=0)
     assert plot_noise_curves(rows) == ""
     folder = make_run()
     (folder / "stress.csv").write_text(format_stress(rows))
@@ -355,7 +355,9 @@ def test_a_score_that_chance_explains_is_called_so(make_run: MakeRun) -> None:
     content = json.loads((folder / "metrics.json").read_text())
     content["summary"]["uar"] = {"mean": 0.15, "low": 0.05, "high": 0.25}
     (folder / "metrics.json").write_text(json.dumps(content))
-    assert "not shown to beat the majority baseline" in write_report(folder, None).read_text()
+    assert (
+        "do not show that it beats the majority baseline" in write_report(folder, None).read_text()
+    )
 
 
 def test_predictions_of_another_evaluation_are_refused(make_run: MakeRun) -> None:

@@ -113,7 +113,7 @@ def test_a_head_is_trained_kept_and_trained_again_from_the_cache(
     assert float(history.split(",")[3]) > 0.5
 
     model = open_model(run.folder / "model.onnx")
-    assert model.info.licence.endswith(f"contains the encoder {folder}, under a licence of its own")
+    assert model.info.licence.endswith(f"contains the encoder {folder}, under a separate licence")
     predictions = read_predictions(run.folder / "predictions.csv")
     assert len(predictions.clips) == 32
     clip = next(c for c in protocol.folds[0].test if c.name == predictions.clips[0])

@@ -48,12 +48,12 @@ def tuning(tune_recipe_tiny: Recipe) -> Tuning:
     )
 
 
-def test_the_winner_is_put_beside_the_recipe_as_it_is(tuning: Tuning) -> None:
+def test_the_winner_is_compared_with_the_unchanged_recipe(tuning: Tuning) -> None:
     lines = describe_winner(tuning)
     assert lines[0] == "4 trials, 2 of them pruned."
     assert lines[1] == "Trial 2 is best: UA 70.0."
-    assert lines[2] == "The recipe as it is: 67.5; the winner is better in 1 of 2 trainings."
-    assert "best of 4 on the same clips, which flatters it" in lines[3]
+    assert lines[2] == "The unchanged recipe: 67.5; the winner is better in 1 of 2 trainings."
+    assert "best of 4 on the same clips, so it is optimistic" in lines[3]
 
 
 def test_nothing_better_and_no_winner_are_said(tuning: Tuning) -> None:

@@ -176,7 +176,7 @@ def test_nothing_is_written_before_all_is_checked(
     tiny_recipe: Recipe, tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
 ) -> None:
     folder = tmp_path / "runs" / "tune"
-    with pytest.raises(RecipeError, match=r"'tiny' does not say where to look.*\[tune.space\]"):
+    with pytest.raises(RecipeError, match=r"'tiny' has no search space.*\[tune.space\]"):
         tune_recipe(tiny_recipe, tiny_protocol, folder)
     with pytest.raises(ProtocolError, match="no fold '9'"):
         tune_recipe(tune_recipe_tiny, tiny_protocol, folder, settings=StudySettings(folds=("9",)))

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.progress import Epoch, Watcher
+from emovox.wording import count
 
 
 class ProgressBars(Watcher):
@@ -89,7 +90,7 @@ class ProgressBars(Watcher):
         """Print one line on the result of the training."""
         if self.last is None:
             return
-        text = f"{self.title}: {self.last.epoch} epochs, loss {self.last.train_loss:.3f}"
+        text = f"{self.title}: {count(self.last.epoch, 'epoch')}, loss {self.last.train_loss:.3f}"
         if not math.isnan(self.last.validation_loss):
             text += (
                 f", validation loss {self.last.validation_loss:.3f}, "

@@ -1,1 +1,1 @@
-"""Predictions to scores, intervals and verdicts: arrays in, numbers out, no files."""
+"""Turn predictions into scores, intervals and verdicts; works on arrays, not files."""

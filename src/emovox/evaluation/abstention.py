@@ -16,13 +16,13 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The predictions that are kept at one threshold.
+    """The predictions kept at one confidence threshold.
 
     Attributes:
-        min_confidence: The threshold; ``None`` where each fold has its own.
-        count: Clips with at least this confidence.
-        coverage: Their share of all clips, in [0, 1].
-        accuracy: Share of them that are right, in [0, 1]; ``None`` where there are none.
+        min_confidence: The threshold; ``None`` if each fold has its own.
+        count: Number of clips at or above the threshold.
+        coverage: ``count`` as a share of all clips, in [0, 1].
+        accuracy: Share of the kept predictions that are right, in [0, 1]; ``None`` if none is kept.
     """
 
     min_confidence: float | None
@@ -36,10 +36,10 @@ class Abstention:
     """Accuracy and coverage with abstention on a set of test clips.
 
     Attributes:
-        by_coverage: One entry for each of ``COVERAGES``: the clips of highest confidence.
-        by_threshold: One entry for each of ``THRESHOLDS``.
-        own: At the threshold that each model fitted on its validation clips; ``None`` where a
-            model has none.
+        by_coverage: The most confident predictions at each of ``COVERAGES``.
+        by_threshold: The predictions kept at each of ``THRESHOLDS``.
+        own: The predictions kept at each model's own threshold, fitted on its validation clips;
+            ``None`` if a model has no threshold.
         area: Mean share of wrong predictions over all coverages (the area under the risk-coverage
             curve of Geifman and El-Yaniv 2017), in [0, 1]; lower is better.
     """
@@ -66,17 +66,17 @@ def measure_abstention(
     coverages: Sequence[float] = COVERAGES,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> Abstention:
-    """Score the predictions that are left when the least confident ones are dropped.
+    """Score the predictions that remain when the least confident ones are dropped.
 
     Args:
-        predictions: On test clips.
-        own_thresholds: Each fold's ``min_confidence``, by name; ``None`` where there is none.
+        predictions: Predictions for the test clips.
+        own_thresholds: Each fold's ``min_confidence``, keyed by fold; ``None`` to skip.
         coverages: Shares of the clips to keep, each above 0 and at most 1.
-        thresholds: Confidences in [0, 1].
+        thresholds: Confidence thresholds in [0, 1].
 
     Returns:
-        Coverage and accuracy. Clips that tie with the last one kept are kept too, so that the order
-        of the clips makes no difference.
+        Coverage and accuracy. Ties with the last clip kept are also kept, which makes the result
+        independent of the order of the clips.
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
@@ -103,15 +103,15 @@ def measure_abstention(
 def answer_as_shipped(
     predictions: Predictions, min_confidence: float, no_speech: Sequence[str]
 ) -> Answered:
-    """Count the clips to which a model as shipped gives an emotion, and how many are right.
+    """Score a shipped model with its own threshold and speech detector.
 
     Args:
-        predictions: Over all labels of the model.
-        min_confidence: Its own threshold.
-        no_speech: Clips in which the speech detector hears nobody: they get no emotion.
+        predictions: Predictions over all labels of the model.
+        min_confidence: The model's own confidence threshold.
+        no_speech: Names of clips in which no speech was detected; they get no emotion.
 
     Returns:
-        Coverage of all clips, and the accuracy of those that get an emotion.
+        Share of all clips that get an emotion, and the accuracy on them.
     """
     answered = predictions.probabilities.max(axis=1) >= min_confidence
     answered &= ~np.isin(predictions.clips, np.array(no_speech, dtype=np.str_))
@@ -127,13 +127,12 @@ def answer_as_shipped(
 def average_coverages(
     seeds: Sequence[Predictions], coverages: Sequence[float] = COVERAGES
 ) -> tuple[tuple[float, float], ...]:
-    """Score the most confident predictions of trainings that differ in their seed alone.
+    """Score the most confident predictions, averaged over trainings that differ only in seed.
 
-    Each seed keeps its own most confident predictions, as in ``measure_abstention``; the
-    figures are means over the seeds.
+    Each seed keeps its own most confident predictions, as in ``measure_abstention``.
 
     Args:
-        seeds: On the same test clips, one for each seed.
+        seeds: Predictions for the same test clips, one entry per seed.
         coverages: Shares of the clips to keep, each above 0 and at most 1.
 
     Returns:
@@ -145,7 +144,7 @@ def average_coverages(
     found = [
         measure_abstention(part, coverages=coverages).by_coverage for part in align_seeds(seeds)
     ]
-    # At least one clip is kept at any coverage, so that there is an accuracy.
+    # Every coverage keeps at least one clip, so the accuracy is never None.
     table = [[(entry.coverage, entry.accuracy) for entry in entries] for entries in found]
     means = np.mean(np.array(table, dtype=np.float64), axis=0)  # (coverages, 2)
     return tuple((float(coverage), float(accuracy)) for coverage, accuracy in means)
@@ -155,11 +154,11 @@ def find_risk_curve(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
     """Return the share of wrong predictions at every coverage.
 
     Args:
-        predictions: On test clips.
+        predictions: Predictions for the test clips.
 
     Returns:
-        Coverage and risk, each float64 ``(clips,)`` in [0, 1], by rising coverage. Clips of
-        equal confidence share the mean of their errors.
+        Coverage and risk, each float64 ``(clips,)`` in [0, 1], in order of increasing coverage.
+        Clips of equal confidence share the mean of their errors.
     """
     confidence = predictions.probabilities.max(axis=1)
     wrong = (predictions.predicted != predictions.true).astype(np.float64)

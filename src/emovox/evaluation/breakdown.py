@@ -1,4 +1,4 @@
-"""Who is mistaken for what: pairs, speakers, genders and single clips behind the scores."""
+"""Break scores down into confused pairs, speakers, genders and individual clips."""
 
 import math
 from collections import Counter
@@ -15,12 +15,12 @@ from emovox.evaluation.predictions import Predictions
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How often something happened out of the times it could have.
+    """How often an event occurred, out of the number of times that it could have.
 
     Attributes:
-        group: Whom it is about: a speaker or a gender.
-        count: Times it happened.
-        total: Times it could have happened, at least 1.
+        group: A speaker, a gender, or ``"all"``.
+        count: Number of occurrences.
+        total: Number of opportunities, at least 1.
     """
 
     group: str
@@ -35,14 +35,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """One emotion that was heard as another.
+    """One emotion that was predicted as another.
 
     Attributes:
-        true: What the clips are.
-        predicted: What they were called.
-        overall: How many tests of the true emotion ended so.
-        genders: The same for each gender that has such tests.
-        speakers: The same for each speaker it happened to, most frequent first.
+        true: The true emotion.
+        predicted: The emotion predicted instead.
+        overall: Tests with this confusion, out of all tests of the true emotion.
+        genders: The same per gender, for genders with tests of the true emotion.
+        speakers: The same per affected speaker, most frequent first.
     """
 
     true: str
@@ -58,11 +58,11 @@ class SpeakerScore:
 
     Attributes:
         speaker: The speaker's name.
-        gender: ``"male"``, ``"female"``, or ``""`` where the corpus does not say.
+        gender: ``"male"``, ``"female"``, or ``""`` if unknown.
         tests: Number of tests.
-        clips: Number of different clips in these tests.
+        clips: Number of distinct clips in these tests.
         accuracy: Share of the tests that were right, in [0, 1].
-        interval: Wilson's interval of the accuracy, each clip counted once.
+        interval: Wilson interval of the accuracy, with each clip counted once.
         top_mistake: The most frequent (true, predicted, count), or ``None`` without a mistake.
     """
 
@@ -77,19 +77,19 @@ class SpeakerScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipAnswer:
-    """What the model said of one clip, right or wrong.
+    """The prediction for one clip, right or wrong.
 
     Attributes:
-        clip: The clip's name.
-        fold: The fold of this answer.
-        speaker: Who speaks.
-        gender: ``"male"``, ``"female"`` or ``""``.
-        true: What the clip is.
-        predicted: What it was called.
-        confidence: Probability of the answer, in [0, 1].
+        clip: Name of the clip.
+        fold: Fold in which it was predicted.
+        speaker: Name of the speaker.
+        gender: ``"male"``, ``"female"``, or ``""`` if unknown.
+        true: The true emotion.
+        predicted: The predicted emotion.
+        confidence: Probability of the predicted emotion, in [0, 1].
         scores: Probability of each class in the labels' order, float64 ``(classes,)``.
-        wrong_tests: How many tests of this clip were wrong.
-        tests: How many tests of this clip there were.
+        wrong_tests: Number of wrong predictions for this clip over all tests.
+        tests: Number of tests of this clip.
     """
 
     clip: str
@@ -105,16 +105,16 @@ class ClipAnswer:
 
 
 def find_confused_pairs(predictions: Predictions, limit: int = 8) -> tuple[ConfusedPair, ...]:
-    """Find the emotions most often heard as another, and for whom.
+    """Find the most frequent confusions, broken down by gender and speaker.
 
-    What happened once is no pattern: it is left out where anything happened more often.
+    Confusions that occurred once are left out if any occurred more often.
 
     Args:
-        predictions: What the model said.
-        limit: Return no more pairs than this.
+        predictions: Predictions for the test clips.
+        limit: Maximum number of pairs.
 
     Returns:
-        The pairs by falling count, then by the labels' order.
+        The pairs in order of decreasing count, then in the labels' order.
 
     Examples:
         >>> find_confused_pairs(predictions)[0].true
@@ -154,10 +154,10 @@ def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
     """Score each speaker.
 
     Args:
-        predictions: What the model said.
+        predictions: Predictions for the test clips.
 
     Returns:
-        One entry for each speaker, in the order of their numbers or names.
+        One entry per speaker, sorted by number or name.
 
     Examples:
         >>> score_speakers(predictions)[0].accuracy
@@ -187,14 +187,14 @@ def score_speakers(predictions: Predictions) -> tuple[SpeakerScore, ...]:
 
 
 def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[ClipAnswer, ...]:
-    """Find the clips that the model got wrong with the highest confidence, each clip once.
+    """Find the wrong predictions of highest confidence, each clip once.
 
     Args:
-        predictions: What the model said.
-        limit: Return no more clips than this.
+        predictions: Predictions for the test clips.
+        limit: Maximum number of clips.
 
     Returns:
-        The mistakes by falling confidence, then by name.
+        The mistakes in order of decreasing confidence, then by name.
 
     Examples:
         >>> find_confident_mistakes(predictions)[0].confidence
@@ -208,14 +208,14 @@ def find_confident_mistakes(predictions: Predictions, limit: int = 12) -> tuple[
 
 
 def find_typical_hits(predictions: Predictions) -> tuple[ClipAnswer, ...]:
-    """Find a typical right prediction of each emotion: that of median confidence.
+    """Find a typical right prediction of each emotion: the one of median confidence.
 
     Args:
-        predictions: What the model said.
+        predictions: Predictions for the test clips.
 
     Returns:
-        At most one prediction for each emotion, in the labels' order; of an even number, the more
-        confident of the two in the middle.
+        At most one prediction per emotion, in the labels' order; of two middle predictions, the
+        more confident one.
     """
     right = predictions.predicted == predictions.true
     rows: dict[int, list[int]] = {}
@@ -228,11 +228,11 @@ def find_typical_hits(predictions: Predictions) -> tuple[ClipAnswer, ...]:
 
 
 def wilson_interval(share: float, total: int, level: float = LEVEL) -> Interval:
-    """Return Wilson's score interval of a share (Wilson, 1927, JASA 22, 209-212).
+    """Return the Wilson score interval of a share (Wilson, 1927, JASA 22, 209-212).
 
     Args:
-        share: The share seen, in [0, 1]; it need not be a multiple of ``1 / total``.
-        total: Number of independent tries, at least 1.
+        share: The observed share, in [0, 1]; need not be a multiple of ``1 / total``.
+        total: Number of independent trials, at least 1.
         level: Confidence level.
 
     Returns:
@@ -253,7 +253,7 @@ def wilson_interval(share: float, total: int, level: float = LEVEL) -> Interval:
 
 
 def sort_speakers(names: list[str]) -> list[str]:
-    """Sort numbered speakers by number, before named ones by name."""
+    """Sort numbered speakers by number, followed by named speakers by name."""
     return sorted(names, key=lambda name: (not name.isdecimal(), name.zfill(12), name))
 
 
@@ -267,7 +267,7 @@ def _count_mistakes(predictions: Predictions) -> list[tuple[int, int, int]]:
 
 
 def _rank_rows(predictions: Predictions, wanted: npt.NDArray[np.bool_]) -> list[int]:
-    """Return the wanted rows by falling confidence, then by clip and fold."""
+    """Return the wanted rows by decreasing confidence, then by clip and fold."""
     confidence = predictions.probabilities.max(axis=1)
     rows: list[int] = np.flatnonzero(wanted).tolist()
     return sorted(
@@ -276,7 +276,7 @@ def _rank_rows(predictions: Predictions, wanted: npt.NDArray[np.bool_]) -> list[
 
 
 def _describe_answer(predictions: Predictions, row: int) -> ClipAnswer:
-    """Return one row with all that is known of its clip."""
+    """Return one prediction together with the other tests of its clip."""
     tests = predictions.clips == predictions.clips[row]
     predicted = predictions.predicted
     return ClipAnswer(

@@ -1,4 +1,4 @@
-"""Calibration: a confidence of 60% that is right in 60 of 100 clips, and a threshold for it."""
+"""Calibration: fit a temperature and a confidence threshold, and measure calibration error."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -14,25 +14,25 @@ from emovox.evaluation.summary import ResampleBy
 MAX_TEMPERATURE = 100.0
 
 TARGET_ACCURACY = 0.8
-"""Accuracy that the default threshold aims at, on recordings like the validation clips.
+"""Target accuracy of the default threshold, on recordings like the validation clips.
 
-It is no promise for other recordings: on other corpora, fewer than half of the predictions above
-the threshold may be right (``emovox evaluate MODEL --corpus``).
+It does not carry over to other recordings: on other corpora, fewer than half of the predictions
+above the threshold may be right (``emovox evaluate MODEL --corpus``).
 """
 
 MIN_ANSWERED = 20
-"""Fewest clips above a threshold for it to be considered."""
+"""Minimum number of clips above a threshold for it to be considered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature and threshold that are fitted after training.
+    """Temperature and confidence threshold, fitted after training.
 
     Attributes:
-        temperature: By which its logits are divided; 1: as trained.
-        min_confidence: Below this it says "uncertain"; 0: never.
-        n_clips: Clips that both were fitted on; 0: not fitted.
-        n_speakers: Their speakers; 0: unknown.
+        temperature: Divisor of the logits; 1 leaves the model as trained.
+        min_confidence: Predictions below this confidence are "uncertain"; 0 disables abstention.
+        n_clips: Number of clips that both were fitted on; 0 if not fitted.
+        n_speakers: Number of speakers of these clips; 0 if unknown.
     """
 
     temperature: float = 1.0
@@ -46,10 +46,10 @@ class Calibration:
 
 
 def calibrate(predictions: Predictions) -> Calibration:
-    """Fit the temperature, then the threshold of what it makes of the same clips.
+    """Fit the temperature, then the threshold on the rescaled predictions of the same clips.
 
     Args:
-        predictions: Of a model as trained, on clips that neither train nor test it.
+        predictions: Uncalibrated predictions for clips used neither to train nor to test the model.
 
     Returns:
         Temperature and threshold.
@@ -67,19 +67,19 @@ def calibrate(predictions: Predictions) -> Calibration:
 def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY) -> float:
     """Find the lowest confidence threshold that reaches a target accuracy.
 
-    This is selective classification by a target of accuracy (Geifman and El-Yaniv 2017, *Selective
+    This is selective classification with a target accuracy (Geifman and El-Yaniv 2017, *Selective
     Classification for Deep Neural Networks*), without their guarantee: on other clips the accuracy
     may be lower or higher. Picking the lowest of a hundred thresholds favors chance hits, so the
-    mean confidence above the threshold has to reach the target as well.
+    mean confidence above the threshold must reach the target as well.
 
     Args:
-        predictions: Calibrated, on clips that neither train nor test the model.
-        target: Accuracy wanted for the predictions above the threshold, in [0, 1].
+        predictions: Calibrated predictions for clips used neither to train nor to test the model.
+        target: Target accuracy of the predictions above the threshold, in [0, 1].
 
     Returns:
-        The threshold, in steps of 0.01. At least ``MIN_ANSWERED`` clips lie above it, and both
-        their accuracy and their mean confidence are at least ``target``. If no threshold does that,
-        ``target`` itself.
+        The threshold, in steps of 0.01. At least ``MIN_ANSWERED`` clips are above it, and both
+        their accuracy and their mean confidence are at least ``target``. If no threshold satisfies
+        this, ``target`` itself.
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
@@ -93,16 +93,16 @@ def fit_min_confidence(predictions: Predictions, target: float = TARGET_ACCURACY
 
 
 def fit_temperature(predictions: Predictions) -> float:
-    """Find the temperature that makes predictions most probable.
+    """Find the temperature that minimizes the log-loss.
 
-    One number that divides all logits and changes no prediction (Guo et al. 2017, *On Calibration
-    of Modern Neural Networks*). It must be fitted on clips that neither train nor test the model.
+    One number divides all logits and changes no predicted class (Guo et al. 2017, *On Calibration
+    of Modern Neural Networks*). It must be fitted on clips used neither to train nor to test.
 
     Args:
-        predictions: Of a model as trained, on clips that it was not trained on.
+        predictions: Uncalibrated predictions for clips that the model was not trained on.
 
     Returns:
-        The temperature, in [0.01, 100]; above 1 where the model is overconfident.
+        The temperature, in [0.01, 100]; above 1 if the model is overconfident.
     """
 
     def mean_log_loss(log_temperature: float) -> float:
@@ -116,16 +116,16 @@ def fit_temperature(predictions: Predictions) -> float:
 
 
 def apply_temperature(probabilities: FloatArray, temperature: float) -> FloatArray:
-    """Return what a softmax gives when its logits are divided by a temperature.
+    """Rescale softmax probabilities as if their logits were divided by a temperature.
 
     Args:
-        probabilities: At temperature 1, float64 ``(clips, classes)``.
-        temperature: Over 0.
+        probabilities: Probabilities at temperature 1, float64 ``(clips, classes)``.
+        temperature: Divisor of the logits, above 0.
 
     Returns:
         float64 ``(clips, classes)``; rows sum to 1.
     """
-    # float32 holds nothing below 1e-45: what was rounded to zero is taken for that.
+    # The smallest float32 is 1e-45: probabilities rounded to zero are set to it.
     logits = np.log(np.maximum(probabilities, 1e-45)) / temperature
     scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
     normalized: FloatArray = scaled / scaled.sum(axis=1, keepdims=True)
@@ -137,12 +137,12 @@ def bootstrap_calibration_error(
 ) -> Interval:
     """Return the interval of the expected calibration error.
 
-    The error sums absolute differences, so the noise of resampling adds to it. The draws are
-    therefore shifted so that their median is the measured error.
+    The error sums absolute differences, so resampling noise inflates it. The draws are therefore
+    shifted to have the measured error as their median.
 
     Args:
-        predictions: On test clips.
-        resample_by: Whole speakers or splits and clips within them, or single clips.
+        predictions: Predictions for the test clips.
+        resample_by: Resample whole speakers or splits and clips within them, or single clips.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
@@ -150,11 +150,11 @@ def bootstrap_calibration_error(
     """
     confidence = predictions.probabilities.max(axis=1)
     correct = predictions.predicted == predictions.true
-    # What a draw needs to know of a clip: its bin, and whether it is right.
+    # A draw needs only each clip's bin and whether its prediction is right.
     outcomes = code_outcomes(bin_confidences(confidence)[1], correct.astype(np.int64))
     bins, right = outcomes.rows.T
     of_bin = (bins[:, None] == np.unique(bins)).astype(np.float64)  # (outcomes, bins)
-    # By how much a clip of an outcome is surer than it is right.
+    # Mean confidence minus correctness of each outcome.
     excess = np.bincount(outcomes.index, weights=confidence) / outcomes.counts - right
 
     def measure(counts: IntArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Two models on the same test clips: is one better, as far as the data can tell?"""
+"""Compare two models on the same test clips: do the data show one to be better?"""
 
 from collections.abc import Sequence
 
@@ -29,28 +29,27 @@ def compare_predictions(
 ) -> Comparison:
     """Compare two models that were tested on the same clips, in the same folds.
 
-    Both models' scores are taken from the same speakers, splits or clips, so that what is hard for
-    both does not hide a difference. The verdict rests on WA, named beforehand: looking for one
-    score of three that differs would find differences by chance.
+    Both models are scored on the same resampled speakers, splits or clips. This pairing keeps
+    clips that are hard for both from hiding a difference. The verdict rests on WA, fixed in
+    advance: testing three scores would find more differences by chance.
 
     With one training each, the verdict is about these trained models, not about their recipes; on
-    one split it is McNemar's exact test, and WA's interval is the one that agrees with it. With
-    several seeds of each, the intervals cover other seeds as well
-    (``find_intervals``).
+    one split it is McNemar's exact test, and the interval of WA agrees with it. With several seeds
+    of each, the intervals cover other seeds as well (``find_intervals``).
 
-    Over splits, give ``test_to_train``: without it the interval speaks of other splits of the
-    same clips only, and names one of two equally good models better far more often than 1 in 20
+    Over splits, pass ``test_to_train``. Without it, the interval covers only other splits of the
+    same clips, and declares one of two equally good models better far more often than 1 in 20
     times (``correct_interval_over_splits``).
 
     Args:
-        first: One model's predictions, or those of each of its seeds; their order does not matter.
-        second: The other's.
+        first: One model's predictions, or those of each of its seeds, in any order.
+        second: The other model's predictions.
         resample_by: ``"speakers"``, ``"splits"`` (repeated random splits) or ``"clips"`` (one
-            small split); ``choose_resampling`` says which.
+            small split); see ``choose_resampling``.
         generator: Source of randomness; the same state gives the same bytes.
-        names: What to call the two models in the verdict.
-        test_to_train: Test clips for each training clip of a split (36 / 168 in
-            ``reference-repeated``), to allow for the splits' overlap; used over splits only.
+        names: Names of the two models in the verdict.
+        test_to_train: Ratio of test clips to training clips in a split (36 / 168 in
+            ``reference-repeated``), to correct for the splits' overlap; used over splits only.
 
     Returns:
         The differences with 95% intervals, and the verdict.
@@ -58,8 +57,7 @@ def compare_predictions(
     Raises:
         ProtocolError: If labels, clips, folds, speakers or true classes differ, or one model has
             several seeds and the other has one.
-        ValueError: If ``resample_by`` does not suit, as in
-            ``summarize``.
+        ValueError: If ``resample_by`` does not fit the predictions, as in ``summarize``.
     """
     sides = [
         align_seeds([side] if isinstance(side, Predictions) else side) for side in (first, second)
@@ -85,7 +83,7 @@ def compare_predictions(
             for row in by_fold
         )
     else:
-        # Numbered as clips bring them, so that B against A mirrors A against B.
+        # Numbered by first appearance, which makes B against A mirror A against B.
         outcomes = code_outcomes(
             tested.true, *(seed.predicted for side in sides for seed in side), by_appearance=True
         )
@@ -133,7 +131,7 @@ def compare_predictions(
 
 
 def _check_same_test(first: Predictions, second: Predictions, names: tuple[str, str]) -> None:
-    """Refuse two models that were not asked the same; say where they part."""
+    """Refuse two models with different labels or test clips, and report the difference."""
     if first.labels != second.labels:
         raise ProtocolError(
             f"{names[0]} knows the labels {', '.join(first.labels)} and {names[1]} "
@@ -166,7 +164,7 @@ def _check_same_test(first: Predictions, second: Predictions, names: tuple[str, 
 
 
 def _test_paired(first: Predictions, second: Predictions) -> PairedTest:
-    """Count the clips that only one of two models gets right, and test whether that is chance."""
+    """Count the clips that only one of two models gets right, and test whether this is chance."""
     right = [model.predicted == model.true for model in (first, second)]
     first_only, second_only = (int(np.count_nonzero(a & ~b)) for a, b in (right, reversed(right)))
     return PairedTest(first_only, second_only, compare_paired(first_only, second_only))

@@ -1,4 +1,4 @@
-"""What a comparison of two models found, and what follows from it in words."""
+"""Result of a comparison of two models, and its verdict in words."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,13 +8,13 @@ from emovox.evaluation.resampling import name_interval
 from emovox.evaluation.summary import ResampleBy
 from emovox.wording import count
 
-# Splits that cancel out can leave 1e-18 instead of zero, which must not decide a verdict.
+# Splits that cancel out can leave 1e-18 instead of zero, which must not decide the verdict.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One score of two models, and how far they are apart.
+    """One score of two models, and the difference between them.
 
     Attributes:
         name: ``"WA"``, ``"UA"`` or ``"F1"``.
@@ -62,18 +62,18 @@ class PairedTest:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the same test clips say about two models.
+    """Result of comparing two models on the same test clips.
 
     Attributes:
-        names: The two models.
+        names: Names of the two models.
         wa: Difference in accuracy; the verdict rests on it.
         ua: Difference in mean recall over classes (UAR).
         f1: Difference in macro F1.
-        wa_of_seeds: Accuracy of each seed, of either model.
-        resample_by: What the intervals resample.
-        corrected: Whether the intervals allow for the overlap of repeated splits.
-        n_units: How many speakers, splits or clips were resampled.
-        test: On one split with one training each, the test that the verdict rests on.
+        wa_of_seeds: Accuracy of each seed, for each model.
+        resample_by: Unit that the intervals resample.
+        corrected: Whether the intervals are corrected for the overlap of repeated splits.
+        n_units: Number of speakers, splits or clips resampled.
+        test: With one split and one training each, the test that the verdict rests on.
     """
 
     names: tuple[str, str]
@@ -90,7 +90,7 @@ class Comparison:
     def better(self) -> str | None:
         """Name of the model that the data show to be better, or ``None``.
 
-        It is always ``None`` on one split with one training each, which says nothing of recipes.
+        Always ``None`` for one split with one training each, which cannot tell recipes apart.
         """
         if self.test is None and self.wa.interval.low > _ROUNDING:
             return self.names[0]
@@ -100,7 +100,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What follows, in sentences, with what it rests on."""
+        """The conclusion in sentences, with its basis."""
         if self.test is not None:
             return _describe_test(self.test, self.n_units, self.names)
         names, ahead = self.names, self.wa
@@ -119,7 +119,7 @@ class Comparison:
 
     @property
     def n_seeds(self) -> tuple[int, int]:
-        """Number of seeds of either model."""
+        """Number of seeds of each model."""
         first, second = self.wa_of_seeds
         return len(first), len(second)
 
@@ -144,7 +144,7 @@ class Comparison:
 
 
 def _describe_test(test: PairedTest, n_clips: int, names: tuple[str, str]) -> str:
-    """Say in words what the paired test of two trainings says."""
+    """Describe the result of the paired test of two trainings."""
     p_value = "p < 0.001" if test.p_value < 0.001 else f"p = {test.p_value:.3f}"
     counts = (
         f"{test.first_only} are predicted right by {names[0]} alone and {test.second_only} by "
@@ -165,7 +165,7 @@ def _describe_test(test: PairedTest, n_clips: int, names: tuple[str, str]) -> st
 
 
 def _describe_basis(comparison: Comparison) -> str:
-    """Say what the interval was taken over, and whom the verdict is about."""
+    """Describe what the interval was computed over, and what the verdict covers."""
     units = count(comparison.n_units, comparison.resample_by.removesuffix("s"))
     first, second = comparison.n_seeds
     seeds = f"{first} seeds each" if first == second else f"{first} and {second} seeds"

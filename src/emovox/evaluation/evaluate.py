@@ -1,4 +1,4 @@
-"""All scores of a protocol's test predictions, and how they are printed."""
+"""Compute all scores of a protocol's test predictions, and format them for printing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,17 +35,18 @@ BOOTSTRAP_SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How well a run did on its test clips.
+    """All scores of a run on its test clips.
 
     Attributes:
-        protocol: What it was tested by.
+        protocol: Protocol of the run.
         summary: WA, UA and F1 with their intervals.
         metrics: All metrics of the pooled test predictions.
-        calibration_interval: Of their expected calibration error.
-        calibration_by_group: Calibration of women, men and speakers.
-        abstention: What abstaining brings on them.
-        fairness: How women and men are served; ``None`` where one of them is not there.
-        repeated_takes: What test clips gain whose other take was trained on; ``None`` without any.
+        calibration_interval: Interval of the expected calibration error.
+        calibration_by_group: Calibration of women, men and individual speakers.
+        abstention: Accuracy and coverage with abstention.
+        fairness: Scores of women and men; ``None`` if either is missing.
+        repeated_takes: Accuracy with and without another take of the clip in training; ``None``
+            if no clip has one.
     """
 
     protocol: Protocol
@@ -58,7 +59,7 @@ class Evaluation:
     repeated_takes: RepeatedTakes | None = None
 
     def describe(self) -> list[str]:
-        """Return a printable line each for WA, UA and F1, with all that a score must carry."""
+        """Return one printable line each for WA, UA and F1, with protocol, seeds and clips."""
         takes = [] if self.repeated_takes is None else [self.repeated_takes.describe()]
         return [
             describe_score(
@@ -73,14 +74,14 @@ class Evaluation:
         ] + [*takes, *describe_labels(self.protocol)]
 
     def describe_basis(self) -> str:
-        """Return what a table of scores rests on, as the line above it."""
+        """Return the header line of a table of scores: protocol, clips and intervals."""
         kind = name_speaker_rule(self.protocol.speaker_independent)
         return describe_basis(
             self.summary, f"{self.protocol.name} v{self.protocol.version}, {kind}"
         )
 
     def describe_calibration(self) -> str:
-        """Return a printable line: how far its confidence can be trusted."""
+        """Return a printable line on calibration."""
         interval = self.calibration_interval
         return (
             f"log-loss {self.metrics.log_loss:.3f}, expected calibration error "
@@ -89,7 +90,7 @@ class Evaluation:
         )
 
     def describe_abstention(self) -> list[str]:
-        """Return printable lines: accuracy when only the most confident predictions are kept."""
+        """Return a printable table of accuracy when only the most confident clips are kept."""
         lines = [f"{'kept':>8} {'confidence':>11} {'clips':>6} {'accuracy':>9}"]
         for entry in self.abstention.by_coverage:
             lines.append(
@@ -106,7 +107,7 @@ class Evaluation:
         return lines
 
     def to_scores(self) -> tuple[ProtocolScore, ...]:
-        """Return the scores as a model file carries them."""
+        """Return the scores in the form stored in a model file."""
         return tuple(
             ProtocolScore(
                 name=score.name,
@@ -133,10 +134,11 @@ def evaluate_predictions(
     """Score the test predictions of all folds.
 
     Args:
-        protocol: What they were tested by.
-        predictions: Of every fold.
-        calibrations: Each fold's, by its name; without them no threshold is scored.
-        resample_by: What the intervals resample; ``None``: what suits the protocol.
+        protocol: Protocol of the run.
+        predictions: Test predictions of every fold.
+        calibrations: Calibration of each fold, keyed by fold; without them the models' own
+            thresholds are not scored.
+        resample_by: Unit that the intervals resample; ``None`` chooses it for the protocol.
 
     Returns:
         The scores.

@@ -1,4 +1,4 @@
-"""Whether a model serves women and men alike: scores by gender, and the gap with its interval."""
+"""Compare scores for women and men: scores by gender, and their gap with its interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +15,22 @@ from emovox.evaluation.summary import align_seeds
 from emovox.evaluation.t_intervals import measure_speaker_variance, t_intervals
 
 SPEAKERS_FOR_GAP = 3
-"""Fewest speakers of each gender for an interval."""
+"""Minimum number of speakers of each gender for an interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenderGap:
     """One score of women and of men, in [0, 1].
 
+    Intervals are ``None`` if either gender has fewer than three speakers.
+
     Attributes:
         name: ``"WA"`` (accuracy) or ``"UA"`` (mean recall over classes).
-        female: Score over the women's clips.
-        male: Score over the men's.
-        female_interval: Its interval over female speakers; ``None`` as below.
-        male_interval: Its interval over male speakers.
-        interval: Of female minus male; ``None`` where a gender has fewer than three speakers.
+        female: Score of the women's clips.
+        male: Score of the men's clips.
+        female_interval: Interval of ``female`` over female speakers.
+        male_interval: Interval of ``male`` over male speakers.
+        interval: Interval of female minus male.
     """
 
     name: str
@@ -45,7 +47,7 @@ class GenderGap:
 
     @property
     def verdict(self) -> str:
-        """What follows, in words."""
+        """The conclusion in words."""
         if self.interval is None:
             return "too few speakers to tell whether that is more than chance"
         if self.interval.low > 0 or self.interval.high < 0:
@@ -72,11 +74,11 @@ class GenderGap:
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
-    """How women and men are served.
+    """Scores of women and men.
 
     Attributes:
-        wa: Accuracy of both.
-        ua: Mean recall over classes of both.
+        wa: Accuracy of each gender.
+        ua: Mean recall over classes of each gender.
         n_female: Number of female speakers.
         n_male: Number of male speakers.
     """
@@ -93,12 +95,12 @@ class Fairness:
 
     @property
     def interval_name(self) -> str:
-        """What kind of interval the gap's is."""
+        """Kind of the gap's interval."""
         few = min(self.n_female, self.n_male) < FEW_SPEAKERS
         return f"{'t ' if few else ''}interval over speakers within gender"
 
     def describe(self) -> list[str]:
-        """Return a printable line each for WA and UA."""
+        """Return one printable line each for WA and UA."""
         lines = []
         for gap in self.gaps:
             interval = ""
@@ -126,17 +128,17 @@ class Fairness:
 def compare_genders(predictions: Predictions, generator: np.random.Generator) -> Fairness | None:
     """Compare how well women and men are recognised.
 
-    The intervals say how far scores and gap would move with other women and men. With
-    ``FEW_SPEAKERS`` or more of a gender, speakers are resampled,
-    then clips within speakers, 2,000 times; with fewer it is a t interval, and then the gap's is
-    one too (Welch's). Where a clip was tested more than once, every test counts.
+    The intervals show how far scores and gap would move with other women and men. With at least
+    ``FEW_SPEAKERS`` of a gender, speakers and then clips within speakers are resampled 2,000
+    times. With fewer, the interval is a t interval, and the gap's is Welch's. Repeated tests of a
+    clip all count.
 
     Args:
-        predictions: What the model said; speakers whose gender is not known are left out.
+        predictions: Predictions for the test clips; speakers of unknown gender are left out.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
-        Scores and gaps, or ``None`` where one of the genders is not there.
+        Scores and gaps, or ``None`` if either gender is missing.
     """
     return compare_genders_of_seeds([predictions], generator)
 
@@ -144,17 +146,17 @@ def compare_genders(predictions: Predictions, generator: np.random.Generator) ->
 def compare_genders_of_seeds(
     seeds: Sequence[Predictions], generator: np.random.Generator
 ) -> Fairness | None:
-    """Compare how well women and men are recognised by trainings that differ in their seed alone.
+    """Compare scores of women and men, averaged over trainings that differ only in seed.
 
-    Scores and gaps are the means over the seeds, as in
-    ``emovox.evaluation.summary.summarize_seeds``: each draw takes the same clips for all.
+    Each bootstrap draw uses the same clips for all seeds, as in
+    ``emovox.evaluation.summary.summarize_seeds``.
 
     Args:
-        seeds: What the models of each seed said about the same test clips.
+        seeds: Predictions for the same test clips, one entry per seed.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
-        Mean scores and gaps, or ``None`` where one of the genders is not there.
+        Mean scores and gaps, or ``None`` if either gender is missing.
 
     Raises:
         ValueError: If the seeds did not test the same clips.

@@ -1,4 +1,4 @@
-"""Calibration of women, men and single speakers, beside what chance alone would show."""
+"""Calibration of women, men and individual speakers, compared with perfect calibration."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,28 +13,29 @@ from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import align_seeds
 
 SIMULATIONS = 1_000
-"""Simulated tests of a perfectly calibrated model."""
+"""Number of simulated tests of a perfectly calibrated model."""
 
 MIN_SPEAKERS = 3
-"""Fewest speakers for an interval."""
+"""Minimum number of speakers for an interval."""
 
 _NAMES = {"": "all", "female": "women", "male": "men"}
 
 
 @dataclass(frozen=True, slots=True)
 class GroupCalibration:
-    """How far a model's confidence can be trusted for one group of speakers; all in [0, 1].
+    """Calibration of one group of speakers; shares in [0, 1].
 
     Attributes:
         group: ``"all"``, ``"women"`` or ``"men"``.
         tests: Number of tests.
-        n_speakers: Their speakers.
+        n_speakers: Number of speakers.
         accuracy: Share of the tests that are right.
         confidence: Mean probability of the predicted emotion.
-        interval: Of confidence minus accuracy, over speakers; ``None`` with fewer than three.
+        interval: Interval of confidence minus accuracy over speakers; ``None`` with fewer than
+            three speakers.
         error: Expected calibration error.
         perfect_error: Median error of a perfectly calibrated model with these confidences.
-        perfect_error_high: What its error stays below in 95% of such tests.
+        perfect_error_high: 95th percentile of the perfectly calibrated model's error.
     """
 
     group: str
@@ -55,13 +56,13 @@ class GroupCalibration:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSpread:
-    """How confidence minus accuracy differs from speaker to speaker.
+    """Variation of confidence minus accuracy over speakers.
 
     Attributes:
         excess: Confidence minus accuracy of each speaker, in [-1, 1].
-        deviation: Standard deviation of it over the speakers.
+        deviation: Standard deviation of ``excess`` over the speakers.
         perfect_deviation: Median deviation of a perfectly calibrated model.
-        perfect_deviation_high: What its deviation stays below in 95% of such tests.
+        perfect_deviation_high: 95th percentile of the perfectly calibrated model's deviation.
     """
 
     excess: dict[str, float]
@@ -71,7 +72,7 @@ class SpeakerSpread:
 
     @property
     def worst(self) -> str:
-        """The speaker whose confidence and accuracy lie furthest apart."""
+        """The speaker with the largest gap between confidence and accuracy."""
         return max(self.excess, key=lambda speaker: abs(self.excess[speaker]))
 
 
@@ -80,15 +81,15 @@ class CalibrationByGroup:
     """Calibration of all clips, of women and men, and over speakers.
 
     Attributes:
-        groups: All, then women and men where the corpus says who is who.
-        speakers: ``None`` where only one speaks.
+        groups: All clips, then women and men if the corpus gives genders.
+        speakers: Variation over speakers; ``None`` if there is only one.
     """
 
     groups: tuple[GroupCalibration, ...]
     speakers: SpeakerSpread | None
 
     def describe(self) -> list[str]:
-        """Return a printable table in percent, and a line on the speakers."""
+        """Return a printable table in percent, followed by a line on the speakers."""
         lines = [
             f"{'':<6}  {'tests':>5}  accuracy  confidence  {'minus accuracy':<22}  "
             f"{'error':>5}  if perfectly calibrated"
@@ -124,21 +125,21 @@ class CalibrationByGroup:
 def measure_group_calibration(
     seeds: Sequence[Predictions], generator: np.random.Generator
 ) -> CalibrationByGroup:
-    """Measure calibration by gender and speaker, beside that of a perfectly calibrated model.
+    """Measure calibration by gender and speaker, compared with a perfectly calibrated model.
 
-    Over- and underconfident groups cancel out in the error of all clips, and a small test makes the
-    error of any model larger than 0. So each group's error stands beside the one that a perfectly
-    calibrated model would show: whether a clip is right is drawn 1,000 times, with the model's own
-    confidence as its probability.
+    Overconfident and underconfident groups cancel out in the error of all clips, and a small test
+    makes the error of any model larger than 0. Each group's error is therefore compared with that
+    of a perfectly calibrated model: correctness is simulated 1,000 times, with each clip's
+    confidence as its probability of being right.
 
     Args:
-        seeds: Predictions of the same test clips, one for each training that differs in its seed
-            alone; figures are means over them.
+        seeds: Predictions for the same test clips, one entry per seed; figures are means over
+            the seeds.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
-        The figures of each group. The interval of confidence minus accuracy is Student's, over
-        speakers (a ratio estimate by clusters: Cochran 1977, *Sampling Techniques*, section 6.3).
+        Figures per group. The interval of confidence minus accuracy is Student's t over speakers
+        (a ratio estimate over clusters: Cochran 1977, *Sampling Techniques*, section 6.3).
 
     Raises:
         ValueError: If the seeds did not test the same clips.
@@ -210,7 +211,7 @@ def _measure_spread(
 
 
 def _judge(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
-    """Return each clip's confidence, and 1 where it is right."""
+    """Return each clip's confidence, and 1 if its prediction is right or 0 if not."""
     correct = (predictions.predicted == predictions.true).astype(np.float64)
     return predictions.probabilities.max(axis=1), correct
 
@@ -218,7 +219,7 @@ def _judge(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
 def _simulate_excess(
     confidence: FloatArray, cells: IntArray, n_cells: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Sum confidence minus correctness by cell, ``(simulations, cells)``, were it calibrated."""
+    """Sum simulated confidence minus correctness by cell, ``(simulations, cells)``."""
     return np.stack(
         [
             np.bincount(
@@ -230,7 +231,7 @@ def _simulate_excess(
 
 
 def _estimate_interval(excess: FloatArray, predictions: Predictions) -> Interval | None:
-    """Return Student's interval of the mean excess over speakers."""
+    """Return Student's t interval of the mean excess over speakers."""
     names, cells, counts = np.unique(predictions.speakers, return_inverse=True, return_counts=True)
     if names.size < MIN_SPEAKERS:
         return None

@@ -1,8 +1,8 @@
-"""Intervals: how far a score may lie from what other speakers, clips, splits or seeds would give.
+"""Intervals: how far a score would vary with other speakers, clips, splits or seeds.
 
-Nothing here knows of emotions. A clip's *outcome* is a number that says what became of it
-(``emovox.evaluation.outcomes``), and a score is a function of how often each outcome was seen.
-Resampling outcomes costs the same for 36 clips as for 100,000.
+This module is independent of emotions. A clip's *outcome* is an integer that encodes its true and
+predicted classes (``emovox.evaluation.outcomes``), and a score is a function of the outcomes'
+counts. Resampling outcomes costs the same for 36 clips as for 100,000.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from scipy.special import stdtrit
 from emovox.evaluation.metrics import FloatArray, IntArray
 
 DRAWS = 2_000
-"""Bootstrap draws behind each interval."""
+"""Number of bootstrap draws for each interval."""
 
 LEVEL = 0.95
-"""Share of the draws that an interval holds."""
+"""Confidence level of all intervals."""
 
 OutcomeScore = Callable[[IntArray], FloatArray]
-"""How often each outcome was seen, ``(draws, outcomes)``, to scores ``(scores, draws)``."""
+"""Function from the counts of the outcomes, ``(draws, outcomes)``, to ``(scores, draws)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A range for a score.
+    """A confidence interval of a score.
 
     Attributes:
-        low: Lower end, in the score's own unit.
+        low: Lower end, in the unit of the score.
         high: Upper end.
         level: Confidence level, between 0 and 1.
     """
@@ -59,25 +59,26 @@ def bootstrap_over_speakers(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> tuple[Interval, ...]:
-    """Resample speakers, then clips within each drawn speaker, and see how the scores vary.
+    """Return bootstrap intervals over speakers, and over clips within each drawn speaker.
 
-    Clips of one speaker are alike, so resampling clips alone would promise more than they can
-    tell about a new speaker (the two-stage bootstrap of Davison & Hinkley, 1997, section 3.8).
+    Clips of one speaker resemble each other. Resampling clips alone would therefore give intervals
+    too narrow for an unseen speaker (the two-stage bootstrap of Davison & Hinkley, 1997, section
+    3.8).
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
         speakers: Speaker of each clip, ``(clips,)``.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
         generator: Source of randomness; the same state gives the same bytes, whatever the order
             of the clips.
         draws: Number of resamples.
-        level: Share of the draws that the interval holds.
+        level: Confidence level.
 
     Returns:
         The percentile interval of each score.
 
     Raises:
-        ValueError: If the arrays differ in length, or fewer than two speakers are there.
+        ValueError: If the arrays differ in length, or there are fewer than two speakers.
 
     Examples:
         >>> hits = np.array([1, 0, 1, 1])
@@ -98,20 +99,20 @@ def draw_speakers(
     draws: int = DRAWS,
     n_outcomes: int = 0,
 ) -> IntArray:
-    """Draw speakers, then clips within each, and count what became of them.
+    """Draw speakers, then clips within each, and count the outcomes drawn.
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
         speakers: Speaker of each clip, ``(clips,)``.
         generator: Source of randomness.
         draws: Number of resamples.
-        n_outcomes: How many outcomes there are; 0: as many as these clips show.
+        n_outcomes: Number of possible outcomes; 0 infers it from the clips.
 
     Returns:
-        How often each outcome was drawn, int64 ``(draws, outcomes)``.
+        Count of each outcome, int64 ``(draws, outcomes)``.
 
     Raises:
-        ValueError: If the arrays differ in length, or fewer than two speakers are there.
+        ValueError: If the arrays differ in length, or there are fewer than two speakers.
 
     Examples:
         >>> outcomes, speakers = np.array([0, 1]), np.array(["1", "2"])
@@ -124,24 +125,13 @@ def draw_speakers(
     for speaker in range(n_speakers):
         seen, n_seen = np.unique(outcomes[speaker_index == speaker], return_counts=True)
         n_clips = n_seen.sum()
-        # A speaker drawn twice is two speakers, each with clips drawn anew.
+        # A speaker drawn twice counts as two speakers, whose clips are drawn separately.
         counts[:, seen] += generator.multinomial(times[:, speaker] * n_clips, n_seen / n_clips)
     return counts
 
 
 def number_groups(outcomes: IntArray, groups: npt.NDArray[np.str_]) -> tuple[int, IntArray]:
-    """Number the groups that clips are resampled in.
-
-    Args:
-        outcomes: What became of each clip, int ``(clips,)``.
-        groups: Group of each clip, such as its speaker, ``(clips,)``.
-
-    Returns:
-        How many groups there are, and each clip's, int64 ``(clips,)``.
-
-    Raises:
-        ValueError: If the arrays differ in length, or fewer than two groups are there.
-    """
+    """Return the number of groups, and the group number of each clip, int64 ``(clips,)``."""
     if outcomes.shape != groups.shape or outcomes.ndim != 1:
         raise ValueError(
             f"found outcomes of shape {outcomes.shape} and speakers of shape {groups.shape}; "
@@ -163,23 +153,23 @@ def bootstrap_over_clips(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> tuple[Interval, ...]:
-    """Resample clips, whoever speaks: what more clips of the same speakers might give.
+    """Return bootstrap intervals over clips, regardless of speaker.
 
-    This is for a test set of few speakers that training knows too. It says nothing about how the
-    score would be with new speakers.
+    Use this for a test set of a few speakers that are also in training. The interval covers other
+    clips of the same speakers, not unseen speakers.
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
         generator: Source of randomness.
         draws: Number of resamples.
-        level: Share of the draws that the interval holds.
+        level: Confidence level.
 
     Returns:
         The percentile interval of each score.
 
     Raises:
-        ValueError: If there is no clip.
+        ValueError: If there are no clips.
 
     Examples:
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
@@ -200,19 +190,19 @@ def interval_over_splits(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> Interval:
-    """Resample repeated random splits, and see how the mean of a score varies.
+    """Return the bootstrap interval of a score's mean over repeated random splits.
 
-    The splits are exchangeable, but they share clips for training and for testing and so are not
-    independent: the interval says how far the mean would move had other splits of the same clips
-    been drawn. For new clips or speakers it is too narrow (Nadeau & Bengio, 2003, Inference for
-    the Generalization Error, Machine Learning 52, 239-281): to call one model better than
-    another, use ``correct_interval_over_splits``.
+    The splits are exchangeable but not independent, because they share training and test clips.
+    The interval shows how far the mean would move with other splits of the same clips. It is too
+    narrow for other clips or speakers (Nadeau & Bengio, 2003, Inference for the Generalization
+    Error, Machine Learning 52, 239-281): to compare two models, use
+    ``correct_interval_over_splits``.
 
     Args:
         values: The score, or the difference of two models, in each split, float ``(splits,)``.
         generator: Source of randomness.
         draws: Number of resamples.
-        level: Share of the draws that the interval holds.
+        level: Confidence level.
 
     Returns:
         The percentile interval of the mean.
@@ -232,14 +222,14 @@ def interval_over_splits(
 def correct_interval_over_splits(
     values: npt.ArrayLike, *, test_to_train: float, level: float = LEVEL
 ) -> Interval:
-    """Return the interval of a mean over repeated splits, widened because the splits overlap.
+    """Return the interval of a mean over repeated splits, widened for their overlap.
 
     This is the corrected resampled t interval of Nadeau & Bengio (2003): the variance of the mean
-    is taken as ``(1 / splits + test / train)`` times the variance over splits.
+    is estimated as ``(1 / splits + test / train)`` times the variance over splits.
 
     Args:
         values: The difference of two models in each split, float ``(splits,)``.
-        test_to_train: Test clips for each training clip of a split, e.g. 36 / 168.
+        test_to_train: Ratio of test clips to training clips in a split, e.g. 36 / 168.
         level: Confidence level.
 
     Returns:
@@ -265,7 +255,7 @@ def correct_interval_over_splits(
 
 
 def _check_splits(values: npt.ArrayLike) -> FloatArray:
-    """Return the splits' scores as an array, or say what is wrong with them."""
+    """Return the splits' scores as an array, or raise ``ValueError``."""
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or scores.size < 2 or not np.isfinite(scores).all():
         raise ValueError(

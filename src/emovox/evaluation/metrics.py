@@ -1,7 +1,7 @@
-"""Scores from arrays: what is true, what the model said, and how sure it was.
+"""Compute scores from arrays of true classes and predicted probabilities.
 
-Definitions are scikit-learn's; the tests hold every number to it. They are written over confusion
-matrices, so that a report and the thousands of draws behind its intervals share one definition.
+The definitions are scikit-learn's, and the tests compare every number with it. They are written
+over confusion matrices, which lets a report and the bootstrap draws of its intervals share them.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 SCORE_NAMES = ("WA", "UA", "F1")
-"""Accuracy, mean recall over classes, macro F1: the order of every triple of scores."""
+"""Accuracy, mean recall over classes, and macro F1: the order of every triple of scores."""
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins, as in Guo et al. (2017), https://arxiv.org/abs/1706.04599."""
@@ -26,12 +26,13 @@ _SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """How well one class is found.
+    """Precision, recall and F1 of one class.
 
     Attributes:
         label: Name of the class.
-        precision: Share of the clips called so that are so, in [0, 1]; 0 if none is called so.
-        recall: Share of the class' clips that are found, in [0, 1]; 0 if it has no clip.
+        precision: Share of the predictions of this class that are right, in [0, 1]; 0 if there are
+            none.
+        recall: Share of the clips of this class that are found, in [0, 1]; 0 if there are none.
         f1: Harmonic mean of the two, in [0, 1]; 0 if both are 0.
         support: Number of test clips of the class.
     """
@@ -45,7 +46,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """The clips whose confidence lies in ``(low, high]``, and how often they were right.
+    """The clips with a confidence in ``(low, high]``, and how often they were right.
 
     Attributes:
         low: Lower edge of the confidence, excluded.
@@ -64,7 +65,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Metrics:
-    """Everything that is scored about one set of test clips.
+    """All metrics of one set of test clips.
 
     Attributes:
         accuracy: Share of clips that were right (WA), in [0, 1].
@@ -73,11 +74,11 @@ class Metrics:
         macro_recall: Mean recall over the same classes: equal to ``uar``.
         macro_f1: Mean F1 over the same classes.
         per_class: One entry for each label, in the labels' order, absent classes included.
-        absent_classes: Labels without a test clip; no macro average counts them.
+        absent_classes: Labels without a test clip; macro averages leave them out.
         log_loss: Mean negative natural logarithm of the true class' probability.
-        expected_calibration_error: Mean distance of confidence and accuracy over
+        expected_calibration_error: Mean absolute difference between confidence and accuracy over
             ``CALIBRATION_BINS`` bins, weighted by their clips, in [0, 1].
-        calibration_bins: The bins that hold clips, by rising confidence.
+        calibration_bins: The bins that contain clips, by increasing confidence.
         confusion: int64 ``(classes, classes)``; rows are true, columns predicted.
     """
 
@@ -107,9 +108,9 @@ class Metrics:
 def compute_metrics(
     true: npt.ArrayLike, probabilities: npt.ArrayLike, labels: Sequence[str]
 ) -> Metrics:
-    """Score the probabilities that a model gave to a set of test clips.
+    """Score a model's probabilities for a set of test clips.
 
-    The predicted class is the most probable one, the first of them where several are equal.
+    The predicted class is the most probable one, or the first of several equals.
 
     Args:
         true: Index of each clip's true class, int ``(clips,)``.
@@ -121,7 +122,7 @@ def compute_metrics(
         test clips and ``zero_division=0``; ``uar`` is its ``balanced_accuracy_score``.
 
     Raises:
-        ValueError: If the arrays do not fit together or hold no probabilities.
+        ValueError: If the arrays do not fit together, or rows are not probabilities.
 
     Examples:
         >>> metrics = compute_metrics([0, 1], [[0.9, 0.1], [0.6, 0.4]], ["calm", "angry"])
@@ -157,7 +158,7 @@ def compute_metrics(
 def check_scores(
     true: npt.ArrayLike, probabilities: npt.ArrayLike, labels: Sequence[str]
 ) -> tuple[IntArray, FloatArray]:
-    """Return the true classes and probabilities as arrays, or say what is wrong with them.
+    """Return the true classes and probabilities as checked arrays.
 
     Args:
         true: Index of each clip's true class, int ``(clips,)``.
@@ -168,8 +169,8 @@ def check_scores(
         int64 ``(clips,)`` and float64 ``(clips, classes)``.
 
     Raises:
-        ValueError: If shapes differ, no clip is there, a label is given twice, a true class is
-            no column, or a row holds NaN, a negative number, or does not sum to 1.
+        ValueError: If shapes differ, there are no clips, a label is given twice, a true class has
+            no column, or a row contains NaN or a negative number, or does not sum to 1.
     """
     true_index, scores = np.asarray(true), np.asarray(probabilities, dtype=np.float64)
     if len(labels) < 2 or len(set(labels)) != len(labels):
@@ -188,7 +189,7 @@ def check_scores(
             f"found true classes from {true_index.min()} to {true_index.max()}; "
             f"expected 0 to {len(labels) - 1}, the columns of {len(labels)} labels"
         )
-    # Comparisons with NaN are false, so that NaN fails here too.
+    # Comparisons with NaN are false, so NaN fails here too.
     valid = (scores >= 0).all(axis=1) & (np.abs(scores.sum(axis=1) - 1) <= _SUM_TOLERANCE)
     if not valid.all():
         row = int(np.flatnonzero(~valid)[0])
@@ -205,7 +206,7 @@ def count_confusions(
     """Count one confusion matrix for each weighting of the same clips.
 
     Args:
-        weights: How often each clip counts, ``(draws, clips)``.
+        weights: Number of times each clip counts, ``(draws, clips)``.
         true: Index of each clip's true class, ``(clips,)``.
         predicted: Index of each clip's predicted class, ``(clips,)``.
         n_classes: Number of classes.
@@ -227,7 +228,7 @@ def score_confusions(confusions: npt.NDArray[Any]) -> FloatArray:
 
     Returns:
         float64 ``(3, draws)`` in [0, 1], in the order of ``SCORE_NAMES``; classes without a
-        clip in a draw are left out of its means.
+        clip in a draw are left out of that draw's means.
     """
     _, recalls, f1s = _score_classes(confusions)
     accuracy = np.trace(confusions, axis1=-2, axis2=-1) / confusions.sum(axis=(-2, -1))
@@ -238,7 +239,7 @@ def score_confusions(confusions: npt.NDArray[Any]) -> FloatArray:
 
 
 def _score_classes(confusions: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return precision, recall and F1, each ``(..., classes)``; 0 where nothing is divided."""
+    """Return precision, recall and F1, each ``(..., classes)``; 0 if undefined."""
     hits = np.diagonal(confusions, axis1=-2, axis2=-1).astype(np.float64)
     predicted, support = confusions.sum(axis=-2), confusions.sum(axis=-1)
     return (
@@ -249,14 +250,14 @@ def _score_classes(confusions: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray
 
 
 def _mean_log_loss(true: IntArray, probabilities: FloatArray) -> float:
-    """Return the mean log-loss, with scikit-learn's floor under a probability of zero."""
+    """Return the mean log-loss, with zero probabilities clipped as in scikit-learn."""
     chosen = probabilities[np.arange(true.size), true]
-    # Rounding may leave a probability a hair above 1, which would make the loss negative.
+    # Rounding may leave a probability slightly above 1, which would make the loss negative.
     return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1.0)).mean() + 0.0)
 
 
 def bin_confidences(confidence: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Sort confidences into ``CALIBRATION_BINS`` bins of equal width.
+    """Assign confidences to ``CALIBRATION_BINS`` bins of equal width.
 
     Args:
         confidence: Probability of each clip's most probable class, ``(clips,)`` in [0, 1].
@@ -276,7 +277,7 @@ def bin_confidences(confidence: FloatArray) -> tuple[FloatArray, IntArray]:
 def _calibrate(
     confidence: FloatArray, correct: npt.NDArray[np.bool_]
 ) -> tuple[float, tuple[CalibrationBin, ...]]:
-    """Return the expected calibration error (Guo et al., 2017) and the bins that hold clips."""
+    """Return the expected calibration error (Guo et al., 2017) and the nonempty bins."""
     edges, index = bin_confidences(confidence)
     bins = tuple(
         CalibrationBin(

@@ -1,7 +1,7 @@
-"""What became of each clip, as one number, so that thousands of resamples cost a count each.
+"""Encode each clip's true and predicted classes as one integer, for fast resampling.
 
-An *outcome* is a combination of what is true of a clip and what each model predicted. A score is a
-function of how often each outcome was seen.
+An *outcome* is a combination of a clip's true class and each model's predicted class. Scores
+depend only on how often each outcome occurs, so a resample is a vector of counts.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from emovox.evaluation.metrics import FloatArray, IntArray, count_confusions, sc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """The different outcomes of a set of clips, and which of them each clip had.
+    """The distinct outcomes of a set of clips, and the outcome of each clip.
 
     Attributes:
-        rows: One row for each outcome, one column for each thing coded, ``(outcomes, columns)``.
-        index: Row of each clip, int64 ``(clips,)``.
+        rows: Classes of each distinct outcome, ``(outcomes, columns)``.
+        index: Row number of each clip's outcome, int64 ``(clips,)``.
     """
 
     rows: IntArray
@@ -26,20 +26,20 @@ class Outcomes:
 
     @property
     def counts(self) -> IntArray:
-        """How often each outcome was seen, int64 ``(outcomes,)``."""
+        """Number of clips with each outcome, int64 ``(outcomes,)``."""
         return np.bincount(self.index, minlength=len(self.rows))
 
 
 def code_outcomes(*columns: IntArray, by_appearance: bool = False) -> Outcomes:
-    """Number the different combinations of several columns.
+    """Number the distinct combinations of several columns.
 
     Args:
         columns: Each int ``(clips,)``: the true class, then the class that each model predicted.
-        by_appearance: Number them as the clips bring them, which does not depend on the order of
-            the columns; otherwise they are sorted, which does not depend on the order of the clips.
+        by_appearance: Number combinations by first appearance, independent of the order of the
+            columns. Otherwise they are sorted, independent of the order of the clips.
 
     Returns:
-        The combinations, and each clip's.
+        The distinct combinations, and each clip's combination.
 
     Examples:
         >>> outcomes = code_outcomes(np.array([1, 0, 1]), np.array([1, 1, 1]))
@@ -56,10 +56,10 @@ def code_outcomes(*columns: IntArray, by_appearance: bool = False) -> Outcomes:
 
 
 def score_models(outcomes: Outcomes, n_classes: int) -> OutcomeScore:
-    """Return the function that scores every model from how often each outcome was seen.
+    """Return a function that scores every model from the outcomes' counts.
 
     Args:
-        outcomes: Of the true class, then of each model's predicted class.
+        outcomes: Outcomes of the true class and each model's predicted class.
         n_classes: Number of classes.
 
     Returns:

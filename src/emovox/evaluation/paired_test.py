@@ -1,4 +1,4 @@
-"""Two models on the same clips: McNemar's exact test, and the interval that agrees with it."""
+"""McNemar's exact test of two models on the same clips, and the interval that agrees with it."""
 
 from scipy.special import bdtr, betaincinv
 
@@ -6,10 +6,10 @@ from emovox.evaluation.intervals import LEVEL, Interval
 
 
 def compare_paired(first_only: int, second_only: int) -> float:
-    """Return the p value of McNemar's exact test: could chance part two models on the same clips?
+    """Return the p value of McNemar's exact test of two models on the same clips.
 
-    If both were equally good, each clip that only one of them gets right would fall to either with
-    probability 1/2 (McNemar, 1947, Psychometrika 12, 153-157; a sign test).
+    If both models were equally good, each clip that only one of them gets right would go to either
+    with probability 1/2 (McNemar, 1947, Psychometrika 12, 153-157; a sign test).
 
     Args:
         first_only: Clips that only the first model gets right.
@@ -29,15 +29,16 @@ def compare_paired(first_only: int, second_only: int) -> float:
 def exact_paired_interval(
     first_only: int, second_only: int, n_clips: int, *, level: float = LEVEL
 ) -> Interval:
-    """Return the interval of a difference in accuracy that holds 0 where McNemar's test does.
+    """Return an interval of a difference in accuracy that agrees with McNemar's exact test.
 
-    It is the interval of Clopper & Pearson (1934, Biometrika 26, 404-413) for the first model's
-    share of the clips that part the two, times the share of such clips.
+    The interval contains 0 exactly when the test is not significant. It is the interval of Clopper
+    & Pearson (1934, Biometrika 26, 404-413) for the first model's share of the clips that only one
+    model gets right, rescaled by the share of such clips.
 
     Args:
         first_only: Clips that only the first model gets right.
         second_only: Clips that only the second gets right.
-        n_clips: All clips.
+        n_clips: Total number of clips.
         level: Confidence level.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a model said about each test clip."""
+"""A model's predictions for each test clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ GENDERS = ("male", "female", "")
 class Predictions:
     """A model's probabilities for the test clips of one or more folds.
 
-    Sequences are turned into arrays. A clip may be in several folds (repeated splits), but only
+    Sequences are converted to arrays. A clip may be in several folds (repeated splits), but only
     once in each.
 
     Attributes:
         clips: Name of each clip, str ``(clips,)``.
-        folds: Fold in which it was tested, str ``(clips,)``.
-        speakers: Its speaker, str ``(clips,)``.
-        genders: ``"male"``, ``"female"``, or ``""`` where the corpus does not say, ``(clips,)``.
-        true: Index of its true class in ``labels``, int64 ``(clips,)``.
+        folds: Fold in which each clip was tested, str ``(clips,)``.
+        speakers: Speaker of each clip, str ``(clips,)``.
+        genders: ``"male"``, ``"female"``, or ``""`` if unknown, str ``(clips,)``.
+        true: Index of each clip's true class in ``labels``, int64 ``(clips,)``.
         probabilities: Probability of each class, float64 ``(clips, classes)``; rows sum to 1.
         labels: Names of the classes, in the order of the columns.
 
     Raises:
-        ValueError: If the arrays do not fit together, a row holds no probabilities, a gender is
-            another, or a clip is twice in one fold.
+        ValueError: If the arrays do not fit together, a row is not a probability distribution, a
+            gender is unknown, or a clip occurs twice in one fold.
 
     Examples:
         >>> Predictions(["a"], ["01"], ["1"], [""], [0], [[0.9, 0.1]], ["calm", "sad"]).predicted
@@ -75,13 +75,13 @@ class Predictions:
 
     @property
     def predicted(self) -> IntArray:
-        """Index of the most probable class, the first of equals, int64 ``(clips,)``."""
+        """Index of the most probable class, or the first of equals, int64 ``(clips,)``."""
         best: IntArray = self.probabilities.argmax(axis=1)
         return best
 
     @property
     def n_speakers(self) -> int:
-        """How many speakers are known; 0 where the corpus says of none."""
+        """Number of distinct known speakers; 0 if the corpus names none."""
         names = np.unique(self.speakers).tolist()
         return sum(not name.endswith(f"-{UNKNOWN_SPEAKER}") for name in names)
 
@@ -89,13 +89,13 @@ class Predictions:
         """Return some of the rows.
 
         Args:
-            rows: bool ``(clips,)``, or the rows' numbers in the order wanted.
+            rows: bool ``(clips,)``, or row numbers in the desired order.
 
         Returns:
-            The predictions of these rows.
+            The predictions in these rows.
 
         Raises:
-            ValueError: If no row is left.
+            ValueError: If no row is selected.
         """
         chosen = np.arange(len(self))[np.asarray(rows)]
         return Predictions(
@@ -110,15 +110,15 @@ class Predictions:
 
 
 def restrict_labels(predictions: Predictions, labels: Sequence[str]) -> Predictions:
-    """Forbid a model all but some labels, as where a test corpus does not have the others.
+    """Restrict predictions to a subset of the labels, such as those of the test corpus.
 
     Args:
-        predictions: Over all labels.
-        labels: Some of them, in the same order; every clip's true label is among them.
+        predictions: Predictions over all labels.
+        labels: Labels to keep, in the same order, including every clip's true label.
 
     Returns:
-        The predictions over these labels: their probabilities, divided by their sum; equal where
-            all of them are zero.
+        The predictions over these labels, with probabilities renormalized to sum to 1; uniform if
+        all of them are zero.
 
     Raises:
         ValueError: If a label is unknown, or a clip's true label is not among them.
@@ -153,16 +153,16 @@ def restrict_labels(predictions: Predictions, labels: Sequence[str]) -> Predicti
 
 
 def concatenate_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """Join the predictions of several folds, in their order.
+    """Concatenate the predictions of several folds, in order.
 
     Args:
         parts: Predictions over the same labels.
 
     Returns:
-        All their rows.
+        The rows of all parts.
 
     Raises:
-        ValueError: If there is no part, the labels differ, or a clip is twice in one fold.
+        ValueError: If there are no parts, the labels differ, or a clip occurs twice in one fold.
     """
     if not parts:
         raise ValueError("found no predictions; expected those of at least one fold")

@@ -1,4 +1,4 @@
-"""Test clips whose other take was trained on: how many there are, and how much they flatter."""
+"""Test clips with another take in training: how many there are, and how they inflate scores."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,10 +16,10 @@ class RepeatedTakes:
     """Accuracy with and without another take of the clip among training and validation clips.
 
     Attributes:
-        repeated: Tests of clips with such a take.
-        tests: All tests.
-        accuracy_with: Share of the tests with another take that are right, in [0, 1].
-        accuracy_without: The same for the other tests; ``None`` where there are none.
+        repeated: Number of tests with another take in training or validation.
+        tests: Total number of tests.
+        accuracy_with: Accuracy on tests with another take, in [0, 1].
+        accuracy_without: Accuracy on the other tests; ``None`` if there are none.
     """
 
     repeated: int
@@ -44,15 +44,15 @@ class RepeatedTakes:
 
 
 def score_repeated_takes(protocol: Protocol, predictions: Predictions) -> RepeatedTakes | None:
-    """Score the test clips whose other take was trained on apart from the rest.
+    """Score test clips with another take in training separately from the rest.
 
     Args:
-        protocol: Its folds say who trains.
-        predictions: On the protocol's test clips.
+        protocol: Protocol with the training clips of each fold.
+        predictions: Predictions for the protocol's test clips.
 
     Returns:
-        The scores; ``None`` where no clip has another take, as in every speaker-independent
-        protocol, or where the corpus does not say what is spoken.
+        The scores; ``None`` if no clip has another take (as in every speaker-independent
+        protocol), or the corpus does not name the sentences spoken.
     """
     repeated = find_repeated_takes(protocol, predictions)
     if not repeated.any():
@@ -67,11 +67,11 @@ def score_repeated_takes(protocol: Protocol, predictions: Predictions) -> Repeat
 
 
 def find_repeated_takes(protocol: Protocol, predictions: Predictions) -> npt.NDArray[np.bool_]:
-    """Find the tests of a clip whose other take was among training or validation clips.
+    """Find the tests of a clip with another take among the training or validation clips.
 
     Args:
-        protocol: Its folds say who trains.
-        predictions: On the protocol's test clips.
+        protocol: Protocol with the training clips of each fold.
+        predictions: Predictions for the protocol's test clips.
 
     Returns:
         bool ``(clips,)``.
@@ -86,5 +86,5 @@ def find_repeated_takes(protocol: Protocol, predictions: Predictions) -> npt.NDA
 
 
 def _identify_take(clip: Clip) -> tuple[str | None, ...]:
-    """Return what two takes of one utterance have in common."""
+    """Return the attributes that two takes of one utterance share."""
     return clip.corpus, clip.speaker, clip.sentence, clip.emotion, clip.intensity

@@ -1,4 +1,4 @@
-"""Which interval fits a score: a bootstrap of many speakers or clips, a t interval of few."""
+"""Choose the interval of a score: a bootstrap over many units, a t interval over few."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -22,7 +22,7 @@ from emovox.evaluation.t_intervals import (
 )
 
 FEW_SPEAKERS = 15
-"""With fewer speakers than these, percentiles of a bootstrap are too narrow: t intervals."""
+"""With fewer speakers, bootstrap percentiles are too narrow, and t intervals are used instead."""
 
 
 def interval_over_speakers(
@@ -33,26 +33,26 @@ def interval_over_speakers(
     *,
     lowest: npt.ArrayLike = 0.0,
 ) -> tuple[Interval, ...]:
-    """Return 95% intervals over speakers: a bootstrap of many, a t interval of few.
+    """Return 95% intervals over speakers: a bootstrap over many, a t interval over few.
 
-    Percentiles of a bootstrap over few speakers who differ are too narrow: it underestimates their
-    variance by ``1 / speakers``, and takes the normal distribution's tails for those of t. Fewer
-    than ``FEW_SPEAKERS`` therefore get the t interval of the delete-one-speaker jackknife
+    Bootstrap percentiles over few speakers are too narrow: the bootstrap underestimates the
+    variance by a fraction of ``1 / speakers``, and uses normal tails where t tails are needed.
+    Fewer than ``FEW_SPEAKERS`` therefore get the t interval of the delete-one-speaker jackknife
     (Tukey, 1958; for clusters MacKinnon, Nielsen & Webb, 2023, Cluster-robust inference: A guide
     to empirical practice, Journal of Econometrics 232, 272-299).
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
         speakers: Speaker of each clip, ``(clips,)``.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
-        generator: Source of the bootstrap's randomness.
-        lowest: Least value that each score can take: 0, or -1 for a difference. The most is 1.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        generator: Source of randomness of the bootstrap.
+        lowest: Minimum of each score: 0, or -1 for a difference. The maximum is 1.
 
     Returns:
         The interval of each score.
 
     Raises:
-        ValueError: If the arrays differ in length, or fewer than two speakers are there.
+        ValueError: If the arrays differ in length, or there are fewer than two speakers.
 
     Examples:
         >>> hits = np.array([1, 1, 1, 0])
@@ -77,28 +77,28 @@ def find_intervals(
     seeds: Sequence[FloatArray] = (),
     lowest: float = 0.0,
 ) -> tuple[Interval, ...]:
-    """Return 95% intervals of scores of clips that are tested once each.
+    """Return 95% intervals of scores for clips that are each tested once.
 
-    With ``seeds`` it is a t interval whose variance is that over speakers or clips (a jackknife)
-    plus that over the seeds of each model: percentiles of a bootstrap over few seeds would be too
-    narrow. What varies with seed and clip at once counts in both terms, which errs on the side of
-    caution, as drawing both does (Owen, 2007, The pigeonhole bootstrap, Annals of Applied
+    With ``seeds``, this is a t interval. Its variance is the jackknife variance over speakers or
+    clips plus the variance over the seeds of each model, because bootstrap percentiles over few
+    seeds would be too narrow. The interaction of seed and clip counts in both terms. This is
+    conservative, as is resampling both (Owen, 2007, The pigeonhole bootstrap, Annals of Applied
     Statistics 1, 386-411).
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
-        predictions: The same clips; says who speaks.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
+        predictions: Predictions for the same clips, with their speakers.
         resample_by: ``"speakers"`` or ``"clips"``.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
         generator: Source of randomness.
-        seeds: Scores of each seed, ``(seeds, scores)``, for each model whose mean is in the score.
-        lowest: Least value that a score can take: 0, or -1 for a difference.
+        seeds: Scores of each seed, ``(seeds, scores)``, for each model averaged over seeds.
+        lowest: Minimum of a score: 0, or -1 for a difference.
 
     Returns:
         The interval of each score.
 
     Raises:
-        ValueError: If a clip is tested more than once, or one speaker is to be resampled.
+        ValueError: If a clip is tested more than once, or there is only one speaker to resample.
     """
     n_different = np.unique(predictions.clips).size
     if n_different < len(predictions):
@@ -122,15 +122,15 @@ def find_intervals(
 
 
 def name_interval(resample_by: str, n_units: int, n_seeds: int = 1) -> str:
-    """Say what kind of interval stands beside a score, in print.
+    """Name the kind of interval printed with a score.
 
     Args:
         resample_by: ``"speakers"``, ``"clips"`` or ``"splits"``.
-        n_units: How many of them there are.
-        n_seeds: Over how many seeds it runs as well; 1: it does not.
+        n_units: Number of speakers, clips or splits.
+        n_seeds: Number of seeds that the interval also covers; 1 if it covers no other seeds.
 
     Returns:
-        ``"interval over speakers"`` of a bootstrap; a t interval says how many.
+        A name such as ``"interval over speakers"``; t intervals include the number of units.
 
     Examples:
         >>> name_interval("speakers", 24), name_interval("speakers", 9)

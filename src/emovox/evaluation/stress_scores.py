@@ -1,4 +1,4 @@
-"""Scores of perturbed recordings: unchanged predictions, change of UAR, thresholds."""
+"""Score predictions for perturbed recordings: share unchanged, change of UAR, thresholds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,21 +16,21 @@ from emovox.evaluation.resampling import interval_over_speakers, name_interval
 from emovox.perturbations.definition import StressTest
 
 NO_SPEECH = -1
-"""Stands for a class where a clip is digital silence: a changed and a wrong prediction."""
+"""Predicted class of a clip of digital silence; counts as a changed and a wrong prediction."""
 
 _BOOTSTRAP_SEED = 0
-# What the trainings of one recipe have in common.
+# Attributes that must be equal in all trainings of one recipe.
 _SHARED = ("speakers", "true")
 
 
 class Result(StrEnum):
-    """Whether a test's thresholds hold.
+    """Whether a test's thresholds are met.
 
     Attributes:
-        PASS: They hold even at the near ends of the 95% intervals.
-        UNSURE: They hold for the measured values, but lie within the intervals.
+        PASS: The thresholds are met even at the worse ends of the 95% intervals.
+        UNSURE: The measured values meet the thresholds, but the intervals include them.
         FAIL: A measured value misses its threshold.
-        NO_THRESHOLD: The test has none.
+        NO_THRESHOLD: The test has no threshold.
     """
 
     PASS = "pass"  # noqa: S105
@@ -44,29 +44,29 @@ class StressRow:
     """Scores of one test; shares and UAR in [0, 1], 95% intervals over speakers.
 
     Attributes:
-        test: Its name.
-        group: Its group.
-        definition: The perturbation.
-        unchanged: Share of predictions that stayed the same.
-        unchanged_low: Lower end of its interval.
-        unchanged_high: Upper end.
+        test: Name of the test.
+        group: Group of the test.
+        definition: Description of the perturbation.
+        unchanged: Share of predictions that did not change.
+        unchanged_low: Lower end of the interval of ``unchanged``.
+        unchanged_high: Upper end of the interval of ``unchanged``.
         uar: UAR of the perturbed clips.
         uar_change: ``uar`` minus ``plain_uar``.
-        uar_change_low: Lower end of its interval.
-        uar_change_high: Upper end.
-        min_unchanged: Least share of unchanged predictions to pass; ``None``: no threshold.
-        max_uar_loss: Largest loss of UAR to pass; ``None``: no threshold.
-        result: Whether the thresholds hold.
-        public_models: What the best public models reach on other corpora; empty: not known.
+        uar_change_low: Lower end of the interval of ``uar_change``.
+        uar_change_high: Upper end of the interval of ``uar_change``.
+        min_unchanged: Minimum share of unchanged predictions to pass; ``None`` for no threshold.
+        max_uar_loss: Maximum loss of UAR to pass; ``None`` for no threshold.
+        result: Whether the thresholds are met.
+        public_models: Scores of the best public models on other corpora; empty if unknown.
         snr_db: Signal-to-noise ratio, in tests with added noise.
         clips: Number of clips tested.
         of_clips: Number of clips in the corpus or the run's folds.
         speakers: Number of speakers.
-        trainings: Number of trainings with different seeds that the figures are means over.
-        draws: Number of random perturbations of each clip that the figures are means over; 1
-            where nothing is drawn.
-        plain_uar: UAR of the same clips without perturbation.
-        seed: Seed of the first random perturbation; later ones count up.
+        trainings: Number of trainings with different seeds that the figures are averaged over.
+        draws: Number of random perturbations of each clip that the figures are averaged over; 1
+            for tests without randomness.
+        plain_uar: UAR of the unperturbed clips.
+        seed: Seed of the first random perturbation; each later one adds 1.
     """
 
     test: str
@@ -94,7 +94,7 @@ class StressRow:
 
     @property
     def interval_name(self) -> str:
-        """What kind of intervals these are: ``"t interval over 9 speakers"``."""
+        """Kind of the intervals, such as ``"t interval over 9 speakers"``."""
         return name_interval("speakers" if self.speakers > 1 else "clips", self.speakers)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,15 +103,15 @@ class StressRow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeardClips:
-    """Predictions of one model for the same clips, plain and perturbed.
+class PerturbedPredictions:
+    """Predictions of one model for the same clips, unperturbed and perturbed.
 
     Attributes:
         speakers: Speaker of each clip, str ``(clips,)``.
         true: Index of the true class, int ``(clips,)``.
         plain: Index of the class predicted without perturbation, or ``NO_SPEECH``, int
             ``(clips,)``.
-        perturbed: The same by name of the test, int ``(draws, clips)``: one row for each random
+        perturbed: Predicted classes keyed by test, int ``(draws, clips)``, one row per random
             draw.
     """
 
@@ -122,40 +122,44 @@ class HeardClips:
 
 
 def score_stress(
-    seeds: Sequence[HeardClips], tests: tuple[StressTest, ...], *, of_clips: int, seed: int
+    seeds: Sequence[PerturbedPredictions],
+    tests: tuple[StressTest, ...],
+    *,
+    of_clips: int,
+    seed: int,
 ) -> tuple[StressRow, ...]:
     """Score every test, with 95% intervals over speakers.
 
     Scores are means over the trainings and over the random draws of a perturbation. Each bootstrap
-    draw takes the same clips for all of them, as in
-    ``emovox.evaluation.summary.summarize_seeds``; where speakers are few, they are t intervals
+    draw uses the same clips for all of them, as in
+    ``emovox.evaluation.summary.summarize_seeds``. With few speakers, the intervals are t intervals
     (``emovox.evaluation.resampling.interval_over_speakers``).
 
     Args:
         seeds: Predictions of each training for the same clips.
-        tests: The tests, in the order wanted.
-        of_clips: Number of clips in the corpus or the run's folds, for the record.
-        seed: Seed of the perturbations, for the record.
+        tests: Tests to score, in the order of the result.
+        of_clips: Number of clips in the corpus or the run's folds, copied to the rows.
+        seed: Seed of the perturbations, copied to the rows.
 
     Returns:
-        A row for each test. The UAR is the mean recall over the classes that the clips hold; the
-        interval of its change pairs each clip with itself.
+        One row per test. UAR is the mean recall over the classes present in the clips; the
+        interval of its change is paired by clip.
 
     Raises:
         ValueError: If the trainings were not tested on the same clips.
     """
     first = seeds[0]
-    for heard in seeds[1:]:
-        if not all(np.array_equal(getattr(heard, n), getattr(first, n)) for n in _SHARED):
+    for training in seeds[1:]:
+        if not all(np.array_equal(getattr(training, n), getattr(first, n)) for n in _SHARED):
             raise ValueError("found seeds tested on different clips; expected the same, in order")
     n_speakers = int(np.unique(first.speakers).size)
     rows = []
     for test in tests:
-        pairs = [(heard.plain, draw) for heard in seeds for draw in heard.perturbed[test.name]]
+        pairs = [(part.plain, draw) for part in seeds for draw in part.perturbed[test.name]]
         outcomes = code_outcomes(first.true, *chain.from_iterable(pairs))
         score = make_outcome_score(outcomes.rows)
         unchanged, plain_uar, uar, change = (float(v) for v in score(outcomes.counts[None])[:, 0])
-        # One for each test, so that its interval does not depend on which others are run.
+        # One generator per test keeps its interval independent of the other tests.
         generator = np.random.default_rng(_BOOTSTRAP_SEED)
         if n_speakers > 1:
             intervals = interval_over_speakers(
@@ -193,15 +197,15 @@ def score_stress(
 
 
 def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
-    """Return a function that scores how often each outcome was seen.
+    """Return a function that computes stress scores from the outcomes' counts.
 
     Args:
-        outcomes: True class of each outcome, then pairs of its plain and its perturbed class, one
-            for each training and random perturbation, int ``(outcomes, 1 + 2 * pairs)``.
+        outcomes: True class of each outcome, then pairs of unperturbed and perturbed predictions,
+            one per training and random perturbation, int ``(outcomes, 1 + 2 * pairs)``.
 
     Returns:
         A function from counts ``(draws, outcomes)`` to float64 ``(4, draws)``: share unchanged,
-        plain UAR, perturbed UAR, and its change, each the mean over the pairs.
+        unperturbed UAR, perturbed UAR, and change of UAR, each averaged over the pairs.
 
     Examples:
         >>> score = make_outcome_score(np.array([[0, 0, 0], [1, 1, 0]]))
@@ -235,12 +239,12 @@ def make_outcome_score(outcomes: IntArray) -> Callable[[IntArray], FloatArray]:
 def judge_test(
     test: StressTest, unchanged: tuple[float, float], uar_change: tuple[float, float]
 ) -> Result:
-    """Hold measured values, and the lower ends of their intervals, against a test's thresholds.
+    """Compare measured values and the lower ends of their intervals with a test's thresholds.
 
     Args:
-        test: Has the thresholds.
-        unchanged: Share of unchanged predictions, and its lower end.
-        uar_change: Change of UAR, and its lower end.
+        test: Test with the thresholds.
+        unchanged: Share of unchanged predictions, and the lower end of its interval.
+        uar_change: Change of UAR, and the lower end of its interval.
 
     Returns:
         The result.

@@ -1,4 +1,4 @@
-"""One line for a score: the number, how far to trust it, and what it rests on."""
+"""Summarize a run in three scores with intervals, and format each as one line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from emovox.evaluation.resampling import find_intervals, name_interval
 from emovox.wording import count, name_speaker_rule
 
 ResampleBy = Literal["speakers", "splits", "clips"]
-"""What an interval resamples: whole speakers, repeated splits, or single clips."""
+"""Unit that an interval resamples: whole speakers, repeated splits, or single clips."""
 
 ScoreName = Literal["WA", "UA", "F1"]
 
-# Seen speakers are no sample of unseen ones; fewer than these cannot stand for the rest.
+# With fewer speakers that are also in training, clips are resampled instead.
 _MIN_SEEN_SPEAKERS = 10
 
 
@@ -35,10 +35,10 @@ class Score:
 
     Attributes:
         name: ``"WA"`` (accuracy), ``"UA"`` (mean recall over classes) or ``"F1"`` (macro F1).
-        value: The score in [0, 1]: the mean over splits where splits are resampled, else the
+        value: The score in [0, 1]: the mean over splits if splits are resampled, otherwise the
             score of all test clips pooled over the folds.
-        interval: Its interval, in [0, 1].
-        folds: The score of each fold by itself, in the order of ``Summary.folds``.
+        interval: Interval of ``value``, in [0, 1].
+        folds: The score of each fold separately, in the order of ``Summary.folds``.
     """
 
     name: str
@@ -57,17 +57,18 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The three scores of a run, and what they rest on.
+    """The three scores of a run, and the data they are based on.
 
     Attributes:
         wa: Accuracy.
         ua: Mean recall over classes (UAR).
         f1: Macro F1.
         folds: Names of the folds or splits, sorted.
-        n_clips: Number of different test clips.
-        n_speakers: Number of different test speakers.
-        resample_by: What the intervals resample.
-        n_resampled_seeds: How many seeds they cover as well; 1: none.
+        n_clips: Number of distinct test clips.
+        n_speakers: Number of distinct test speakers.
+        resample_by: Unit that the intervals resample.
+        n_resampled_seeds: Number of seeds that the intervals also cover; 1 if they cover no other
+            seeds.
     """
 
     wa: Score
@@ -91,7 +92,7 @@ class Summary:
 
     @property
     def interval_name(self) -> str:
-        """What kind of intervals these are: ``"t interval over 9 speakers"``."""
+        """Kind of the intervals, such as ``"t interval over 9 speakers"``."""
         units = {"clips": self.n_clips, "speakers": self.n_speakers, "splits": self.n_folds}
         return name_interval(self.resample_by, units[self.resample_by], self.n_resampled_seeds)
 
@@ -109,16 +110,16 @@ class Summary:
 
 
 def choose_resampling(predictions: Predictions, *, speaker_independent: bool) -> ResampleBy:
-    """Say what an interval has to resample, given how the predictions came about.
+    """Choose the unit that intervals resample, given the protocol.
 
     Args:
-        predictions: Those of all folds.
+        predictions: Predictions of all folds.
         speaker_independent: Whether the protocol keeps test speakers out of training.
 
     Returns:
-        ``"splits"`` where clips are tested in more than one fold (``reference-repeated``);
-        ``"clips"`` where one speaker is tested, or fewer than 10 that training knows too
-        (``reference``); else ``"speakers"``.
+        ``"splits"`` if clips are tested in more than one fold (``reference-repeated``);
+        ``"clips"`` with one test speaker, or fewer than 10 that are also in training
+        (``reference``); otherwise ``"speakers"``.
     """
     if np.unique(predictions.clips).size < len(predictions):
         return "splits"
@@ -133,21 +134,21 @@ def summarize(
 ) -> Summary:
     """Score a run, with a 95% interval for each score.
 
-    Folds that part the corpus (``emobox-6``, ``luna-5``, ``loso``, ``random-10``) are scored as
-    one set of clips, each tested once; every fold's own score is given beside it. Repeated splits
+    Folds that partition the corpus (``emobox-6``, ``luna-5``, ``loso``, ``random-10``) are scored
+    as one set of clips, each tested once; the score of each fold is reported too. Repeated splits
     are scored one by one, and their scores averaged.
 
     Args:
-        predictions: Those of all folds.
-        resample_by: What the intervals resample; ``choose_resampling`` says which.
+        predictions: Predictions of all folds.
+        resample_by: Unit that the intervals resample; see ``choose_resampling``.
         generator: Source of randomness; the same state gives the same bytes.
 
     Returns:
-        The scores and what they rest on.
+        The scores with intervals, and the data they are based on.
 
     Raises:
-        ValueError: If ``resample_by`` does not suit: ``"splits"`` needs two folds, ``"speakers"``
-            two speakers, and both of the others that no clip is tested twice.
+        ValueError: If ``resample_by`` does not fit: ``"splits"`` requires two folds,
+            ``"speakers"`` two speakers, and ``"speakers"`` and ``"clips"`` distinct clips.
     """
     return summarize_seeds([predictions], resample_by, generator)
 
@@ -159,23 +160,23 @@ def summarize_seeds(
     *,
     resample_seeds: bool = False,
 ) -> Summary:
-    """Score trainings that differ in their seed alone: the mean of their scores.
+    """Average the scores of trainings that differ only in seed.
 
-    Each resample draws the same clips for every seed, so that the interval says how the mean over
-    these seeds would vary with other speakers.
+    Each resample draws the same clips for every seed. The interval therefore shows how the mean
+    over these seeds would vary with other speakers.
 
     Args:
-        seeds: Predictions of the same test clips, one for each seed.
-        resample_by: What the intervals resample; ``choose_resampling`` says which.
+        seeds: Predictions for the same test clips, one entry per seed.
+        resample_by: Unit that the intervals resample; see ``choose_resampling``.
         generator: Source of randomness; the same state gives the same bytes.
-        resample_seeds: Let the intervals cover other seeds as well; over splits they always do,
-            since each split is a training of its own.
+        resample_seeds: Let the intervals cover other seeds as well. Over splits they always do,
+            because each split is trained separately.
 
     Returns:
-        The mean scores and what they rest on.
+        The mean scores with intervals, and the data they are based on.
 
     Raises:
-        ValueError: If the seeds did not test the same clips, or ``resample_by`` does not suit.
+        ValueError: If the seeds did not test the same clips, or ``resample_by`` does not fit.
     """
     seeds = align_seeds(seeds)
     predictions = seeds[0]
@@ -220,13 +221,13 @@ def summarize_seeds(
 
 
 def align_seeds(seeds: Sequence[Predictions]) -> list[Predictions]:
-    """Put the predictions of several trainings into one order, that of folds and clips.
+    """Sort the predictions of several trainings by fold and clip.
 
     Args:
-        seeds: Predictions of the same test clips, one for each seed.
+        seeds: Predictions for the same test clips, one entry per seed.
 
     Returns:
-        The same, with one clip in each row of all of them.
+        The predictions, with the same clip in each row of every entry.
 
     Raises:
         ValueError: If the seeds did not test the same clips.
@@ -243,15 +244,15 @@ def align_seeds(seeds: Sequence[Predictions]) -> list[Predictions]:
 
 
 def sort_rows(predictions: Predictions) -> Predictions:
-    """Return the predictions in the order of folds and clips."""
+    """Return the predictions sorted by fold and clip."""
     return predictions.select(np.lexsort((predictions.clips, predictions.folds)))
 
 
 def score_folds(predictions: Predictions) -> FloatArray:
-    """Score each fold by itself.
+    """Score each fold separately.
 
     Args:
-        predictions: Those of all folds.
+        predictions: Predictions of all folds.
 
     Returns:
         WA, UA and macro F1, float64 ``(3, folds)``, folds sorted by name.
@@ -272,15 +273,15 @@ def describe_score(
     speaker_independent: bool,
     n_seeds: int,
 ) -> str:
-    """Return the one line in which a score is printed, wherever it is printed.
+    """Format a score with its interval and basis as one line.
 
     Args:
         summary: The run's scores.
-        name: Which score.
+        name: Name of the score.
         protocol: Name of the protocol.
         version: Version of the protocol.
         speaker_independent: Whether the protocol keeps test speakers out of training.
-        n_seeds: Number of trainings from different seeds behind each fold.
+        n_seeds: Number of trainings with different seeds for each fold.
 
     Returns:
         Score and interval in percent, the protocol, the seeds, the clips and speakers; for

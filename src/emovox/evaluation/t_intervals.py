@@ -1,4 +1,4 @@
-"""t intervals: how far scores may lie that rest on few speakers or seeds."""
+"""t intervals of scores that rest on few speakers or seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from emovox.evaluation.metrics import FloatArray, IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variance:
-    """How much of the variance of some scores comes from one kind of unit.
+    """The part of the scores' variance that comes from one kind of unit.
 
     Attributes:
         values: Variance of each score, float64 ``(scores,)``.
-        freedom: Degrees of freedom of these estimates: units less one.
+        freedom: Degrees of freedom of these estimates: number of units minus one.
     """
 
     values: FloatArray
@@ -31,19 +31,19 @@ def t_intervals(
     lowest: npt.ArrayLike = 0.0,
     level: float = LEVEL,
 ) -> tuple[Interval, ...]:
-    """Return t intervals of scores whose variance has one source or several.
+    """Return t intervals of scores whose variance has one or more sources.
 
-    Variances of independent sources (speakers, and the seeds of either model) add up; their degrees
-    of freedom are those of Satterthwaite (1946, Biometrics Bulletin 2, 110-114).
+    Variances of independent sources (speakers, and the seeds of each model) add up, with degrees
+    of freedom after Satterthwaite (1946, Biometrics Bulletin 2, 110-114).
 
     Args:
         values: The scores, float64 ``(scores,)``.
-        variances: What varies: one entry for each source.
-        lowest: Least value that each score can take: 0, or -1 for a difference. The most is 1.
+        variances: Variance from each source.
+        lowest: Minimum of each score: 0, or -1 for a difference. The maximum is 1.
         level: Confidence level.
 
     Returns:
-        The interval of each score, symmetric about it but for what lies outside its range.
+        The interval of each score, symmetric about the score and clipped to its range.
 
     Examples:
         >>> round(t_intervals(np.array([0.5]), [Variance(np.array([0.01]), 8)])[0].high, 6)
@@ -67,23 +67,23 @@ def measure_speaker_variance(
     *,
     n_outcomes: int = 0,
 ) -> Variance:
-    """Leave out one speaker at a time, and see how the scores vary.
+    """Estimate the variance of scores over speakers by a delete-one jackknife.
 
-    Few speakers may agree by chance, and would then seem to leave no doubt. So the variance is at
-    least that of as many independent clips (the larger of both, as Angrist & Pischke, 2009, Mostly
-    Harmless Econometrics, section 8.2, advise where groups are few).
+    A few speakers may agree by chance, which would make the variance far too small. It is
+    therefore at least the variance over independent clips (the larger of the two, as Angrist &
+    Pischke, 2009, Mostly Harmless Econometrics, section 8.2, recommend for few groups).
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0.
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
         speakers: Speaker of each clip, ``(clips,)``.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
-        n_outcomes: How many outcomes there are; 0: as many as these clips show.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        n_outcomes: Number of possible outcomes; 0 infers it from the clips.
 
     Returns:
         The variance of each score over speakers.
 
     Raises:
-        ValueError: If the arrays differ in length, or fewer than two speakers are there.
+        ValueError: If the arrays differ in length, or there are fewer than two speakers.
 
     Examples:
         >>> share = lambda counts: counts[None, :, 1] / counts.sum(axis=1)
@@ -103,12 +103,12 @@ def measure_speaker_variance(
 def measure_clip_variance(
     outcomes: IntArray, score: OutcomeScore, *, n_outcomes: int = 0
 ) -> Variance:
-    """Leave out one clip at a time, and see how the scores vary.
+    """Estimate the variance of scores over clips by a delete-one jackknife.
 
     Args:
-        outcomes: What became of each clip, int ``(clips,)``, from 0; two or more clips.
-        score: Counts of the outcomes ``(draws, outcomes)`` to scores ``(scores, draws)``.
-        n_outcomes: How many outcomes there are; 0: as many as these clips show.
+        outcomes: Outcome of each of two or more clips, int ``(clips,)``, from 0.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
+        n_outcomes: Number of possible outcomes; 0 infers it from the clips.
 
     Returns:
         The variance of each score over clips.
@@ -125,7 +125,7 @@ def measure_clip_variance(
 
 
 def _jackknife(parts: IntArray, times: FloatArray, score: OutcomeScore) -> FloatArray:
-    """Return the variance of each score when parts ``(parts, outcomes)`` are left out in turn."""
+    """Return the jackknife variance of each score, leaving out one of ``(parts, outcomes)``."""
     total = (times @ parts).astype(np.int64)
     without = score(total - parts)  # (scores, parts)
     n = times.sum()

@@ -1,4 +1,4 @@
-"""Whole experiments: recipes under protocols, to finished run folders, and what follows.
+"""Whole experiments: train and test recipes under protocols, and evaluate finished runs.
 
     folds -> train_and_test -> finished
 

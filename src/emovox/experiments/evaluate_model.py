@@ -1,7 +1,7 @@
-"""Any model file scored on labelled recordings: a known corpus, a list, or a folder per class.
+"""Score a model file on labelled recordings: a known corpus, a list, or a folder per class.
 
-corpus -> clips -> Recognizer (as shipped) -> scores over the labels that both have
-                                           -> calibration and abstention over the model's own
+corpus -> clips -> Recognizer (as shipped) -> scores over the shared labels
+                                           -> calibration and abstention over all model labels
 """
 
 import hashlib
@@ -42,17 +42,17 @@ UNSEEN = "unseen corpus"
 
 _FOLD = "01"
 _RAVDESS = {"ravdess", "ravdess-song"}
-"""Recorded by the same actors."""
+"""Corpora recorded by the same actors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Whether a model may have been trained on what it is scored on.
+    """Possible overlap of a model's training data with the test clips.
 
     Attributes:
         kind: ``"unseen corpus"``, ``"training speakers"``, ``"training corpus"`` or ``"training
-            clips"``; stands beside every score.
-        reason: How that is known, and what follows.
+            clips"``; printed with every score.
+        reason: How the overlap is known, and its effect on the scores.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Overlap:
 
     @property
     def is_unseen(self) -> bool:
-        """Whether the model file names no training data that these clips could be part of."""
+        """Whether the training data named in the model file does not include these clips."""
         return self.kind == UNSEEN
 
 
@@ -69,8 +69,8 @@ class UnusableClip:
     """A clip without a prediction.
 
     Attributes:
-        clip: Its name.
-        reason: What was found, what was expected, what to do.
+        clip: Name of the clip.
+        reason: Why the clip cannot be used.
     """
 
     clip: str
@@ -79,24 +79,24 @@ class UnusableClip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelEvaluation:
-    """How well a model file does on labelled recordings.
+    """Scores of a model file on labelled recordings.
 
     Attributes:
-        model: As the caller named it: a path, or ``"default"``.
-        sha256: Of the model file.
-        info: What the model file says about itself.
-        corpus: As the caller named it.
+        model: Model as given by the caller: a path, or ``"default"``.
+        sha256: SHA-256 of the model file.
+        info: Metadata of the model file.
+        corpus: Corpus as given by the caller.
         overlap: Whether the model may have been trained on these clips.
-        predictions: Over all labels of the model, as it gives them.
-        scored: WA, UA, F1 and the like over the labels that model and corpus share: the most
-            probable of these counts, as in the protocols across corpora.
-        shipped: The model as users get it, over all its labels: its calibration, and its
-            abstention at its own threshold; clips without speech get no emotion.
-        speakers_known: Whether the corpus says who speaks; without it clips are resampled.
-        no_speech: Clips in which the detector hears nobody; scored all the same.
-        unusable: Clips that could not be decoded, or hold nothing.
-        other_labels: Labels of the corpus that the model lacks, with their clips.
-        notes: What of the corpus' recordings is not listed, and why.
+        predictions: Predictions over all labels of the model.
+        scored: Scores over the labels that model and corpus share, where the most probable of
+            the shared labels is the prediction, as in cross-corpus protocols.
+        shipped: Scores of the model as shipped, over all its labels: calibration, and abstention
+            at its own threshold; clips without speech get no emotion.
+        speakers_known: Whether the corpus names the speakers; otherwise clips are resampled.
+        no_speech: Clips in which no speech was detected; they count in ``scored``.
+        unusable: Clips that cannot be decoded, or are silent or too short.
+        other_labels: Labels of the corpus that the model lacks, with their number of clips.
+        notes: Recordings of the corpus that are not used, and why.
     """
 
     model: str
@@ -115,7 +115,7 @@ class ModelEvaluation:
 
     @property
     def title(self) -> str:
-        """The model and the corpus, for people."""
+        """Display name of the evaluation: model and corpus."""
         return f"{name_model(self.model)} on {name_corpus(self.corpus)}"
 
     @property
@@ -124,7 +124,7 @@ class ModelEvaluation:
         return self.scored.protocol.folds[0].labels
 
     def describe(self) -> list[str]:
-        """Return a printable line each for WA, UA and F1, with all that a score must carry."""
+        """Return one printable line each for WA, UA and F1, with corpus, clips and overlap."""
         summary = self.scored.summary
         speakers = count(summary.n_speakers, "speaker")
         basis = (
@@ -139,7 +139,7 @@ class ModelEvaluation:
         ]
 
     def describe_unused(self) -> list[str]:
-        """Return a printable line on each kind of clip that is not scored."""
+        """Return one printable line for each kind of clip that is not scored."""
         lines = list(self.notes)
         if self.other_labels:
             labels = ", ".join(f"{label} ({n:,})" for label, n in self.other_labels)
@@ -150,7 +150,7 @@ class ModelEvaluation:
         return lines
 
     def describe_shipped(self) -> list[str]:
-        """Return printable lines on the model as users get it: over all its labels."""
+        """Return printable lines on the model as shipped, over all its labels."""
         own = self.shipped.abstention.own
         lines = [
             f"as shipped, over its {count(len(self.info.labels), 'label')}: "
@@ -171,7 +171,7 @@ class ModelEvaluation:
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the predictions as JSON-ready types: ``metrics.json``."""
+        """Return the content of ``metrics.json``: everything except the predictions."""
         info = self.info
         return {
             "format": METRICS_FORMAT,
@@ -219,29 +219,28 @@ def evaluate_model(
 ) -> ModelEvaluation:
     """Score a model file on labelled recordings.
 
-    Clips with a label that the model lacks are counted and left out, as are clips that cannot be
-    used. WA, UA and F1 are over the labels that both have, the model's probabilities restricted to
-    these, so that a small label set of the corpus is not held against the model. Calibration and
-    abstention are those of the model as shipped: all its labels, its own threshold, and no emotion
-    where the detector hears nobody.
+    Clips with a label that the model lacks are counted and left out, as are unusable clips. WA, UA
+    and F1 are computed over the shared labels, with the model's probabilities restricted to them:
+    a corpus with few labels does not count against the model. Calibration and abstention are those
+    of the model as shipped, with all its labels, its own threshold, and no emotion if no speech is
+    detected.
 
     Args:
-        model: A ``model.onnx``, or ``"default"``: the one that comes with the package.
+        model: Path of a ``model.onnx``, or ``"default"`` for the model shipped with the package.
         corpus: A known corpus, a list (``.csv``, ``.tsv``, ``.jsonl``), or a folder per class.
-        out: Where ``predictions.csv``, ``metrics.json`` and ``report.html`` are written; ``None``:
-            nothing is.
-        data: Where known corpora lie; ``None``: the usual places.
-        jobs: Clips at the same time.
-        vad: Ask the speech detector whether anybody speaks, as ``Recognizer`` does.
-        watcher: Hears of the progress.
+        out: Folder for ``predictions.csv``, ``metrics.json`` and ``report.html``; ``None`` writes
+            no files.
+        data: Folder of the known corpora; ``None`` searches the usual places.
+        jobs: Number of clips to predict in parallel.
+        vad: Run voice-activity detection first, as ``Recognizer`` does.
+        watcher: Receives progress updates.
 
     Returns:
-        The scores, with intervals over speakers; over clips where the corpus does not say who
-        speaks.
+        The scores, with intervals over speakers, or over clips if the speakers are unknown.
 
     Raises:
-        CorpusError: The corpus is not here, it has fewer than two of the model's labels, or none of
-            its clips can be used.
+        CorpusError: The corpus was not found, has fewer than two of the model's labels, or has no
+            usable clip.
         ModelFileError: The model file is missing or damaged.
         RunError: ``out`` is a training run.
     """
@@ -254,13 +253,13 @@ def evaluate_model(
     clips = [clip for clip in listing.clips if clip.emotion in info.labels]
     others = Counter(clip.emotion for clip in listing.clips if clip.emotion not in info.labels)
     share_labels(corpus, clips, info)
-    heard = hear_clips(path, clips, jobs, vad, watcher)
-    if not heard.clips:
+    predicted = predict_as_shipped(path, clips, jobs, vad, watcher)
+    if not predicted.clips:
         raise CorpusError(
             f"{corpus}: none of {count(len(clips), 'clip')} can be used; the first: "
-            f"{heard.unusable[0].reason}"
+            f"{predicted.unusable[0].reason}"
         )
-    clips = heard.clips
+    clips = predicted.clips
     shared = share_labels(corpus, clips, info)
     predictions = Predictions(
         np.array([clip.name for clip in clips]),
@@ -268,7 +267,7 @@ def evaluate_model(
         np.array([clip.speaker for clip in clips]),
         np.array([clip.gender or "" for clip in clips]),
         np.array([info.labels.index(clip.emotion) for clip in clips]),
-        np.array(heard.probabilities),
+        np.array(predicted.probabilities),
         info.labels,
     )
     overlap = find_overlap(info, listing.clips, corpus)
@@ -284,7 +283,7 @@ def evaluate_model(
         predictions,
         resample_by=resample_by,
     )
-    own = answer_as_shipped(predictions, info.min_confidence, heard.no_speech)
+    own = answer_as_shipped(predictions, info.min_confidence, predicted.no_speech)
     evaluation = ModelEvaluation(
         model=model,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -295,8 +294,8 @@ def evaluate_model(
         scored=scored,
         shipped=replace(shipped, abstention=replace(shipped.abstention, own=own)),
         speakers_known=speakers_known,
-        no_speech=tuple(heard.no_speech),
-        unusable=tuple(heard.unusable),
+        no_speech=tuple(predicted.no_speech),
+        unusable=tuple(predicted.unusable),
         other_labels=tuple(sorted(others.items())),
         notes=tuple(listing.describe_unused()),
     )
@@ -306,8 +305,8 @@ def evaluate_model(
 
 
 @dataclass(frozen=True, slots=True)
-class HeardClips:
-    """Clips with the model's probabilities, beside those that have none."""
+class PredictedClips:
+    """Clips with the model's probabilities, and clips without."""
 
     clips: list[Clip]
     probabilities: list[list[float]]
@@ -315,35 +314,35 @@ class HeardClips:
     unusable: list[UnusableClip]
 
 
-def hear_clips(
+def predict_as_shipped(
     model: Path, clips: Sequence[Clip], jobs: int, vad: bool, watcher: Watcher
-) -> HeardClips:
-    """Predict clips as users do; where nobody is heard speaking, ask the model all the same."""
+) -> PredictedClips:
+    """Predict clips as users do; get probabilities even for clips without detected speech."""
     shipped = Recognizer.load(model, vad=vad)
     undetected = Recognizer.load(model, vad=False)
-    heard = HeardClips([], [], [], [])
+    predicted = PredictedClips([], [], [], [])
     watcher.start_clips("clips", len(clips))
     results = shipped.predict_files([clip.path for clip in clips], jobs=jobs)
     for clip, result in zip(clips, results, strict=True):
         speaks = not (isinstance(result, Prediction) and result.abstained == "no speech")
         result = result if speaks else undetected.predict(clip.path)
         if not isinstance(result, Prediction):
-            heard.unusable.append(UnusableClip(clip.name, result.error))
+            predicted.unusable.append(UnusableClip(clip.name, result.error))
         elif result.scores is None:
             reason = f"{clip.path}: found digital silence, or less than 0.1 s; expected speech"
-            heard.unusable.append(UnusableClip(clip.name, reason))
+            predicted.unusable.append(UnusableClip(clip.name, reason))
         else:
-            heard.clips.append(clip)
-            heard.probabilities.append([result.scores[label] for label in shipped.info.labels])
+            predicted.clips.append(clip)
+            predicted.probabilities.append([result.scores[label] for label in shipped.info.labels])
             if not speaks:
-                heard.no_speech.append(clip.name)
+                predicted.no_speech.append(clip.name)
         watcher.end_clip()
-    return heard
+    return predicted
 
 
 def write_evaluation(out: Path, evaluation: ModelEvaluation, clips: Sequence[Clip]) -> None:
     """Write ``predictions.csv``, ``metrics.json`` and ``report.html``."""
-    # Importing matplotlib takes a second: only when there is something to draw.
+    # Importing matplotlib takes a second, so import it only when needed.
     from emovox.report.page import write_report
 
     write_predictions(out / PREDICTIONS_NAME, evaluation.predictions)
@@ -352,7 +351,7 @@ def write_evaluation(out: Path, evaluation: ModelEvaluation, clips: Sequence[Cli
 
 
 def name_model(model: str) -> str:
-    """Return a short name for a model file: its run's, where it is called ``model.onnx``.
+    """Return a short name for a model file: that of its run, if it is called ``model.onnx``.
 
     Examples:
         >>> name_model("runs/encoder-emobox-6/fold-03/model.onnx")
@@ -366,20 +365,20 @@ def name_model(model: str) -> str:
 
 
 def name_corpus(corpus: str) -> str:
-    """Return a short name for a corpus: that of its file or folder where it is given by a path."""
+    """Return a short name for a corpus: the name of its file or folder if given by a path."""
     return corpus if corpus in CORPORA else Path(corpus).resolve().stem
 
 
 def name_evaluation_folder(model: str, corpus: str) -> Path:
-    """Return the folder of an evaluation where the user names none."""
+    """Return the default folder of an evaluation."""
     return Path("runs") / name_folder(f"evaluate-{name_model(model)}-{name_corpus(corpus)}")
 
 
 def share_labels(corpus: str, clips: Sequence[Clip], info: ModelInfo) -> tuple[str, ...]:
-    """Return the labels that some clip has and the model knows, in the model's order.
+    """Return the labels that clips and model share, in the model's order.
 
     Raises:
-        CorpusError: There are fewer than two, so that nothing can be told apart.
+        CorpusError: There are fewer than two.
     """
     found = {clip.emotion for clip in clips}
     shared = tuple(label for label in info.labels if label in found)
@@ -393,10 +392,10 @@ def share_labels(corpus: str, clips: Sequence[Clip], info: ModelInfo) -> tuple[s
 
 
 def find_overlap(info: ModelInfo, clips: Sequence[Clip], corpus: str) -> Overlap:
-    """Say whether a model may have been trained on a corpus, from what its file tells.
+    """Determine from a model file whether the model may have been trained on a corpus.
 
-    A model file tells the corpora that it was trained on, how many clips, and the hash of all
-    their names; not which ones.
+    A model file names its training corpora, their number of clips, and a hash of all clip names,
+    but not the individual clips.
     """
     trained = f"the model was trained on {info.training_clips:,} clips of " + ", ".join(
         info.training_corpora
@@ -404,7 +403,7 @@ def find_overlap(info: ModelInfo, clips: Sequence[Clip], corpus: str) -> Overlap
     if hash_clip_names([clip.name for clip in clips]) == info.training_clips_sha256:
         return Overlap(
             "training clips",
-            f"{trained}: exactly these, so the scores say how well it remembers them",
+            f"{trained}: exactly these, so the scores measure how well it remembers them",
         )
     if {clip.corpus for clip in clips} & set(info.training_corpora):
         return Overlap(

@@ -1,4 +1,4 @@
-"""Write a fold's model anew from its weights, as ONNX or for Keras."""
+"""Export a fold's model from its weights to ONNX or Keras."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from emovox.training.networks import SpectrogramCnn
 from emovox.training.weights import load_network
 
 N_PARITY_CLIPS = 4
-"""Clips on which an exported model has to agree with PyTorch."""
+"""Number of clips on which an exported model must agree with PyTorch."""
 
 
 def export_run(
@@ -27,20 +27,20 @@ def export_run(
     out: Path | None = None,
     data: Path | None = None,
 ) -> list[Path]:
-    """Write a fold's model anew from its weights.
+    """Export a fold's model from its weights.
 
     Args:
         folder: The run folder.
         output: ``"keras"`` or ``"onnx"``.
-        fold: Name of the fold; ``None``: the first.
-        out: Where to write; ``None``: the fold's folder.
-        data: Where the corpus lies, whose clips the parity is checked on.
+        fold: Name of the fold; ``None`` for the first.
+        out: Output folder; ``None`` for the fold's folder.
+        data: Folder of the corpora; clips of the run's corpus are used to check parity.
 
     Returns:
         The files written.
 
     Raises:
-        RunError: No such fold, or its weights are gone.
+        RunError: The fold does not exist, or its weights are missing.
         ExportError: The exported model's predictions differ from PyTorch's.
     """
     recipe = open_recipe(folder)
@@ -67,7 +67,7 @@ def export_run(
                 "files are made of image recipes, such as vanilla: export it as onnx"
             )
         with torch.no_grad():
-            # Keras has no place for the temperature: its output layer takes it.
+            # Keras cannot store the temperature separately, so it is folded into the output layer.
             for tensor in network.linear_layers()[-1].parameters():
                 tensor.div_(model.temperature)
         images = ImageCache().load(clips, recipe.frontend, labels=info.labels)

@@ -1,4 +1,4 @@
-"""Finished runs: collect their folds, score them again, compare two."""
+"""Finished runs: collect their folds, evaluate them again, and compare two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: Where everything lies.
-        recipe: What it was trained by.
-        predictions: Of all test clips.
-        evaluation: Their scores; ``None`` where nothing was tested.
+        folder: The run folder.
+        recipe: Recipe of the run.
+        predictions: Predictions for all test clips.
+        evaluation: Scores of the predictions; ``None`` if the run has no test clips.
     """
 
     folder: Path
@@ -56,10 +56,10 @@ class Run:
 
     @property
     def scores(self) -> Evaluation:
-        """Its scores, of a run that was tested.
+        """Scores of a run with test clips.
 
         Raises:
-            RunError: It has no test clips.
+            RunError: The run has no test clips.
         """
         if self.evaluation is None:
             raise RunError(
@@ -69,7 +69,7 @@ class Run:
 
 
 def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models: bool) -> Run:
-    """Collect the folds: history, predictions, scores, and the report."""
+    """Combine the folds of a run: write history, predictions, scores and report."""
     if not any(fold.test for fold in protocol.folds):
         return Run(folder, recipe, None, None)
     folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
@@ -91,7 +91,7 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
     histories = read_history(folder / HISTORY_NAME)
     write_metrics(folder / METRICS_NAME, evaluation, recipe, histories, calibrations)
     if keep_models:
-        # Importing matplotlib takes a second: only when there is something to draw.
+        # Importing matplotlib takes a second, so import it only when needed.
         from emovox.report.page import write_report
 
         for fold_folder in folders:
@@ -101,12 +101,12 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
 
 
 def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None) -> Evaluation:
-    """Predict a run's test clips again with its model files, and score and report anew.
+    """Repeat the predictions, scores and report of a run from its model files.
 
     Args:
         folder: The run folder.
-        data: Where the corpus lies; ``None``: the usual places.
-        watcher: Hears of the progress.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        watcher: Receives progress updates.
 
     Returns:
         The scores.
@@ -130,19 +130,18 @@ def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None
 def compare_runs(
     first: Path | Sequence[Path], second: Path | Sequence[Path]
 ) -> tuple[Comparison, str]:
-    """Compare two runs, or two recipes by several seeds of each, on the same test clips.
+    """Compare two runs, or several seeds of each of two recipes, on the same test clips.
 
     Args:
-        first: A run folder, or those of several seeds of one recipe.
-        second: Another of the same protocol and version; several seeds where ``first`` is several.
+        first: A run folder, or the run folders of several seeds of one recipe.
+        second: The same for the other recipe, with the same protocol and version.
 
     Returns:
         The comparison, and the protocol's label.
 
     Raises:
-        RunError: A side has no run, an unfinished one, or runs that differ in more than their seed.
-        ProtocolError: Their protocols or test clips differ, or one side has a single run and the
-            other several.
+        RunError: A side has no run or an unfinished run, or its runs differ in more than the seed.
+        ProtocolError: The protocols or test clips differ, or only one side has several runs.
     """
     folders = [[side] if isinstance(side, Path) else list(side) for side in (first, second)]
     if not all(folders):
@@ -172,16 +171,17 @@ def compare_runs(
 
 
 def part_seeds(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Part run folders into those of two recipes, whatever their seeds.
+    """Group run folders by recipe, ignoring the seed.
 
     Args:
-        folders: Two run folders, or several of two recipes, in any order.
+        folders: Two run folders, or several runs of two recipes, in any order.
 
     Returns:
-        The folders of the first recipe that is named, and those of the other.
+        The folders of the recipe that comes first, and those of the other recipe.
 
     Raises:
-        RunError: A folder is no run, or more than two hold another number of recipes than two.
+        RunError: A folder is not a run folder, or more than two folders do not hold exactly two
+            recipes.
     """
     if len(folders) == 2:
         return [folders[0]], [folders[1]]
@@ -204,6 +204,6 @@ def part_seeds(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _name_seeds(folders: Sequence[Path]) -> str:
-    """Name a side by its folder, where the recipe's name is not its own."""
+    """Name a side after its folders, for when the recipe's name is ambiguous."""
     more = f" and {len(folders) - 1} more" if len(folders) > 1 else ""
     return f"{folders[0]}{more}"

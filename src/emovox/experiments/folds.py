@@ -1,4 +1,4 @@
-"""The folds that a recipe asks for, out of the corpora that it names."""
+"""Build the folds of a recipe's protocol from its corpora."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,25 +33,25 @@ def load_protocol(
     allow_speaker_overlap: bool = False,
     may_choose: bool = False,
 ) -> Protocol:
-    """Make the folds that a recipe asks for.
+    """Build the folds of a recipe's protocol.
 
     Args:
-        recipe: Names the corpora, the protocol and, where not all take part, the labels and the
-            actors. The protocol splits the first corpus; clips of the others train, but those of
-            a fold's validation and test speakers.
-        data: Where the corpus lies; ``None``: the usual places.
+        recipe: Names the corpora, the protocol and, optionally, a subset of labels and actors.
+            The protocol splits the first corpus. Clips of the other corpora are used for
+            training, except those of a fold's validation and test speakers.
+        data: Folder of the corpora; ``None`` searches the usual places.
         n_splits: Keep only the first folds.
-        split: A custom split instead of the recipe's protocol.
-        allow_speaker_overlap: Take a custom split, or two corpora, that test training speakers.
-        may_choose: Take another protocol where the recipe's is one of RAVDESS, and its first
-            corpus is not.
+        split: Custom split that replaces the recipe's protocol.
+        allow_speaker_overlap: Allow a custom split, or two corpora, with test speakers in training.
+        may_choose: Choose another protocol if the recipe's is specific to RAVDESS, but its first
+            corpus is not RAVDESS.
 
     Returns:
         The protocol with its folds.
 
     Raises:
-        CorpusError: The corpus is not here, or has none of a label that the recipe names.
-        ProtocolError: The protocol cannot be made of it.
+        CorpusError: The corpus was not found, or has no clip of a label in the recipe.
+        ProtocolError: The protocol does not fit the corpus.
     """
     name = recipe.data.protocol
     listings = load_listings(data, list_corpora(name, recipe.data.corpora))
@@ -91,15 +91,7 @@ def load_protocol(
 
 
 def name_protocol(recipe: Recipe, protocol: Protocol) -> Recipe:
-    """Return a recipe that names the protocol that was chosen for it.
-
-    Args:
-        recipe: As it was before.
-        protocol: What ``load_protocol`` made of it.
-
-    Returns:
-        The recipe, to be kept with the run.
-    """
+    """Return the recipe with the name of the protocol that ``load_protocol`` chose for it."""
     data = recipe.data.model_copy(update={"protocol": protocol.name})
     return recipe.model_copy(update={"data": data})
 
@@ -117,7 +109,7 @@ def choose_clips(recipe: Recipe, clips: Sequence[Clip]) -> list[Clip]:
 
 
 def describe_left_out(recipe: Recipe, listings: Sequence[CorpusListing]) -> list[str]:
-    """Say which clips the recipe's labels leave out; a label that no clip has is refused."""
+    """Report the clips that the recipe's labels leave out; refuse labels without a clip."""
     labels = recipe.data.labels
     if not labels:
         return []
@@ -137,7 +129,7 @@ def refuse_shared_recordings(name: str, tested: CorpusListing) -> None:
     n_shared = dict(tested.skipped).get(LISTED_BEFORE, 0)
     if n_shared:
         raise ProtocolError(
-            f"{name}: {n_shared:,} recordings of {tested.source} are in training too, so that its "
+            f"{name}: {n_shared:,} recordings of {tested.source} are in training too, so its "
             "speakers are not unseen; take them out of one, or pass --allow-speaker-overlap to "
             "test the others and get a speaker-dependent score"
         )

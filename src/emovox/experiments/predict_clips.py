@@ -1,4 +1,4 @@
-"""Predict clips with a model file, through the runtime that users call."""
+"""Predict clips with a model file, using the same runtime as users."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ def predict_fold(
     """Predict a fold's test clips with its model file.
 
     Args:
-        model: The fold's ``model.onnx``, or what it holds.
-        fold: Its test clips are predicted.
-        on_clip: Called after each, for a progress bar.
+        model: Path or content of the fold's ``model.onnx``.
+        fold: Fold whose test clips are predicted.
+        on_clip: Called after each clip, to report progress.
 
     Returns:
         The predictions, in the order of the test clips.
@@ -42,13 +42,13 @@ def predict_clips(
     fold: str,
     on_clip: Callable[[], None] = lambda: None,
 ) -> Predictions:
-    """Predict clips with a model file; every clip gets scores, abstained or not.
+    """Predict clips with a model file, without abstention.
 
     Args:
-        model: A ``model.onnx``, or what it holds.
-        clips: At least one.
-        fold: Name of the fold, for the predictions.
-        on_clip: Called after each, for a progress bar.
+        model: Path or content of a ``model.onnx``.
+        clips: Clips to predict, at least one.
+        fold: Name of the fold, stored with the predictions.
+        on_clip: Called after each clip, to report progress.
 
     Returns:
         The predictions, in the order of the clips.
@@ -59,7 +59,7 @@ def predict_clips(
     """
     path = Path(f"fold {fold}") / MODEL_NAME if isinstance(model, bytes) else model
     opened = open_model_bytes(model, path) if isinstance(model, bytes) else open_model(model)
-    # Every clip counts, so nothing is left out as no speech or uncertain.
+    # Every clip counts, so abstention is disabled.
     recognizer = Recognizer(opened, min_confidence=0)
     labels = recognizer.info.labels
     unknown = order_labels({clip.emotion for clip in clips}.difference(labels))
@@ -71,7 +71,7 @@ def predict_clips(
     probabilities = []
     for clip in clips:
         scores = recognizer.predict(clip.path).scores
-        # Digital silence has no scores; it counts as a guess.
+        # Digital silence has no scores and counts as a uniform guess.
         probabilities.append(
             [1 / len(labels)] * len(labels) if scores is None else list(scores.values())
         )

@@ -1,4 +1,4 @@
-"""The reference experiment, reproduced, with the recipe that ships beside its two models."""
+"""Reproduce the reference experiment, and compare its two models with the shipped recipe."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -18,29 +18,29 @@ from emovox.recipes.recipe import load_recipe
 from emovox.training.features import FeatureCache
 
 RECIPES = ("vanilla", "optimized", "encoder")
-"""The reference's two, then the one whose model comes with the package."""
+"""The two recipes of the reference, and the recipe of the model shipped with the package."""
 
 PROTOCOLS = ("reference", "reference-repeated")
 SPEAKER_INDEPENDENT = "emobox-6"
 
 N_SEEDS = {"reference": 5}
-"""Trainings of each recipe where one split is all there is: seeds differ more than recipes."""
+"""Trainings per recipe for a single split, where seeds differ more than recipes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedScore:
-    """What the reference printed for one of its models.
+    """Scores published by the reference for one of its models.
 
     Attributes:
-        first: WA that it printed first.
-        own_analysis: WA that its own error analysis printed for the same model and clips.
+        first: WA published as the result.
+        own_analysis: WA in the reference's error analysis of the same model and clips.
     """
 
     first: float
     own_analysis: float
 
 
-# As the reference's write-up printed them, for one split of 36 test clips.
+# Published in the reference's write-up, for one split of 36 test clips.
 PUBLISHED = {
     "vanilla": PublishedScore(first=0.6667, own_analysis=0.5000),
     "optimized": PublishedScore(first=0.7778, own_analysis=0.6667),
@@ -52,8 +52,8 @@ class RecipeResult:
     """One recipe under one protocol.
 
     Attributes:
-        name: The recipe's.
-        runs: One for each seed.
+        name: Name of the recipe.
+        runs: One run per seed.
         summary: Mean scores over the seeds; their intervals cover other seeds as well.
     """
 
@@ -72,11 +72,11 @@ class ProtocolResult:
     """All recipes under one protocol.
 
     Attributes:
-        protocol: Its name.
-        recipes: In the order of ``RECIPES``.
+        protocol: Name of the protocol.
+        recipes: Results in the order of ``RECIPES``.
         comparison: Optimized minus vanilla.
         gain: Encoder minus vanilla.
-        label: Protocol, version, and whether test speakers were trained on.
+        label: Protocol, version, and whether test speakers are in training.
     """
 
     protocol: str
@@ -94,19 +94,19 @@ def reproduce_reference(
     n_splits: int | None = None,
     watch: Callable[[str], AbstractContextManager[Watcher]],
 ) -> Iterator[ProtocolResult]:
-    """Train and test the reference's models and ours under each protocol in turn.
+    """Train and test the reference's models and ours under each protocol.
 
-    What is finished in ``folder`` is not done again.
+    Runs that are finished in ``folder`` are not repeated.
 
     Args:
-        folder: Where the run folders are made.
-        data: Where the corpus lies; ``None``: the usual places.
-        protocols: Names, in the order wanted.
-        n_splits: Keep only the first folds of each, for a quick look.
-        watch: Makes a watcher for a run of the given name.
+        folder: Parent folder of the run folders.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        protocols: Names of the protocols, in order.
+        n_splits: Keep only the first folds of each protocol, for a quick look.
+        watch: Creates a watcher for the run of the given name.
 
     Yields:
-        The result of each protocol as soon as it is there.
+        The result of each protocol as soon as it is complete.
     """
     features = FeatureCache()
     for protocol in protocols:
@@ -137,7 +137,7 @@ def reproduce_reference(
 
 
 def _summarize_runs(runs: list[Run], *, speaker_independent: bool) -> Summary:
-    """Score the seeds of a recipe together; a single one is scored as its run is."""
+    """Score the seeds of a recipe together; return the run's own scores for a single seed."""
     seeds = [run.predictions for run in runs if run.predictions is not None]
     resample_by = choose_resampling(seeds[0], speaker_independent=speaker_independent)
     generator = np.random.default_rng(BOOTSTRAP_SEED)
@@ -145,7 +145,7 @@ def _summarize_runs(runs: list[Run], *, speaker_independent: bool) -> Summary:
 
 
 def explain_result(result: ProtocolResult) -> str:
-    """Say in words what a protocol's result shows and what it does not."""
+    """Explain what a protocol's result shows and what it does not."""
     verdict = (
         f"Optimized and vanilla: {result.comparison.verdict}\n"
         f"Encoder and vanilla: {result.gain.verdict}\n"
@@ -159,8 +159,8 @@ def explain_result(result: ProtocolResult) -> str:
             )
         case "reference-repeated":
             return (
-                f"{verdict}The test speakers are still those that the models trained on, so these "
-                "scores say how well seen speakers are recognized, not unseen ones."
+                f"{verdict}The models also trained on the test speakers, so these scores show how "
+                "well seen speakers are recognized, not unseen ones."
             )
         case _:
             reached = ", ".join(
@@ -168,6 +168,6 @@ def explain_result(result: ProtocolResult) -> str:
             )
             return (
                 f"{verdict}On unseen speakers, in the same studio and with the same sentences, WA "
-                f"is {reached} (chance is 13): lower than what the same recipes reach on speakers "
-                "that they trained on."
+                f"is {reached} (chance is 13): lower than what the same recipes reach on seen "
+                "speakers."
             )

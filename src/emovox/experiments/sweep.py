@@ -1,4 +1,4 @@
-"""A sweep: every combination of given values, each a recipe of its own."""
+"""A sweep: train and test every combination of given values as a separate recipe."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +18,7 @@ from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.training.features import FeatureCache
 
-# The reference's own question: which of these techniques help?
+# The question of the reference: which of these techniques help?
 DEFAULT_OPTIMIZERS = ("rmsprop", "adam")
 DEFAULT_TECHNIQUES: Mapping[str, tuple[str, ...]] = {
     "none": (),
@@ -34,7 +34,7 @@ class Combination:
     """One cell of a sweep.
 
     Attributes:
-        name: For people and for its folder's name, e.g. ``"adam+L2"``.
+        name: Display name and folder name, e.g. ``"adam+L2"``.
         recipe: The base recipe with the combination's values.
     """
 
@@ -44,13 +44,13 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """What one combination scores.
+    """Scores of one combination.
 
     Attributes:
-        name: Of the combination, e.g. ``"adam+L2"``.
-        folder: Its run folder; without models.
-        evaluation: Its scores.
-        against_first: It minus the sweep's first combination, paired; ``None`` for the first.
+        name: Name of the combination, e.g. ``"adam+L2"``.
+        folder: Run folder of the combination, without models.
+        evaluation: Scores of the combination.
+        against_first: Paired comparison with the sweep's first combination; ``None`` for the first.
     """
 
     name: str
@@ -80,26 +80,26 @@ def sweep_recipe(
 ) -> tuple[SweepRow, ...]:
     """Train and test every combination of given values on the same folds.
 
-    What is finished is kept: the same call goes on with a sweep that was interrupted.
+    Finished combinations are kept: the same call continues an interrupted sweep.
 
     Args:
-        base: The recipe that the values are put into: a name, or the path of a TOML file.
-        folder: Where to write; ``None``: ``runs/sweep-PROTOCOL``.
-        grid: An axis each, ``"section.key=value,value"``; empty: RMSprop and Adam, each with no
-            regularisation, L1, L2, dropout, and L2 with dropout.
-        changes: ``"section.key=value"`` for all combinations.
+        base: Base recipe: a name, or the path of a TOML file.
+        folder: Output folder; ``None`` for ``runs/sweep-PROTOCOL``.
+        grid: One ``"section.key=value,value"`` per axis. The default is RMSprop and Adam, each with
+            no regularisation, L1, L2, dropout, and L2 with dropout.
+        changes: ``"section.key=value"`` settings for all combinations.
         protocol: Name of the protocol.
         n_splits: Keep only the first folds, for a quick look.
-        data: Where the corpus lies; ``None``: the usual places.
-        watch: Makes a watcher for a run of the given name.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        watch: Creates a watcher for the run of the given name.
 
     Returns:
-        A row for each combination, in the order of the grid.
+        One row per combination, in the order of the grid.
 
     Raises:
         RecipeError: An axis cannot be read, or a value does not fit the recipe.
-        ProtocolError: The protocol cannot be made of the corpus, or tests nothing.
-        CorpusError: The corpus is not here.
+        ProtocolError: The protocol does not fit the corpus, or has no test clips.
+        CorpusError: The corpus was not found.
     """
     shared = [*changes, f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
@@ -112,7 +112,7 @@ def sweep_recipe(
             raise ProtocolError(
                 f"{protocol} tests nothing; a sweep compares test scores: take another --protocol"
             )
-        # With a folder per number of folds, a quick look is not in the full sweep's way.
+        # A separate folder per number of folds keeps a quick look apart from the full sweep.
         run_folder = folder / f"{len(folds.folds)}-folds" / combination.recipe.name
         with watch(f"{combination.name} ({number}/{len(combinations)})") as watcher:
             run = run_experiment(
@@ -147,13 +147,13 @@ def make_default_sweep(base: str | Path, changes: Sequence[str]) -> list[Combina
 def make_grid_sweep(
     base: str | Path, changes: Sequence[str], grid: Sequence[str]
 ) -> list[Combination]:
-    """Combine every value with every other.
+    """Make every combination of the values of several axes.
 
     Args:
-        base: The recipe that the values are put into.
-        changes: ``"section.key=value"`` for all combinations.
-        grid: Each ``"section.key=value,value,..."``; values that hold commas stand in brackets
-            or quotes as TOML wants them, and are separated by ``;`` instead.
+        base: Base recipe.
+        changes: ``"section.key=value"`` settings for all combinations.
+        grid: One ``"section.key=value,value,..."`` per axis. Values that contain commas are
+            written in brackets or quotes as in TOML, and separated by ``;`` instead.
 
     Returns:
         One combination per cell of the grid.
@@ -178,7 +178,7 @@ def make_grid_sweep(
 def make_combination(
     base: str | Path, changes: Sequence[str], name: str, settings: list[str]
 ) -> Combination:
-    """Put a combination's values into the base recipe, named after it."""
+    """Apply a combination's settings to the base recipe, and name it after the combination."""
     safe = "".join(c if c.isalnum() or c in "._+-" else "-" for c in name)[:80]
     recipe = load_recipe(base, [*changes, *settings, f"name={safe!r}"])
     return Combination(name, recipe)

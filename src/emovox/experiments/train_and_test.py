@@ -4,7 +4,8 @@
                    -> predictions.csv
     then:          metrics.json, the scores into each model file, report.html
 
-A fold is finished when its predictions are written; an interrupted run goes on where it stopped.
+A fold is finished when its predictions are written. An interrupted run continues with the first
+unfinished fold.
 """
 
 import json
@@ -64,22 +65,23 @@ def run_experiment(
     """Train and test a recipe on every fold of a protocol.
 
     Args:
-        recipe: What to train.
-        protocol: On which clips to train and test.
-        folder: Where to write; made where it is missing.
-        features: What other runs computed already, and kept for the next.
-        resume: Go on with the run in ``folder``.
+        recipe: Recipe to train.
+        protocol: Folds with training, validation and test clips.
+        folder: Run folder; created if missing.
+        features: Cache of features, shared with other runs.
+        resume: Continue the run in ``folder``.
         keep_models: Keep weights, model files and the report, not only predictions and scores.
-        watcher: Hears of the progress.
+        watcher: Receives progress updates.
 
     Returns:
         The finished run.
 
     Raises:
         ProtocolError: A fold trains on fewer than two labels.
-        RunError: The folder holds a run and ``resume`` is not set, or another recipe's or split's.
-        EncoderError: The recipe's encoder cannot be had or used.
-        ExportError: No model file can hold it.
+        RunError: The folder holds a run and ``resume`` is not set, or a run with another recipe or
+            split.
+        EncoderError: The recipe's encoder cannot be found or used.
+        ExportError: The model cannot be exported to ONNX.
         AudioError: A recording cannot be used.
     """
     check_labels(protocol)
@@ -97,7 +99,7 @@ def run_experiment(
 
 
 def check_encoder(recipe: Recipe) -> None:
-    """Refuse an encoder that no model file can hold, before hours of training."""
+    """Refuse an encoder that cannot be exported, before hours of training."""
     if not isinstance(recipe.frontend, FrontendSettings):
         make_encoder(recipe.frontend).read_graph()
 
@@ -112,19 +114,19 @@ def run_fold(
     *,
     keep_models: bool = True,
 ) -> None:
-    """Train one fold, write its model file, and predict its test clips, unless that is done."""
+    """Train one fold, write its model file, and predict its test clips, unless it is finished."""
     done = folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)
     if done.exists():
         return
     trained = train_fold(recipe, fold, labels, folder, features, watcher)
     calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
-    # Where nothing is tested, the model is meant to be used: all clips shall train.
+    # Without test clips, the model is meant for use, so it is trained on all clips.
     settings = recipe.training
     refit = settings.refit or not (fold.test or settings.needs_validation)
     if refit and fold.validation:
         fold = replace(fold, train=(*fold.train, *fold.validation), validation=())
-        # More speakers make a better model. A temperature found without them suits it well enough:
-        # if anything, it is a little too cautious.
+        # More speakers make a better model. A temperature fitted without them is close enough, or
+        # slightly too cautious.
         trained = train_fold(recipe, fold, labels, folder / REFIT_FOLDER, features, watcher)
     model = make_classifier(recipe, trained, calibration.temperature)
     content = build_onnx(model, recipe, describe_model(recipe, fold, trained.labels, calibration))
@@ -152,7 +154,7 @@ def train_fold(
     features: FeatureCache,
     watcher: Watcher,
 ) -> TrainedNetwork:
-    """Compute what the network takes of a fold's clips, and train it."""
+    """Compute the features of a fold's clips, and train the network."""
     n_unknown = features.count_unknown(fold.train, recipe, augment=True)
     n_unknown += features.count_unknown(fold.validation, recipe)
     watcher.start_clips(name_features(recipe), n_unknown)
@@ -177,7 +179,7 @@ def calibrate_fold(
 ) -> Calibration:
     """Fit temperature and threshold on a model file's predictions of the validation clips.
 
-    Without validation clips the model stays as trained and never abstains as uncertain.
+    Without validation clips, the model is not calibrated and never abstains as uncertain.
     """
     calibration = Calibration()
     if fold.validation:
@@ -195,7 +197,7 @@ def calibrate_fold(
 def make_classifier(
     recipe: Recipe, trained: TrainedNetwork, temperature: float
 ) -> WaveformClassifier:
-    """Put the front end before a trained network, and the temperature after it."""
+    """Add the front end before a trained network, and the temperature after it."""
     frontend, network = make_frontend(recipe), trained.network
     return WaveformClassifier(frontend, network, trained.mean, trained.std, temperature).eval()
 
@@ -203,11 +205,11 @@ def make_classifier(
 def describe_model(
     recipe: Recipe, fold: Fold, labels: tuple[str, ...], calibration: Calibration
 ) -> ModelInfo:
-    """Return what a fold's model file says about itself; its scores are not known yet."""
+    """Return the metadata of a fold's model file, without scores."""
     corpora = sorted({c.corpus for c in fold.train})
     licence = MODEL_LICENCE if corpora == ["ravdess"] else describe_licence(corpora)
     if isinstance(recipe.frontend, HuggingFaceSettings):
-        licence += f". It contains the encoder {recipe.frontend.name}, under a licence of its own"
+        licence += f". It contains the encoder {recipe.frontend.name}, under a separate licence"
     return ModelInfo(
         name=recipe.name,
         labels=labels,
@@ -224,8 +226,8 @@ def describe_model(
 
 
 def set_threads(threads: int | None) -> None:
-    """Use so many CPU threads for training; ``None``: one per core.
+    """Set the number of CPU threads for training; ``None`` uses one per core.
 
-    The bytes of a training depend on it, so that it does not follow from the machine's load.
+    The number affects a training's exact result, so it does not depend on the machine's load.
     """
     torch.set_num_threads(threads or os.cpu_count() or 1)

@@ -1,1 +1,1 @@
-"""Which regions of a recording drove a prediction: occlusion -> regions -> plot -> page."""
+"""Explain predictions by regions of the recording: occlusion -> regions -> plot -> page."""

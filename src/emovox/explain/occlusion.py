@@ -1,10 +1,10 @@
-"""A recording cut into regions of time and frequency, each of which can be taken out of it.
+"""Split a recording into regions of time and frequency that can be removed one at a time.
 
-    samples -> STFT -> what rises above the clip's background -> bands -> times a window per cell
+    samples -> STFT -> signal above the clip's background -> bands -> multiplied by cell windows
 
-What is taken out is lowered to the clip's own background, never to digital silence: no recording
-has a hole of exact zeros, a model in decibels hears such a hole as the loudest event of the clip,
-and its prediction would tell of the hole rather than of what is missing.
+A removed region is lowered to the clip's own background, never to digital silence. No recording
+contains exact zeros: to a model with features in decibels, they would be the most salient event
+of the clip, and the prediction would reflect the gap instead of the missing speech.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ from emovox.audio.load import Waveform
 from emovox.evaluation.metrics import FloatArray
 
 TOP_FREQUENCY_HZ = 8_000.0
-"""Speech has little above; where a model hears more, that is one band of its own."""
+"""Speech has little energy above; if a model's rate is higher, the rest is one more band."""
 
 BACKGROUND_SHARE = 0.1
-"""The quietest tenth of a clip is taken for its background."""
+"""The quietest tenth of a clip is used as its background."""
 
 _WINDOW_S = 0.032  # harmonics of a voice can just be told apart
 _TIME_FADE_S = 0.02
@@ -27,18 +27,18 @@ _BAND_FADE_MEL = 60.0
 
 
 def split_signal(waveform: Waveform, band_edges_hz: FloatArray) -> FloatArray:
-    """Split what rises above a clip's background into bands.
+    """Split the signal above a clip's background into bands.
 
-    The background at a frequency is the mean power of the quietest tenth of the frames. What is
-    louder keeps its phase and is what can be taken out; a steady hum or hiss is background and
-    stays. The bands overlap smoothly and sum to the whole.
+    The background at a frequency is the mean power of the quietest tenth of the frames. The signal
+    above it keeps its phase and can be removed; steady hum or hiss is background and remains. The
+    bands overlap smoothly and sum to the whole signal.
 
     Args:
-        waveform: At any rate.
-        band_edges_hz: Rising frequencies in Hz, ``(bands + 1,)``, from 0 to half the rate.
+        waveform: The clip, at any rate.
+        band_edges_hz: Increasing frequencies in Hz, ``(bands + 1,)``, from 0 to half the rate.
 
     Returns:
-        float64 ``(bands, samples)``; the clip minus all of them is its background.
+        float64 ``(bands, samples)``; the clip minus all bands is its background.
 
     Examples:
         >>> silence = Waveform(np.zeros(800, np.float32), 8_000)
@@ -47,7 +47,7 @@ def split_signal(waveform: Waveform, band_edges_hz: FloatArray) -> FloatArray:
     """
     n_samples = len(waveform.samples)
     window_samples = max(8, round(_WINDOW_S * waveform.rate_hz))
-    # A clip shorter than a window is heard as the silence around it lets it be heard.
+    # A clip shorter than a window is padded with silence.
     samples = np.pad(waveform.samples.astype(np.float64), (0, max(0, window_samples - n_samples)))
     transform = ShortTimeFFT(
         hann(window_samples, sym=False), hop=max(1, window_samples // 4), fs=waveform.rate_hz
@@ -59,7 +59,7 @@ def split_signal(waveform: Waveform, band_edges_hz: FloatArray) -> FloatArray:
         -transform.p_min + transform.upper_border_begin(len(samples))[1],
     )
     background = estimate_background(magnitude[:, whole] if magnitude[:, whole].size else magnitude)
-    # Where nothing sounds nothing can be taken out.
+    # Digital silence has nothing to remove.
     share = np.divide(background, magnitude, out=np.ones_like(magnitude), where=magnitude > 0)
     removable = spectrum * (1 - np.minimum(share, 1))
     weights = fade_between(hz_to_mel(transform.f), hz_to_mel(band_edges_hz), _BAND_FADE_MEL)
@@ -70,7 +70,7 @@ def split_signal(waveform: Waveform, band_edges_hz: FloatArray) -> FloatArray:
 
 
 def estimate_background(magnitude: FloatArray) -> FloatArray:
-    """Estimate the level at each frequency where nobody speaks.
+    """Estimate the background level at each frequency.
 
     Args:
         magnitude: float64 ``(bins, frames)``.
@@ -93,9 +93,9 @@ def make_time_windows(n_samples: int, rate_hz: int, edges_s: FloatArray) -> Floa
     """Return a window with smooth edges for each stretch of time.
 
     Args:
-        n_samples: Length of the clip.
-        rate_hz: Its rate.
-        edges_s: Rising times in seconds, ``(cells + 1,)``.
+        n_samples: Length of the clip in samples.
+        rate_hz: Sampling rate in Hz.
+        edges_s: Increasing times in seconds, ``(cells + 1,)``.
 
     Returns:
         float64 ``(cells, samples)`` in [0, 1]; they sum to 1 at every sample.
@@ -104,18 +104,18 @@ def make_time_windows(n_samples: int, rate_hz: int, edges_s: FloatArray) -> Floa
         >>> make_time_windows(4, 4, np.array([0.0, 0.5, 1.0])).round().tolist()
         [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]
     """
-    # Between samples, so that each side of an edge is treated alike.
+    # Positions are between samples, to treat both sides of an edge alike.
     time_s = (np.arange(n_samples) + 0.5) / rate_hz
     return fade_between(time_s, edges_s, min(_TIME_FADE_S, float(np.diff(edges_s).min())))
 
 
 def fade_between(positions: FloatArray, edges: FloatArray, fade: float) -> FloatArray:
-    """Return weights that belong to one cell each and pass smoothly into the next.
+    """Return weights of each cell, with smooth transitions between neighboring cells.
 
     Args:
-        positions: Where to weigh, ``(points,)``.
-        edges: Rising, ``(cells + 1,)``; the first and last cell reach on without end.
-        fade: Length of the raised cosine around each inner edge, in the edges' unit.
+        positions: Positions of the weights, ``(points,)``.
+        edges: Increasing edges, ``(cells + 1,)``; the first and last cell are unbounded.
+        fade: Length of the raised cosine around each inner edge, in the unit of the edges.
 
     Returns:
         float64 ``(cells, points)`` in [0, 1]; they sum to 1 at every point.
@@ -133,14 +133,14 @@ def fade_between(positions: FloatArray, edges: FloatArray, fade: float) -> Float
 
 
 def make_band_edges(rate_hz: int, n_bands: int) -> FloatArray:
-    """Return frequencies evenly apart in mel, up to 8 kHz, and half the rate if that is higher.
+    """Return frequencies equally spaced in mel up to 8 kHz, and half the rate if higher.
 
     Args:
-        rate_hz: Rate of the waveform.
-        n_bands: Bands up to 8 kHz; what is above is one more.
+        rate_hz: Sampling rate of the waveform in Hz.
+        n_bands: Number of bands up to 8 kHz; frequencies above are one more band.
 
     Returns:
-        float64 ``(n_bands + 1,)``, or one more, in Hz.
+        float64 ``(n_bands + 1,)`` in Hz, with one more edge for rates above 16 kHz.
 
     Examples:
         >>> make_band_edges(16_000, 4).round().tolist()
@@ -153,10 +153,10 @@ def make_band_edges(rate_hz: int, n_bands: int) -> FloatArray:
 
 
 def hz_to_mel(frequency_hz: npt.ArrayLike) -> FloatArray:
-    """Return the pitch in mel, by O'Shaughnessy's formula (1987, Speech Communication).
+    """Convert a frequency to mel, by O'Shaughnessy's formula (1987, Speech Communication).
 
     Args:
-        frequency_hz: From 0, any shape.
+        frequency_hz: Frequency in Hz, at least 0, any shape.
 
     Returns:
         float64, the same shape; about 1,000 at 1 kHz.
@@ -170,6 +170,6 @@ def hz_to_mel(frequency_hz: npt.ArrayLike) -> FloatArray:
 
 
 def mel_to_hz(mel: npt.ArrayLike) -> FloatArray:
-    """Return the frequency of a pitch in mel, in Hz: the inverse of ``hz_to_mel``."""
+    """Convert mel to a frequency in Hz: the inverse of ``hz_to_mel``."""
     hz: FloatArray = 700 * (10 ** (np.asarray(mel, dtype=np.float64) / 2595) - 1)
     return hz

@@ -1,4 +1,4 @@
-"""An explanation as a file: the figure alone, or a page with a player and the regions in words."""
+"""Write an explanation as an SVG figure, or as a page with a player and tables of regions."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ SUFFIXES = (".svg", ".html")
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file that is neither ``.svg`` nor ``.html``, before any work is done.
+    """Refuse a file that is neither ``.svg`` nor ``.html``, before any computation.
 
     Raises:
-        EmovoxError: It has another ending.
+        EmovoxError: The path has another extension.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise EmovoxError(
@@ -29,28 +29,28 @@ def check_suffix(path: Path) -> None:
 
 
 def write_explanation(path: Path, explanation: Explanation, waveform: Waveform, name: str) -> None:
-    """Write an explanation as an SVG file, or as a page that opens offline.
+    """Write an explanation as an SVG file, or as an HTML page that opens offline.
 
     Args:
-        path: Ends in ``.svg`` or ``.html``; written whole or not at all.
-        explanation: Of this recording.
-        waveform: The recording, which a page holds a copy of.
-        name: The recording's name, for the page's title.
+        path: Path ending in ``.svg`` or ``.html``; written atomically.
+        explanation: The explanation of the recording.
+        waveform: The recording; the page embeds a copy.
+        name: Name of the recording, for the page's title.
 
     Raises:
-        EmovoxError: The path has another ending.
+        EmovoxError: The path has another extension.
     """
     check_suffix(path)
     svg = plot_explanation(explanation, waveform)
     if path.suffix.lower() == ".svg":
         write_text(path, make_standalone(svg) + "\n")
         return
-    heard = Waveform(resample(waveform.samples, waveform.rate_hz, PAGE_RATE_HZ), PAGE_RATE_HZ)
+    embedded = Waveform(resample(waveform.samples, waveform.rate_hz, PAGE_RATE_HZ), PAGE_RATE_HZ)
     environment = make_page_environment("emovox.explain")
     page = environment.get_template("explanation.html.j2").render(
         name=name,
         explanation=explanation,
         figure=Markup(svg),  # noqa: S704
-        audio_uri=to_data_uri("audio/mpeg", encode_audio(heard)),
+        audio_uri=to_data_uri("audio/mpeg", encode_audio(embedded)),
     )
     write_text(path, page)

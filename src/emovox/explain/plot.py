@@ -1,4 +1,4 @@
-"""The map of an explanation, drawn over the recording's spectrogram."""
+"""Draw the map of an explanation over the recording's spectrogram."""
 
 import hashlib
 import re
@@ -25,27 +25,27 @@ _IMAGE_SHAPE = (72, 320)
 _GREYS = 24  # few enough for a small picture
 _TOP_DB = 70.0
 _FAINTEST = 0.08
-"""Cells below this part of the strongest are not drawn: even silence changes a little."""
+"""Cells below this fraction of the strongest are not drawn: even silence has small effects."""
 
 _MAX_OPACITY = 0.8
-_MIN_SCALE = 0.02  # a map of next to nothing shall not look like one
+_MIN_SCALE = 0.02  # keeps negligible changes from looking strong
 _TICKS_HZ = (200, 500, 1_000, 2_000, 4_000, 8_000)
 
 
 def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: bool = False) -> str:
-    """Draw the spectrogram of a recording and over it what speaks for its emotion, and against.
+    """Draw the spectrogram of a recording, overlaid with regions for and against its emotion.
 
     Args:
-        explanation: Of this recording.
+        explanation: The explanation of the recording.
         waveform: The recording, at any rate.
-        compact: Leave out the bars of the bands, for a card of a report.
+        compact: Leave out the bars of the bands, for a card in a report.
 
     Returns:
-        The figure as SVG. Above the spectrogram: the drop without each stretch of time.
+        The figure as SVG. Bars above the spectrogram show the drop without each stretch of time.
     """
     with mpl.rc_context(STYLE):
         if compact:
-            # Known margins: to find them takes longer than all the rest, and a page has many maps.
+            # Fixed margins: computing them takes longer than drawing, and a page has many maps.
             figure = Figure(figsize=(3.4, 2.15))
             margins = {"left": 0.15, "right": 0.985, "bottom": 0.18, "top": 0.97, "hspace": 0.22}
             grid = figure.add_gridspec(2, 1, height_ratios=(1, 2.6), **margins)
@@ -69,20 +69,20 @@ def plot_explanation(explanation: Explanation, waveform: Waveform, *, compact: b
             figure.legend(marks, ["speaks for it", "against it"], loc="upper right", ncols=2)
         axes.set_xlim(0, waveform.duration_s)
         axes.set_ylim(0, _find_top_mel(waveform))
-        # Maps of several clips may share a page, where each needs ids of its own.
+        # Maps of several clips may share a page, so each needs unique ids.
         content = explanation.drops.tobytes() + waveform.samples.tobytes()
         return to_svg(figure, f"explanation {hashlib.sha256(content).hexdigest()}")
 
 
 def make_standalone(svg: str, width_px: int = 900) -> str:
-    """Return a figure as an SVG file that needs no page: with its colours, size and font.
+    """Return a figure as a standalone SVG file, with colours, size and font.
 
     Args:
-        svg: As of ``plot_explanation``.
+        svg: Figure from ``plot_explanation``.
         width_px: Width in pixels.
 
     Returns:
-        A whole SVG document.
+        A complete SVG document.
 
     Examples:
         >>> make_standalone('<svg viewBox="0 0 1 1"><path fill="var(--ink, #000)"/></svg>')
@@ -93,7 +93,7 @@ def make_standalone(svg: str, width_px: int = 900) -> str:
 
 
 def _draw_spectrum(axes: Axes, waveform: Waveform, ticks_hz: Sequence[int]) -> None:
-    """Draw the spectrogram in greys, its frequencies evenly apart in mel."""
+    """Draw the spectrogram in greys, with frequencies equally spaced in mel."""
     top_mel = _find_top_mel(waveform)
     levels = _compute_levels(waveform, mel_to_hz(np.linspace(0, top_mel, _IMAGE_SHAPE[0])))
     axes.imshow(
@@ -200,6 +200,6 @@ def _to_colours(drops: FloatArray) -> list[str]:
 
 
 def _widen(drops: FloatArray) -> tuple[float, float]:
-    """Return limits that hold all drops and zero, and are never next to nothing."""
+    """Return limits that include zero and all drops, with a minimum range."""
     largest = max(float(np.abs(drops).max()), _MIN_SCALE)
     return min(float(drops.min()), 0) - 0.08 * largest, max(float(drops.max()), 0) + 0.12 * largest

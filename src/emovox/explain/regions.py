@@ -1,7 +1,7 @@
-"""Which stretches of time and frequency drove a decision: what happens when each is taken out.
+"""Find the regions of time and frequency that drove a prediction, by removing each of them.
 
-Occlusion after Zeiler and Fergus (2014, Visualizing and Understanding Convolutional Networks, ECCV,
-section 4.2), for sound: it asks the model file alone, so it explains any network.
+This is occlusion after Zeiler and Fergus (2014, Visualizing and Understanding Convolutional
+Networks, ECCV, section 4.2), applied to audio. It only runs the model, so it works for any network.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ N_TIMES = 16
 N_BANDS = 8
 MAX_CELLS = 10_000
 MIN_DROP = 0.01
-"""Less than one point of probability is no news."""
+"""Changes below one percentage point of probability are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Region:
     """One cell of the map.
 
     Attributes:
-        start_s: Where it begins, in seconds.
-        end_s: Where it ends.
-        low_hz: Its lowest frequency.
-        high_hz: Its highest frequency.
-        drop: By how much the emotion's probability falls without it; negative where it rises.
+        start_s: Start in seconds.
+        end_s: End in seconds.
+        low_hz: Lowest frequency in Hz.
+        high_hz: Highest frequency in Hz.
+        drop: Decrease of the emotion's probability without the region; negative if it rises.
     """
 
     start_s: float
@@ -53,19 +53,19 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """How much each region of a recording speaks for an emotion.
+    """Effect of each region of a recording on the probability of an emotion.
 
-    A drop is the emotion's probability for the whole recording minus that without the region: above
-    0 the region speaks for the emotion, below 0 against it.
+    A drop is the emotion's probability for the whole recording minus its probability without the
+    region. Regions with a positive drop speak for the emotion, those with a negative drop against.
 
     Attributes:
-        emotion: What is explained.
-        probability: Its probability for the whole recording, in [0, 1].
-        drops: Without one cell, float64 ``(bands, times)``, the lowest band first.
-        time_drops: Without all that sounds in a stretch of time, float64 ``(times,)``.
-        band_drops: Without all that sounds in a band, float64 ``(bands,)``.
-        time_edges_s: float64 ``(times + 1,)``, in seconds.
-        band_edges_hz: float64 ``(bands + 1,)``, in Hz.
+        emotion: The explained emotion.
+        probability: Probability of the emotion for the whole recording, in [0, 1].
+        drops: Drop without each cell, float64 ``(bands, times)``, the lowest band first.
+        time_drops: Drop without each stretch of time, float64 ``(times,)``.
+        band_drops: Drop without each band, float64 ``(bands,)``.
+        time_edges_s: Edges of the stretches in seconds, float64 ``(times + 1,)``.
+        band_edges_hz: Edges of the bands in Hz, float64 ``(bands + 1,)``.
     """
 
     emotion: str
@@ -80,8 +80,8 @@ class Explanation:
         """Find the cells that change the probability most, up or down.
 
         Args:
-            limit: Return no more than this.
-            min_drop: Leave out what changes it by less, in either direction.
+            limit: Maximum number of cells.
+            min_drop: Minimum change of the probability, in either direction.
 
         Returns:
             The cells, the strongest first.
@@ -89,12 +89,12 @@ class Explanation:
         return _rank_regions(self.drops, self.time_edges_s, self.band_edges_hz, limit, min_drop)
 
     def find_stretches(self, limit: int = 3, min_drop: float = MIN_DROP) -> tuple[Region, ...]:
-        """Find the stretches of time that change it most, at all frequencies together."""
+        """Find the stretches of time that change the probability most, over all frequencies."""
         drops, edges_hz = self.time_drops[np.newaxis], self.band_edges_hz[[0, -1]]
         return _rank_regions(drops, self.time_edges_s, edges_hz, limit, min_drop)
 
     def find_bands(self, limit: int = 3, min_drop: float = MIN_DROP) -> tuple[Region, ...]:
-        """Find the bands that change it most, over the whole recording."""
+        """Find the bands that change the probability most, over the whole recording."""
         drops, edges_s = self.band_drops[:, np.newaxis], self.time_edges_s[[0, -1]]
         return _rank_regions(drops, edges_s, self.band_edges_hz, limit, min_drop)
 
@@ -112,23 +112,23 @@ class Explanation:
 
 
 def load_speech(recognizer: Recognizer, source: str | Path | bytes | BinaryIO) -> Waveform:
-    """Load a recording as a recogniser hears it, unless nobody speaks in it.
+    """Load a recording at a recogniser's rate, and check that it contains speech.
 
     Args:
-        recognizer: Says which rate, and whether anybody speaks.
+        recognizer: Provides the sampling rate and the voice-activity detector.
         source: Path, encoded bytes, or binary file object.
 
     Returns:
         The recording at the model's rate.
 
     Raises:
-        AudioError: The recording cannot be used, or nobody is heard speaking.
+        AudioError: The recording cannot be used, or no speech was detected.
     """
     rate_hz = recognizer.info.sample_rate_hz
     waveform = load_audio(source, rate_hz, max_duration_s=recognizer.max_duration_s)
     if recognizer.predict(waveform).abstained == "no speech":
         raise AudioError(
-            "nobody is heard speaking, so there is no decision to explain; expected speech. "
+            "no speech detected, so there is no prediction to explain; expected speech. "
             "Without the voice-activity detector, noise is explained too",
             code="audio.no_speech",
             source=name_source(source),
@@ -144,21 +144,21 @@ def explain_recording(
     n_times: int = N_TIMES,
     n_bands: int = N_BANDS,
 ) -> Explanation:
-    """Find which regions of a recording drove what a recogniser makes of it.
+    """Find which regions of a recording drove a recogniser's prediction.
 
     Args:
-        recognizer: Whose prediction is explained. Where it would abstain for want of confidence,
-            its most probable emotion is explained.
+        recognizer: Recogniser whose prediction is explained. If it would abstain as uncertain, its
+            most probable emotion is explained.
         source: Path, encoded bytes, or binary file object.
-        emotion: Explain this one; ``None``: the most probable.
-        n_times: Stretches of equal length.
-        n_bands: Bands up to 8 kHz, evenly apart in mel.
+        emotion: Emotion to explain; ``None`` for the most probable.
+        n_times: Number of stretches of equal length.
+        n_bands: Number of bands up to 8 kHz, equally spaced in mel.
 
     Returns:
         The map; the same recording and model give the same numbers.
 
     Raises:
-        AudioError: The recording cannot be used or is too long, or nobody is heard speaking.
+        AudioError: The recording cannot be used or is too long, or no speech was detected.
         EmovoxError: The model does not know the emotion, or the grid is too fine.
     """
     waveform = load_speech(recognizer, source)
@@ -173,22 +173,23 @@ def explain_waveform(
     n_times: int = N_TIMES,
     n_bands: int = N_BANDS,
 ) -> Explanation:
-    """Find which regions of a waveform drove the model's prediction, whether anybody speaks or not.
+    """Find which regions of a waveform drove the model's prediction, without speech detection.
 
-    The model is run once for the whole and for each cell, stretch and band: 153 times by default.
+    The model runs once for the whole waveform, and once for each cell, stretch and band: 153 times
+    by default.
 
     Args:
-        recognizer: Holds the model.
-        waveform: At any rate; at the model's, it is not resampled each time.
-        emotion: Explain this one; ``None``: the most probable.
-        n_times: Stretches of equal length.
-        n_bands: Bands up to 8 kHz, evenly apart in mel.
+        recognizer: Recogniser with the model.
+        waveform: Waveform at any rate; the model's rate avoids repeated resampling.
+        emotion: Emotion to explain; ``None`` for the most probable.
+        n_times: Number of stretches of equal length.
+        n_bands: Number of bands up to 8 kHz, equally spaced in mel.
 
     Returns:
         The map.
 
     Raises:
-        AudioError: It is longer than one window of the model.
+        AudioError: The waveform is longer than one window of the model.
         EmovoxError: The model does not know the emotion, or the grid is too fine.
     """
     labels = recognizer.info.labels
@@ -235,7 +236,7 @@ def explain_waveform(
 def _rank_regions(
     drops: FloatArray, edges_s: FloatArray, edges_hz: FloatArray, limit: int, min_drop: float
 ) -> tuple[Region, ...]:
-    """Return the strongest cells of ``(bands, times)``; the first of equals comes first."""
+    """Return the strongest cells of ``(bands, times)``; ties keep their order."""
     strengths = np.abs(drops).ravel()
     order = np.argsort(-strengths, kind="stable")[:limit].tolist()
     regions = []

@@ -1,1 +1,1 @@
-"""What every figure and HTML page shares: their style, their players, their templates."""
+"""Shared parts of all figures and HTML pages: style, media and template environment."""

@@ -1,13 +1,13 @@
-"""What every HTML page of emovox is filled by."""
+"""Template environment of emovox's HTML pages."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def make_page_environment(package: str) -> Environment:
-    """Make the environment for a package's templates: values escaped, unknown names refused.
+    """Create the environment for a package's templates; values are escaped, undefined names fail.
 
     Args:
-        package: Where a folder ``templates`` lies, such as ``"emovox.report"``.
+        package: Package with a ``templates`` folder, such as ``"emovox.report"``.
 
     Examples:
         >>> make_page_environment("emovox.report").autoescape

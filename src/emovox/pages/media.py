@@ -1,4 +1,4 @@
-"""A recording as it stands in a page: a small player and a small picture of its spectrum."""
+"""Embed a recording in a page, as compressed audio and a small spectrogram."""
 
 import base64
 import io
@@ -14,15 +14,15 @@ import soundfile as sf
 from emovox.audio.load import Waveform, load_audio
 
 PAGE_RATE_HZ = 24_000
-"""Rate of the embedded recordings; a multiple of 12 kHz keeps the spectrum's grid in whole Hz."""
+"""Rate of the embedded recordings; multiples of 12 kHz have frequency bins of whole Hz."""
 
 TOP_FREQUENCY_HZ = 8_000
 TOP_DB = 80.0
-"""Range of the spectrogram's colours below its loudest point."""
+"""Dynamic range of the spectrogram's colours, below its loudest point."""
 
-_WINDOW_SAMPLES = 720  # 30 ms: harmonics of a voice can just be told apart; a bin is 33 Hz
+_WINDOW_SAMPLES = 720  # 30 ms: just resolves the harmonics of speech; a bin is 33 Hz
 _WIDTH, _HEIGHT = 360, 120
-# 64 colours of magma, from matplotlib: few enough for a small PNG, more than an eye tells apart.
+# 64 colours of matplotlib's magma: few enough for a small PNG, more than the eye distinguishes.
 _MAGMA = bytes.fromhex(
     "0000030101090303110605190a07220e0a2a120d33170f3c1c10462211502811592f1062350f6a3c0f71430f754a1079"
     "52127c58157e5e177f651a806b1c80711f817721817e24818426818a2881912a80972c7f9e2e7ea4307dab337cb1357a"
@@ -37,8 +37,8 @@ class ClipMedia:
     """A recording ready to be embedded.
 
     Attributes:
-        audio_uri: ``data:`` URI of an MP3, mono, 24 kHz, as loud as its format allows.
-        spectrogram_uri: ``data:`` URI of a PNG, 0 to 8 kHz, the lowest frequency below.
+        audio_uri: ``data:`` URI of an MP3, mono, 24 kHz, normalized to its peak.
+        spectrogram_uri: ``data:`` URI of a PNG, 0 to 8 kHz, the lowest frequency at the bottom.
         duration_s: Length in seconds.
     """
 
@@ -48,7 +48,7 @@ class ClipMedia:
 
 
 def make_clip_media(path: Path) -> ClipMedia:
-    """Make the player and the picture of one recording.
+    """Make the audio and the spectrogram of one recording.
 
     Args:
         path: The recording, in any format that ``emovox.audio.load.load_audio`` reads.
@@ -72,15 +72,15 @@ def make_clip_media(path: Path) -> ClipMedia:
 
 
 def encode_audio(waveform: Waveform) -> bytes:
-    """Encode a waveform as a small MP3, which every browser plays.
+    """Encode a waveform as a small MP3 that every browser can play.
 
     Args:
         waveform: Mono samples at 24 kHz.
 
     Returns:
-        The file's bytes: about 5 kB a second of speech.
+        The file's bytes, about 5 kB per second of speech.
     """
-    # Acted whispers and shouts differ by 40 dB; a listener should not have to reach for the knob.
+    # Acted whispers and shouts differ by 40 dB; normalizing spares listeners the volume control.
     peak = max(float(np.abs(waveform.samples).max()), 1e-4)
     file = io.BytesIO()
     # libsndfile writes a random serial number into each Ogg stream, but none into an MP3.
@@ -97,16 +97,16 @@ def encode_audio(waveform: Waveform) -> bytes:
 
 
 def draw_spectrogram(waveform: Waveform) -> bytes:
-    """Draw the spectrum over time as a small PNG.
+    """Draw a spectrogram as a small PNG.
 
     Args:
         waveform: Mono samples at 24 kHz.
 
     Returns:
-        The PNG's bytes, 360x120 pixels: 0 to 8 kHz upwards, 80 dB from dark to bright.
+        The PNG's bytes, 360x120 pixels: 0 to 8 kHz from bottom to top, 80 dB from dark to bright.
     """
     samples = waveform.samples.astype(np.float64)
-    # A clip shorter than a window is shown with silence around it.
+    # A clip shorter than a window is padded with silence.
     samples = np.pad(samples, (0, max(0, _WINDOW_SAMPLES - samples.size)))
     starts = np.linspace(0, samples.size - _WINDOW_SAMPLES, _WIDTH).astype(int)
     frames = samples[starts[:, np.newaxis] + np.arange(_WINDOW_SAMPLES)]  # (columns, window)
@@ -126,8 +126,8 @@ def encode_png(indices: npt.NDArray[np.uint8], palette: bytes) -> bytes:
     """Encode an image of palette indices as a PNG (https://www.w3.org/TR/png-3/).
 
     Args:
-        indices: ``(rows, columns)``, the top row first.
-        palette: Red, green and blue of each index in turn, at most 256 colours.
+        indices: Colour indices, uint8 ``(rows, columns)``, the top row first.
+        palette: Red, green and blue of each index in order, at most 256 colours.
 
     Returns:
         The file's bytes.
@@ -152,5 +152,5 @@ def encode_png(indices: npt.NDArray[np.uint8], palette: bytes) -> bytes:
 
 
 def to_data_uri(media_type: str, content: bytes) -> str:
-    """Return a file's content as a ``data:`` URI, which a page holds itself."""
+    """Return a file's content as a ``data:`` URI."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

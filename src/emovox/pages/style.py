@@ -1,4 +1,4 @@
-"""How every figure of emovox looks, as SVG text whose colours the page sets."""
+"""Common style of emovox's figures: SVG with colours set by the page."""
 
 import io
 import re
@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Drawn in these, then handed to the page's variables, so that one figure serves light and dark.
+# Replaced by the page's CSS variables, so one figure works in light and dark mode.
 INK, MUTED, GRID, BLUE, ORANGE, _PAPER = (f"#00000{i}" for i in range(1, 7))
 _THEME = {
     INK: "var(--ink, #1d2129)",
@@ -50,25 +50,25 @@ STYLE: dict[Any, Any] = {
 
 
 def make_axes(height_in: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of the page's width with one pair of axes."""
+    """Return an empty figure of the page's width with one set of axes."""
     figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return the figure as an SVG element with the page's colours and no names of its own."""
+    """Return the figure as an SVG element with the page's colours and ids unique to it."""
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.hashsalt": f"emovox {name}"}):
         figure.savefig(file, format="svg", metadata=no_metadata)
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    # Several figures share a page: ids of groups are not needed and would be there twice.
+    # Several figures share a page; ids of groups are not needed and would be duplicates.
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     # The page sets the size; the viewBox keeps the shape.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    # The page's own font and line joins; a style element would reach beyond its figure.
+    # Use the page's font and line joins; a style element would affect the whole page.
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r" font-family: [^;\"]*;", "", text)
     for drawn, shown in _THEME.items():

@@ -1,4 +1,4 @@
-"""The report's clips: each with a player, its scores, and a map of what the prediction rests on."""
+"""The clips in a report: player, scores, and a map of the regions that drove the prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from emovox.wording import count
 
 MAP_TIMES = 10
 MAP_BANDS = 6
-"""A coarser grid than the command's: a page of 14 maps shall take seconds."""
+"""A coarser grid than that of ``emovox explain``, to draw a page of 14 maps within seconds."""
 
 MIN_SHOWN = 0.05
-"""Where no region changes the probability by 5 points, a map has nothing to show."""
+"""If no region changes the probability by 5 points, no map is drawn."""
 
 _BARS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class ClipMap:
-    """What a prediction rests on, in words; ``figure`` is ``None`` where no region decides."""
+    """Explanation of a prediction; ``figure`` is ``None`` if no single region is decisive."""
 
     figure: Markup | None
     words: str
@@ -38,7 +38,7 @@ class ClipMap:
 
 @dataclass(frozen=True, slots=True)
 class ClipCard:
-    """A prediction with its recording; ``problem`` says why the recording is not there."""
+    """A prediction with its recording; ``problem`` is the reason for a missing recording."""
 
     answer: ClipAnswer
     bars: tuple[tuple[str, float], ...]
@@ -49,10 +49,10 @@ class ClipCard:
 
 
 class FoldModels:
-    """The models that made a page's predictions, opened when they are first asked.
+    """The models that made a page's predictions, loaded on first use.
 
     Args:
-        paths: The model file of each fold, by the fold's name.
+        paths: Path of each fold's model file, keyed by fold.
     """
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
@@ -60,12 +60,12 @@ class FoldModels:
         self.opened: dict[str, Recognizer | None] = {}
 
     def find(self, fold: str) -> Recognizer | None:
-        """Return a fold's model, or ``None`` where it is not there or of another format."""
+        """Return a fold's model, or ``None`` if it is missing or of another format."""
         if fold not in self.opened:
             try:
                 self.opened[fold] = Recognizer.load(self.paths[fold], vad=False)
             except (KeyError, ModelFileError):
-                # A report tells of the scores: it can be had without the models.
+                # A report of the scores does not require the models.
                 self.opened[fold] = None
         return self.opened[fold]
 
@@ -77,14 +77,14 @@ def collect_cards(
     models: FoldModels,
     n_maps: int,
 ) -> tuple[ClipCard, ...]:
-    """Return a card for each prediction, with its recording where it can be had.
+    """Return a card for each prediction, with its recording if available.
 
     Args:
-        answers: What is shown.
-        labels: Names of the scores.
-        clips: Where the recordings lie, by name, or ``None``.
-        models: Asked for the maps.
-        n_maps: Only so many cards get a map.
+        answers: Predictions to show.
+        labels: Labels of the scores.
+        clips: Clips with the paths of the recordings, keyed by name, or ``None``.
+        models: Models used for the maps.
+        n_maps: Number of cards with a map.
 
     Returns:
         The cards, in the order of the predictions.
@@ -98,7 +98,7 @@ def collect_cards(
                 media = make_clip_media(clip.path)
                 drawn = draw_map(answer, clip, models) if number < n_maps else None
             except AudioError:
-                # The message names a folder of this machine, which a shared page should not.
+                # The error message contains a local path, which a shared page should not reveal.
                 problem = "The recording cannot be read."
         elif clips is not None:
             problem = "The recording was not found."
@@ -110,15 +110,15 @@ def collect_cards(
 
 
 def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | None:
-    """Draw what a prediction rests on.
+    """Draw the regions that drove a prediction.
 
     Args:
-        answer: What the model said.
+        answer: The prediction.
         clip: The recording.
-        models: The one of the prediction's fold is asked.
+        models: Models of the folds.
 
     Returns:
-        The map, or ``None`` where the model is not there or does not hear all of it at once.
+        The map, or ``None`` if the model is missing or the recording is longer than its window.
 
     Raises:
         AudioError: The recording cannot be read.
@@ -135,7 +135,9 @@ def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | No
     largest = find_largest_change(explanation)
     if largest < MIN_SHOWN:
         points = count(round(100 * largest), "point")
-        return ClipMap(None, f"No single region decides: without it, at most {points} change.")
+        return ClipMap(
+            None, f"No single region is decisive: each changes the probability by at most {points}."
+        )
     strongest = explanation.find_regions(1) or explanation.find_stretches(1)
     return ClipMap(
         Markup(plot_explanation(explanation, waveform, compact=True)),  # noqa: S704
@@ -144,5 +146,5 @@ def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | No
 
 
 def find_largest_change(explanation: Explanation) -> float:
-    """Return the largest change by a cell or a stretch of time, which is what a map shows."""
+    """Return the largest change by a cell or a stretch of time, as shown in a map."""
     return max(float(np.abs(explanation.drops).max()), float(np.abs(explanation.time_drops).max()))

@@ -1,4 +1,4 @@
-"""What the scores of a run or a model file show and what they do not, in plain words."""
+"""Explain in plain words what the scores of a run or a model file show, and what they do not."""
 
 from collections.abc import Sequence
 
@@ -30,12 +30,12 @@ _RAVDESS_NOTE = (
 def describe_findings(
     uar: ScoreEntry, metrics: Metrics, pairs: Sequence[ConfusedPair]
 ) -> list[str]:
-    """Say what the test predictions show.
+    """Describe what the test predictions show.
 
     Args:
         uar: Mean recall over classes, with its interval.
         metrics: Scores of all test predictions.
-        pairs: The confused pairs, the most frequent first.
+        pairs: Confused pairs, the most frequent first.
 
     Returns:
         A few sentences.
@@ -45,8 +45,8 @@ def describe_findings(
         notes = [f"UA is {uar.mean / baseline:.1f} times the majority baseline ({baseline:.1%})."]
     else:
         notes = [
-            f"It is not shown to beat the majority baseline: UA {baseline:.1%} lies within the "
-            "interval or above it."
+            "The data do not show that it beats the majority baseline: "
+            f"UA {baseline:.1%} is within the interval or above it."
         ]
     present = [entry for entry in metrics.per_class if entry.support]
     ranked = sorted(present, key=lambda entry: -entry.recall)
@@ -59,7 +59,7 @@ def describe_findings(
     if pairs and pairs[0].overall.count > 1:
         share = pairs[0].overall
         notes.append(
-            f"Most frequent confusion: {pairs[0].true} taken for {pairs[0].predicted}, "
+            f"Most frequent confusion: {pairs[0].true} predicted as {pairs[0].predicted}, "
             f"{share.count} of {share.total}."
         )
     if metrics.absent_classes:
@@ -71,10 +71,10 @@ def describe_findings(
 
 
 def describe_confidence(metrics: Metrics) -> str:
-    """Say whether confidence and accuracy agree on average.
+    """Describe whether confidence and accuracy agree on average.
 
     Args:
-        metrics: Scores of the probabilities that users get.
+        metrics: Metrics of the calibrated predictions.
 
     Returns:
         A sentence.
@@ -93,10 +93,10 @@ def describe_confidence(metrics: Metrics) -> str:
 
 
 def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
-    """Say what temperatures the folds have, and what they were fitted on.
+    """Describe the folds' temperatures, and the clips that they were fitted on.
 
     Args:
-        folds: The folds' own account.
+        folds: Entries of the folds in ``metrics.json``.
 
     Returns:
         A sentence.
@@ -116,12 +116,12 @@ def describe_temperatures(folds: Sequence[FoldEntry]) -> str:
 
 
 def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) -> list[str]:
-    """Say what must not be read out of the scores.
+    """Describe the limits of a run's scores.
 
     Args:
-        scores: The run's own account.
-        predictions: What the model said.
-        corpus: Name of the corpus, as in the recipe.
+        scores: Content of ``metrics.json``.
+        predictions: Predictions for the test clips.
+        corpus: Name of the corpus in the recipe.
 
     Returns:
         A few sentences, the most important first.
@@ -136,9 +136,8 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
         )
     elif not predictions.n_speakers:
         notes.append(
-            "Speakers unknown: the corpus does not say who speaks, so that the test speakers may "
-            "speak in the training clips too. For speakers that the model has never heard, expect "
-            "lower scores."
+            "Speakers unknown: the corpus does not name its speakers, so the test speakers may "
+            "also be in the training clips. Expect lower scores for unseen speakers."
         )
     else:
         notes.append(
@@ -168,7 +167,7 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
 
 
 def describe_few(n_clips: int, accuracy: ScoreEntry) -> str:
-    """Say how coarse a test of few clips is."""
+    """Describe how coarse a test of few clips is."""
     interval = ""
     if accuracy.low is not None and accuracy.high is not None:
         interval = f", and the interval is {100 * (accuracy.high - accuracy.low):.0f} points wide"
@@ -176,7 +175,7 @@ def describe_few(n_clips: int, accuracy: ScoreEntry) -> str:
 
 
 def describe_corpus(corpus: str) -> list[str]:
-    """Say what is known of a corpus' recordings."""
+    """Describe the recordings of a known corpus."""
     if corpus == "ravdess":
         return [_RAVDESS_NOTE]
     if corpus in CORPORA:
@@ -186,12 +185,12 @@ def describe_corpus(corpus: str) -> list[str]:
 
 
 def describe_own_threshold(own: Answered | None, n_folds: int, predictions: Predictions) -> str:
-    """Say what the models of a run leave out at their own thresholds.
+    """Describe abstention at the thresholds of a run's models.
 
     Args:
-        own: What is left; ``None`` where no threshold was fitted.
-        n_folds: Folds, each with its own model.
-        predictions: Of the test clips.
+        own: Predictions kept at these thresholds; ``None`` if none was fitted.
+        n_folds: Number of folds, each with its own model.
+        predictions: Predictions for the test clips.
 
     Returns:
         A sentence.
@@ -209,24 +208,24 @@ def describe_own_threshold(own: Answered | None, n_folds: int, predictions: Pred
 
 
 def describe_training(model: ModelEntry) -> str:
-    """Say what a model file was trained on."""
+    """Describe the training data of a model file."""
     clips = count(model.training_clips, "clip")
     return f"{', '.join(model.training_corpora)} ({clips})"
 
 
 def describe_model_temperature(model: ModelEntry) -> str:
-    """Say how a model file's confidence was fitted."""
+    """Describe the calibration of a model file."""
     if model.temperature == 1:
         return "The model file has temperature 1: it was never calibrated."
     return f"Temperature {model.temperature:.3g}, fitted on other recordings than these."
 
 
 def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
-    """Say what a model file as shipped predicts on a corpus, and that this is no safeguard.
+    """Describe abstention of a model file as shipped, and its limits on other corpora.
 
     Args:
-        own: What is left at its own threshold.
-        scores: The evaluation's own account.
+        own: Predictions kept at the model's own threshold.
+        scores: Content of ``metrics.json``.
 
     Returns:
         A few sentences.
@@ -237,7 +236,7 @@ def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
     )
     if scores.no_speech:
         n_silent = count(len(scores.no_speech), "clip")
-        text += f" In {n_silent} the speech detector hears nobody: it names none there."
+        text += f" In {n_silent}, no speech was detected, so the model names no emotion."
     if scores.corpus.is_unseen:
         text += (
             " The threshold was fitted on recordings like the training data. “Uncertain” is "
@@ -247,11 +246,11 @@ def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
 
 
 def describe_model_limits(scores: ModelScores, predictions: Predictions) -> list[str]:
-    """Say what must not be read out of the scores of a model file.
+    """Describe the limits of a model file's scores.
 
     Args:
-        scores: The evaluation's own account.
-        predictions: What the model said, over all its labels.
+        scores: Content of ``metrics.json``.
+        predictions: Predictions over all labels of the model.
 
     Returns:
         A few sentences, the most important first.
@@ -265,21 +264,22 @@ def describe_model_limits(scores: ModelScores, predictions: Predictions) -> list
         )
     elif scores.corpus.speakers_known:
         notes.append(
-            "Unseen as far as the model file tells: it names no training data that these clips "
+            "Unseen according to the model file: it names no training data that these clips "
             f"could be part of. The scores hold for other speakers as far as these {speakers} "
             "stand for them."
         )
     if not scores.corpus.speakers_known:
         notes.append(
-            "The corpus does not say who speaks, so the intervals treat clips as independent. "
-            "Where one person speaks many of them, the true intervals are wider: name the speakers."
+            "The corpus does not name its speakers, so the intervals treat clips as independent. "
+            "If one person speaks many of them, the true intervals are wider: name the speakers."
         )
     missing = [label for label in scores.model.labels if label not in scores.labels]
     if missing:
         notes.append(
             f"WA, UA and F1 are over the {len(scores.labels)} labels that model and corpus share: "
-            f"the model was not allowed to predict {', '.join(missing)}. As shipped it may, and "
-            "is then wrong; confidence and abstention are therefore measured over all its labels."
+            f"the model was not allowed to predict {', '.join(missing)}. As shipped, it may "
+            "predict these, which is wrong here; confidence and abstention are therefore measured "
+            "over all its labels."
         )
     if len(predictions) < _FEW_CLIPS:
         notes.append(describe_few(len(predictions), scores.summary.accuracy))
@@ -298,15 +298,15 @@ def describe_model_limits(scores: ModelScores, predictions: Predictions) -> list
 
 
 def _describe_accuracy(own: Answered) -> str:
-    """Return the accuracy of what is left, to be put after its coverage."""
+    """Return a clause on the accuracy of the kept predictions, to follow their coverage."""
     return "" if own.accuracy is None else f" and is right in {own.accuracy:.1%} of these"
 
 
 def score_majority_baseline(metrics: Metrics) -> tuple[float, float, float]:
-    """Score the majority baseline: always the most frequent emotion.
+    """Score the majority baseline, which always predicts the most frequent emotion.
 
     Args:
-        metrics: Scores of all test predictions.
+        metrics: Metrics of all test predictions.
 
     Returns:
         Accuracy, UAR and macro F1, each in [0, 1].

@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens offline and says what its scores rest on."""
+"""The report: one HTML file that opens offline and names the basis of its scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,27 +71,27 @@ class ReportPage:
 
     @property
     def unit(self) -> str:
-        """What is counted: clips, or tests where a clip was tested more than once."""
+        """Unit of counts: ``clips``, or ``tests`` if a clip was tested more than once."""
         return "tests" if self.n_tests > self.n_clips else "clips"
 
 
 def write_report(folder: Path, clips: Mapping[str, Clip] | None, *, maps: bool = False) -> Path:
     """Write ``report.html`` of a finished run, or of a model file's evaluation, from its files.
 
-    The page needs no network and no script. The same files and recordings give the same bytes.
+    The page needs no network and no scripts. The same files and recordings give the same bytes.
 
     Args:
-        folder: Holds ``predictions.csv`` and ``metrics.json``, a run ``recipe.toml`` and
-            ``history.csv`` too.
-        clips: Where the recordings lie, by name, for the players and spectrograms of the most
-            confident mistakes; ``None`` leaves them out, and the page says so.
-        maps: Draw what predictions rest on as well: it runs the model a thousand times.
+        folder: Folder with ``predictions.csv`` and ``metrics.json``, and for a run also
+            ``recipe.toml`` and ``history.csv``.
+        clips: Clips with the paths of the recordings, keyed by name, for players and spectrograms
+            of the most confident mistakes; ``None`` leaves these out, with a note on the page.
+        maps: Also draw which regions drove the predictions; this runs the model a thousand times.
 
     Returns:
-        Path of the report, written whole or not at all.
+        Path of the report, written atomically.
 
     Raises:
-        RunError: A file is missing or damaged, or two of them are not of one evaluation.
+        RunError: A file is missing or damaged, or the files are not of one evaluation.
         RecipeError: The recipe cannot be read.
     """
     page = gather_page(folder, clips, maps=maps)
@@ -103,18 +103,18 @@ def write_report(folder: Path, clips: Mapping[str, Clip] | None, *, maps: bool =
 def gather_page(
     folder: Path, clips: Mapping[str, Clip] | None, *, maps: bool = False
 ) -> ReportPage:
-    """Read a run, or a model file's evaluation, and work out what its page shows.
+    """Read a run, or a model file's evaluation, and compute the content of its page.
 
     Args:
-        folder: The finished run or evaluation.
-        clips: Where the recordings lie, by name, or ``None``.
-        maps: Draw what predictions rest on as well.
+        folder: Folder of the finished run or evaluation.
+        clips: Clips with the paths of the recordings, keyed by name, or ``None``.
+        maps: Also draw which regions drove the predictions.
 
     Returns:
-        The page's content.
+        The content of the page.
 
     Raises:
-        RunError: A file is missing or damaged, or two of them are not of one evaluation.
+        RunError: A file is missing or damaged, or the files are not of one evaluation.
         RecipeError: The recipe cannot be read.
     """
     source = read_source(folder)
@@ -175,13 +175,13 @@ def score_predictions(predictions: Predictions) -> Metrics:
 
 
 def render_page(page: ReportPage) -> str:
-    """Return the page as HTML; every name in it is escaped.
+    """Return the page as HTML, with all values escaped.
 
     Args:
-        page: Its content.
+        page: The content of the page.
 
     Returns:
-        A whole HTML document.
+        A complete HTML document.
     """
     environment = make_page_environment("emovox.report")
     environment.filters["percent"] = format_percent
@@ -195,7 +195,7 @@ def format_percent(share: float, decimals: int = 1) -> str:
 
 
 def _draw_figures(source: ReportSource, trust: Metrics) -> dict[str, Markup]:
-    """Draw what there is data for; matplotlib escapes the names in it."""
+    """Draw the figures that there are data for; matplotlib escapes their text."""
     own = source.abstention.own
     speakers = breakdown.score_speakers(source.predictions)
     figures = {
@@ -217,7 +217,7 @@ def _draw_figures(source: ReportSource, trust: Metrics) -> dict[str, Markup]:
 
 
 def _flatten_versions(versions: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return names and values, the keys of nested entries joined by spaces."""
+    """Return names and values, with the keys of nested entries joined by spaces."""
     rows: list[tuple[str, str]] = []
     for name, value in versions.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The report's figures, as SVG text whose colours the page sets."""
+"""The report's figures as SVG, with colours set by the page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,24 +29,24 @@ from emovox.runs.history import FoldHistory
 from emovox.runs.scores import FoldEntry, RunScores
 
 _FAINT_FOLDS = 2
-"""From this many folds on, each is a faint line and their mean a strong one."""
+"""With at least this many folds, each is a faint line and their mean a strong one."""
 
 
 def plot_curves(
     histories: Sequence[FoldHistory], measure: str, best_epochs: Mapping[str, int]
 ) -> str:
-    """Draw how training and validation went over the epochs.
+    """Draw loss or accuracy on training and validation clips over the epochs.
 
     Args:
-        histories: One for each fold; several give a faint line each and their mean.
+        histories: Training history of each fold; several are drawn as faint lines with their mean.
         measure: ``"loss"`` or ``"accuracy"``.
-        best_epochs: Epoch of the weights that were kept, by fold; marked where there is one fold.
+        best_epochs: Epoch whose weights were kept, keyed by fold; marked if there is one fold.
 
     Returns:
         The figure as SVG.
 
     Raises:
-        ValueError: There is no history.
+        ValueError: If there are no histories.
     """
     if not histories:
         raise ValueError("found no history; expected that of at least one fold")
@@ -84,10 +84,10 @@ def plot_curves(
 
 
 def average_curves(histories: Sequence[FoldHistory], name: str) -> tuple[FloatArray, FloatArray]:
-    """Average one curve over the folds, as far as at least half of them trained.
+    """Average one curve over the folds, up to the last epoch that at least half of them reached.
 
     Args:
-        histories: One for each fold; early stopping makes them differ in length.
+        histories: Training history of each fold; early stopping makes their lengths differ.
         name: One of ``emovox.runs.history.HISTORY_CURVES``.
 
     Returns:
@@ -106,10 +106,10 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
     """Draw accuracy at each confidence, over a histogram of confidence.
 
     Args:
-        bins: The bins that hold clips.
+        bins: The bins that contain clips.
 
     Returns:
-        The figure as SVG; the whiskers are Wilson's 95% intervals of each bin.
+        The figure as SVG; whiskers are Wilson 95% intervals of each bin.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_IN, 4.3), layout="constrained")
@@ -153,19 +153,19 @@ def plot_calibration(bins: Sequence[CalibrationBin]) -> str:
 
 
 def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None) -> str:
-    """Draw the share of wrong predictions where only the most confident are kept.
+    """Draw the share of wrong predictions if only the most confident ones are kept.
 
     Args:
-        coverage: Shares kept, ``(clips,)``, rising.
-        risk: Share of wrong predictions at each, ``(clips,)``.
-        own: What is left at the models' own thresholds; marked where there is one.
+        coverage: Shares of clips kept, increasing, ``(clips,)``.
+        risk: Share of wrong predictions at each coverage, ``(clips,)``.
+        own: Predictions kept at the models' own thresholds, marked in the figure; or ``None``.
 
     Returns:
         The risk-coverage curve as SVG.
     """
     with mpl.rc_context(STYLE):
         figure, axes = make_axes(HEIGHT_IN)
-        # More points than pixels would only make the page heavy.
+        # More points than pixels would only make the page larger.
         shown = np.unique(np.linspace(0, len(risk) - 1, 500).astype(int))
         axes.step(
             coverage[shown], risk[shown], where="pre", color=BLUE, linewidth=1.9, label="wrong"
@@ -185,13 +185,13 @@ def plot_abstention(coverage: FloatArray, risk: FloatArray, own: Answered | None
 
 
 def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
-    """Draw each speaker's accuracy with its interval, the best above.
+    """Draw each speaker's accuracy with its interval, the best at the top.
 
     Args:
-        speakers: The speakers' scores.
+        speakers: Scores of the speakers.
 
     Returns:
-        The figure as SVG; the mark's shape and colour tell the gender.
+        The figure as SVG; shape and colour of the marks show the gender.
     """
     ranked = sorted(speakers, key=lambda entry: entry.accuracy)
     with mpl.rc_context(STYLE):
@@ -218,7 +218,7 @@ def plot_speakers(speakers: Sequence[SpeakerScore]) -> str:
                 marker,
                 color=colour,
                 markersize=5,
-                label=gender or "gender not known",
+                label=gender or "unknown gender",
             )
         axes.set_yticks(range(len(ranked)))
         axes.set_yticklabels([entry.speaker for entry in ranked])
@@ -234,8 +234,8 @@ def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
     """Draw the scores of all folds, and their mean with its interval.
 
     Args:
-        folds: The folds' scores.
-        scores: The run's summary.
+        folds: Scores of the folds.
+        scores: Scores of the run.
 
     Returns:
         The figure as SVG.
@@ -262,13 +262,13 @@ def plot_folds(folds: Sequence[FoldEntry], scores: RunScores) -> str:
 
 
 def spread_ties(values: FloatArray) -> FloatArray:
-    """Return offsets in [-1, 1] that set equal values apart, so that each can be seen.
+    """Return offsets in [-1, 1] that keep equal values from hiding each other.
 
     Args:
-        values: float64 ``(points,)``.
+        values: Values to draw, float64 ``(points,)``.
 
     Returns:
-        float64 ``(points,)``; 0 for a value that stands alone.
+        Offsets, float64 ``(points,)``; 0 for unique values.
 
     Examples:
         >>> spread_ties(np.array([0.5, 0.5, 0.7])).tolist()

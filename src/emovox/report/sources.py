@@ -1,4 +1,4 @@
-"""What a report is made of: a training run's files, or those of a model file's evaluation."""
+"""Read the data of a report, from a training run or a model file's evaluation."""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,29 +39,29 @@ from emovox.wording import count, name_speaker_rule
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportSource:
-    """What the page of a run and that of a model file say differently.
+    """Data of a report that differ between runs and model files.
 
     Attributes:
-        scores: The checked ``metrics.json``.
-        kicker: What kind of report it is, above the title.
-        badge: Words that stand beside the scores.
-        is_good: Whether the badge says that training knew none of the speakers.
-        facts: What is tested and by what, under the title: a word and its value.
-        description: How the test clips came about.
-        basis: Short words that stand beside each figure.
-        grounds: The same in full, for the scores.
-        predictions: Whose WA, UA and F1 the page shows.
-        trusted: Whose confidence the page judges.
-        calibration_interval: Of their expected calibration error.
-        temperatures: What the confidence was fitted on.
-        abstention: What abstaining brings.
-        own_words: What the model's own threshold does, in a sentence.
-        limits: What the scores do not show.
-        corpus: Name or path of the tested corpus.
-        model_paths: The model file of each fold; those that are not there are left out.
-        settings: A heading and a TOML text: what the model was trained by.
-        histories: How training went; none for a model file.
-        stress: Rows of a stress test, where there was one.
+        scores: Validated content of ``metrics.json``.
+        kicker: Kind of report, shown above the title.
+        badge: Short label shown with the scores.
+        is_good: Whether the test speakers or corpora are unseen.
+        facts: Names and values of model and test data, shown under the title.
+        description: Description of the test clips.
+        basis: Short basis of the scores, shown with each figure.
+        grounds: Full basis of the scores.
+        predictions: Predictions that WA, UA and F1 are computed from.
+        trusted: Predictions that calibration is computed from.
+        calibration_interval: Interval of the expected calibration error of ``trusted``.
+        temperatures: Sentence on the calibration of the models.
+        abstention: Accuracy and coverage with abstention.
+        own_words: Sentence on abstention at the model's own threshold.
+        limits: Sentences on what the scores do not show.
+        corpus: Name or path of the test corpus.
+        model_paths: Path of each fold's model file; missing files are left out.
+        settings: Heading, and recipe of the model as TOML.
+        histories: Training histories; none for a model file.
+        stress: Rows of a stress test, if any.
     """
 
     scores: RunScores | ModelScores
@@ -87,28 +87,28 @@ class ReportSource:
 
     @property
     def run(self) -> RunScores | None:
-        """The scores where a run is reported; ``None`` for a model file's evaluation."""
+        """Scores of a run; ``None`` for a model file's evaluation."""
         return self.scores if isinstance(self.scores, RunScores) else None
 
 
 def is_model_evaluation(folder: Path) -> bool:
-    """Return whether a folder holds what ``emovox evaluate MODEL`` writes, not a run."""
+    """Return whether a folder was written by ``emovox evaluate MODEL``, and is not a run."""
     return (folder / METRICS_NAME).exists() and not (folder / RECIPE_NAME).exists()
 
 
 def load_report_clips(folder: Path, data: Path | None = None) -> dict[str, Clip]:
-    """Find the recordings that a report is about.
+    """Find the recordings of a report.
 
     Args:
-        folder: A run folder, or that of a model file's evaluation.
-        data: Where known corpora lie; ``None``: the usual places.
+        folder: Folder of a run or of a model file's evaluation.
+        data: Folder of the known corpora; ``None`` searches the usual places.
 
     Returns:
-        The clips by name.
+        The clips, keyed by name.
 
     Raises:
-        CorpusError: They are not here.
-        RunError: The folder holds neither.
+        CorpusError: The corpus was not found.
+        RunError: The folder holds neither a run nor an evaluation.
     """
     if is_model_evaluation(folder):
         corpora: tuple[str, ...] = (read_model_scores(folder / METRICS_NAME).corpus.source,)
@@ -119,20 +119,20 @@ def load_report_clips(folder: Path, data: Path | None = None) -> dict[str, Clip]
 
 
 def read_source(folder: Path) -> ReportSource:
-    """Read what a report is made of.
+    """Read the data of a report.
 
     Args:
-        folder: A run folder, or that of a model file's evaluation.
+        folder: Folder of a run or of a model file's evaluation.
 
     Returns:
-        The checked content of its files.
+        The validated content of the folder's files.
 
     Raises:
         RunError: A file is missing or damaged.
         RecipeError: The recipe cannot be read.
     """
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such run folder; expected one that 'emovox train' made")
+        raise RunError(f"{folder}: no such run folder; expected one written by 'emovox train'")
     return read_model(folder) if is_model_evaluation(folder) else read_run(folder)
 
 
@@ -211,12 +211,12 @@ def read_model(folder: Path) -> ReportSource:
         limits=notes.describe_model_limits(scores, trusted),
         corpus=corpus.source,
         model_paths={"01": path} if hash_file(path) == model.sha256 else {},
-        settings=("Recipe that trained it", model.recipe.strip()),
+        settings=("Recipe of the model", model.recipe.strip()),
     )
 
 
 def hash_file(path: Path) -> str:
-    """Return a file's SHA-256, or nothing where it cannot be read."""
+    """Return a file's SHA-256, or an empty string if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -224,7 +224,7 @@ def hash_file(path: Path) -> str:
 
 
 def find_own_thresholds(scores: RunScores) -> dict[str, float] | None:
-    """Return each fold's own threshold, or ``None`` where one has none."""
+    """Return each fold's own threshold, or ``None`` if a fold has none."""
     fitted = {
         fold.fold: fold.calibration.min_confidence
         for fold in scores.folds

@@ -1,4 +1,4 @@
-"""The report's figure of a stress test: how predictions hold as noise grows."""
+"""The report's figure of a stress test: share of unchanged predictions as noise grows."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from emovox.pages.style import BLUE, HEIGHT_IN, INK, ORANGE, STYLE, make_axes, t
 
 
 def plot_noise_curves(rows: Sequence[StressRow]) -> str:
-    """Draw the share of unchanged predictions over the level of the speech above each noise.
+    """Draw the share of unchanged predictions over the signal-to-noise ratio.
 
     Args:
-        rows: All tests; those without a ratio are left out.
+        rows: All tests; tests without a signal-to-noise ratio are left out.
 
     Returns:
-        The figure as SVG, or nothing where no noise was tested at two levels.
+        The figure as SVG, or an empty string if no noise was tested at two levels.
     """
     curves: dict[str, list[StressRow]] = {}
     for row in rows:

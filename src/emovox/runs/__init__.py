@@ -1,1 +1,1 @@
-"""The run folder: its paths and names, and the files in it, checked as they are read."""
+"""The run folder: its paths and file names, and readers that validate its files."""

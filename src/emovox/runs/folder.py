@@ -1,4 +1,4 @@
-"""The run folder: where its files lie, how it is begun, and what a finished one holds."""
+"""The run folder: where its files are, how to create it, and how to open a finished one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ REFIT_FOLDER = "refit"
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run folder that holds all it should.
+    """A complete run folder.
 
     Attributes:
-        folder: Where it lies.
-        recipe: What it was trained by.
-        scores: What its ``metrics.json`` says.
+        folder: Path of the folder.
+        recipe: Recipe of the run.
+        scores: Validated content of ``metrics.json``.
     """
 
     folder: Path
@@ -42,41 +42,41 @@ class FinishedRun:
 
     @property
     def label(self) -> str:
-        """Protocol and version, with the words that every score must carry."""
+        """Protocol and version, and whether the run is speaker-independent."""
         protocol = self.scores.protocol
         rule = name_speaker_rule(protocol.speaker_independent)
         return f"{protocol.name} v{protocol.version}, {rule}"
 
 
 def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:
-    """Return where a fold's files lie: a folder each, or the run's own if there is only one."""
+    """Return the folder of a fold's files: a subfolder, or the run folder if there is one fold."""
     return folder / f"fold-{fold.name}" if n_folds > 1 else folder
 
 
 def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) -> None:
-    """Make the run folder, or check that what is there is the same run.
+    """Create the run folder, or check that an existing one belongs to the same run.
 
     Raises:
-        RunError: A run is there and ``resume`` is not set, or it is another one.
+        RunError: The folder already holds a run and ``resume`` is not set, or another run.
     """
     recipe_path, split_path = folder / RECIPE_NAME, folder / SPLIT_NAME
     if recipe_path.exists():
         if not resume:
             raise RunError(
-                f"{folder} holds a run already; go on with it by --resume, or name another folder "
-                "by --out"
+                f"{folder} already holds a run; continue it with --resume, or choose another "
+                "folder with --out"
             )
-        # Where a search may look changes no run.
+        # The search space does not affect a run.
         if change_settings(load_recipe(recipe_path), {}) != change_settings(recipe, {}):
             raise RunError(
-                f"{recipe_path} differs from the recipe asked for; resume with the same recipe "
-                "and --set values, or name another folder by --out"
+                f"{recipe_path} differs from the requested recipe; resume with the same recipe "
+                "and --set values, or choose another folder with --out"
             )
     split = format_split(protocol)
     if split_path.exists() and split_path.read_text(encoding="utf-8") != split:
         raise RunError(
-            f"{split_path} differs from the split asked for: other clips or another protocol; "
-            "name another folder by --out"
+            f"{split_path} differs from the requested split: other clips or another protocol; "
+            "choose another folder with --out"
         )
     write_text(split_path, split)
     write_text(recipe_path, recipe.to_toml())
@@ -86,7 +86,7 @@ def open_finished_run(folder: Path) -> FinishedRun:
     """Open a run folder.
 
     Raises:
-        RunError: It is no run folder, or its run is not finished.
+        RunError: It is not a run folder, or its run is not finished.
     """
     return FinishedRun(folder, open_recipe(folder), read_scores(folder / METRICS_NAME))
 
@@ -95,15 +95,15 @@ def open_recipe(folder: Path) -> Recipe:
     """Read the recipe of a run folder.
 
     Raises:
-        RunError: It is no run folder.
+        RunError: It is not a run folder.
     """
     if not (folder / RECIPE_NAME).is_file():
-        raise RunError(f"{folder} is no run folder (no recipe.toml in it); expected runs/NAME")
+        raise RunError(f"{folder} is not a run folder (no recipe.toml in it); expected runs/NAME")
     return load_recipe(folder / RECIPE_NAME)
 
 
 def open_fold_recipe(fold_folder: Path, recipe: Recipe) -> Recipe:
-    """Return the recipe that a nested search chose for a fold, or else the run's.
+    """Return the recipe that a nested search chose for a fold, otherwise that of the run.
 
     Raises:
         RecipeError: The fold's recipe is damaged.
@@ -113,19 +113,20 @@ def open_fold_recipe(fold_folder: Path, recipe: Recipe) -> Recipe:
 
 
 def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
-    """Open runs of one recipe and protocol, each from another seed.
+    """Open runs of one recipe and protocol that differ only in seed.
 
     Args:
         folders: Run folders, at least one.
 
     Returns:
-        The runs, in this order.
+        The runs, in the order of ``folders``.
 
     Raises:
-        RunError: One is no finished run, or they differ in more than the seed, or not in that.
+        RunError: A run is not finished, or the runs differ in more than the seed, or two have the
+            same seed.
     """
     runs = [open_finished_run(folder) for folder in folders]
-    expected = "expected runs of one recipe and protocol that differ in their seed alone"
+    expected = "expected runs of one recipe and protocol that differ only in seed"
     first = runs[0]
     for run in runs[1:]:
         differs = [
@@ -140,7 +141,7 @@ def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
         if differs:
             raise RunError(
                 f"{run.folder} has another {' and '.join(differs)} than {first.folder}; {expected}:"
-                " take each by itself"
+                " use one run at a time"
             )
     seeds = [run.recipe.seed for run in runs]
     if len(set(seeds)) < len(seeds):
@@ -152,7 +153,7 @@ def open_seeds(folders: Sequence[Path]) -> list[FinishedRun]:
 
 
 def trains_alike(first: Recipe, second: Recipe) -> bool:
-    """Return whether two recipes are the same but for the seed."""
+    """Return whether two recipes are the same except for the seed."""
     return change_settings(first, {"seed": second.seed}) == change_settings(second, {})
 
 

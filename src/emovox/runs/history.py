@@ -1,4 +1,4 @@
-"""``history.csv``: how the training of each fold went, epoch by epoch."""
+"""``history.csv``: loss and accuracy of each fold's training, epoch by epoch."""
 
 import csv
 from collections.abc import Sequence
@@ -17,15 +17,14 @@ HISTORY_CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldHistory:
-    """How one fold's training went.
+    """Training history of one fold.
 
     Attributes:
         fold: Name of the fold.
         epochs: Epoch numbers from 1, float64 ``(epochs,)``.
-        curves: One float64 ``(epochs,)`` for each of ``HISTORY_CURVES``; NaN where the run
-            did not measure it.
+        curves: One float64 ``(epochs,)`` for each of ``HISTORY_CURVES``; NaN if not measured.
         seconds: Wall time of the training.
-        best_epoch: The epoch whose weights were kept; ``None`` in runs that did not note it.
+        best_epoch: Epoch whose weights were kept; ``None`` if the run did not record it.
     """
 
     fold: str
@@ -36,16 +35,16 @@ class FoldHistory:
 
 
 def read_history(path: Path) -> tuple[FoldHistory, ...]:
-    """Read a run's history.csv.
+    """Read a run's ``history.csv``.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
-        One entry for each fold in the file's order.
+        One entry per fold, in the file's order.
 
     Raises:
-        RunError: It is missing, lacks a column, or holds something else than numbers.
+        RunError: The file is missing, lacks a column, or contains values that are not numbers.
     """
     folds: dict[str, list[list[float]]] = {}
     kept: dict[str, int] = {}
@@ -79,7 +78,7 @@ def read_history(path: Path) -> tuple[FoldHistory, ...]:
 
 
 def write_history(path: Path, fold: str, history: Sequence[Epoch], best_epoch: int) -> None:
-    """Write ``history.csv``: one row per finished epoch; ``kept`` is 1 where the weights are."""
+    """Write ``history.csv``: one row per epoch; ``kept`` is 1 for the epoch whose weights are."""
     *names, seconds = (f.name for f in fields(Epoch))
     lines = [",".join(["fold", *names, "kept", seconds])]
     for epoch in history:

@@ -1,4 +1,4 @@
-"""Write ``metrics.json``: all scores of a run, and what they rest on."""
+"""Write ``metrics.json``: all scores of a run, with protocol, recipe and versions."""
 
 import json
 import os
@@ -33,11 +33,11 @@ def write_metrics(
     """Write ``metrics.json``.
 
     Args:
-        path: The file to write; its folder names the run.
-        evaluation: The run's scores.
-        recipe: What the run was trained by.
-        histories: How the training of each fold went.
-        calibrations: Each fold's, by its name.
+        path: Path of the file; its folder names the run.
+        evaluation: Scores of the run.
+        recipe: Recipe of the run.
+        histories: Training history of each fold.
+        calibrations: Calibration of each fold, keyed by fold.
     """
     summary, protocol = evaluation.summary, evaluation.protocol
     content: dict[str, Any] = {
@@ -72,7 +72,7 @@ def write_metrics(
 
 
 def summary_to_dict(summary: Summary) -> dict[str, Any]:
-    """Return WA, UA and F1 with their intervals, and what these rest on, as JSON-ready types."""
+    """Return WA, UA and F1 with their intervals and basis as JSON-ready types."""
     return {
         "n_clips": summary.n_clips,
         "n_speakers": summary.n_speakers,
@@ -98,17 +98,17 @@ def scores_to_dict(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def describe_draws(summary: Summary) -> str:
-    """Say how the intervals came about: ``"t interval over 9 speakers"``."""
+    """Describe how the intervals were computed, such as ``"t interval over 9 speakers"``."""
     if summary.interval_name.startswith("t "):
         return summary.interval_name
     return f"{DRAWS:,} bootstrap draws over {summary.resample_by}"
 
 
 def describe_machine() -> dict[str, str]:
-    """Return the versions and the machine that a figure was measured with."""
+    """Return the versions and the processor that scores were measured with."""
     versions = {}
     for package in _PACKAGES:
-        # Whoever only evaluates need not have PyTorch.
+        # Evaluation works without PyTorch.
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return {
@@ -120,7 +120,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def name_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's model name: a CNN trained on another one is another model."""
+    """Return the processor's model name, because CNN training differs between processors."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""``predictions.csv``: what a run's models said about each test clip."""
+"""``predictions.csv``: the predictions of a run's models for each test clip."""
 
 import csv
 import io
@@ -13,15 +13,15 @@ from emovox.evaluation.predictions import GENDERS, Predictions
 from emovox.files import write_text
 
 COLUMNS = ("clip", "fold", "speaker", "gender", "true", "predicted")
-"""First columns of predictions.csv; one column a label follows."""
+"""First columns of ``predictions.csv``, followed by one column per label."""
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write predictions.csv, whole or not at all; reading it gives the same numbers back.
+    """Write ``predictions.csv`` atomically and without loss of precision.
 
     Args:
-        path: The file to write.
-        predictions: What goes into it, one row a clip.
+        path: Path of the file.
+        predictions: Predictions to write, one row per clip.
     """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -41,16 +41,16 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a predictions.csv, and refuse it where anything is off.
+    """Read and validate a ``predictions.csv``.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
-        Its rows, in the file's order.
+        The predictions, in the file's order.
 
     Raises:
-        RunError: If the file is missing, is no such table, or a line contradicts itself; the
+        RunError: If the file is missing, is not such a table, or has an inconsistent line; the
             message names the file and the line.
     """
     try:
@@ -101,7 +101,7 @@ class _Row:
 
 
 def _read_header(fields: list[str]) -> tuple[str, ...]:
-    """Return the labels that the header names."""
+    """Return the labels in the header."""
     labels = tuple(fields[len(COLUMNS) :])
     if tuple(fields[: len(COLUMNS)]) != COLUMNS or len(labels) < 2 or "" in labels:
         raise ValueError(
@@ -114,7 +114,7 @@ def _read_header(fields: list[str]) -> tuple[str, ...]:
 
 
 def _read_row(fields: list[str], labels: tuple[str, ...]) -> _Row:
-    """Return one line's values, or say what is wrong with it."""
+    """Return one line's values, or raise ``ValueError``."""
     expected = len(COLUMNS) + len(labels)
     if len(fields) != expected:
         raise ValueError(f"found {len(fields)} fields; expected {expected}")

@@ -10,11 +10,11 @@ from emovox.runs.folder import SPLIT_NAME, FinishedRun, read_split_text
 
 
 def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
-    """Rebuild the folds that a run was trained on, from its ``split.csv``.
+    """Rebuild the folds that a run was trained on from its ``split.csv``.
 
     Raises:
-        CorpusError: The corpus is not here.
-        ProtocolError: It lacks a clip of the split.
+        CorpusError: The corpus was not found.
+        ProtocolError: The corpus lacks a clip of the split.
     """
     entry = run.scores.protocol
     protocol = Protocol(
@@ -29,12 +29,12 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
 
 
 def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
-    """Read a run's folds from its ``split.csv``, out of the corpora that its recipe names."""
+    """Read a run's folds from its ``split.csv``, with clips of the corpora in its recipe."""
     corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
     return read_folds(folder / SPLIT_NAME, load_clips(data, corpora))
 
 
 def measure_test_to_train(run: FinishedRun) -> float:
-    """Return test clips per training clip, by which overlapping splits are corrected."""
+    """Return the ratio of test to training clips, for the correction of overlapping splits."""
     text = read_split_text(run)
     return text.count(",test\n") / text.count(",train\n")

@@ -1,4 +1,4 @@
-"""``metrics.json`` and ``calibration.json`` of a run, checked as they are read."""
+"""Read and validate a run's ``metrics.json`` and ``calibration.json``."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +12,13 @@ Entry = TypeVar("Entry", bound=BaseModel)
 
 
 class _Entry(BaseModel):
-    """Part of metrics.json; keys that are not needed here are left alone."""
+    """Part of ``metrics.json``; other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class ProtocolEntry(_Entry):
-    """The protocol that the scores rest on."""
+    """The protocol of the scores."""
 
     name: str
     version: int
@@ -27,7 +27,7 @@ class ProtocolEntry(_Entry):
 
 
 class ScoreEntry(_Entry):
-    """A score in [0, 1] and its interval, where there is one."""
+    """A score in [0, 1] with its interval, if any."""
 
     mean: float
     low: float | None = None
@@ -35,7 +35,7 @@ class ScoreEntry(_Entry):
 
 
 class SummaryEntry(_Entry):
-    """The three scores that stand for the run."""
+    """The three main scores of the run."""
 
     accuracy: ScoreEntry
     uar: ScoreEntry
@@ -43,7 +43,7 @@ class SummaryEntry(_Entry):
 
 
 class CalibrationEntry(_Entry):
-    """What a fold's model knows of its own trust."""
+    """Temperature and confidence threshold of a fold's model."""
 
     temperature: float
     min_confidence: float
@@ -52,7 +52,7 @@ class CalibrationEntry(_Entry):
 
 
 class IntervalEntry(_Entry):
-    """An interval of a figure."""
+    """A confidence interval."""
 
     low: float
     high: float
@@ -72,13 +72,13 @@ class FoldEntry(_Entry):
 
 
 class PooledEntry(_Entry):
-    """What ties metrics.json to the predictions beside it."""
+    """Scores of all test clips, used to check ``predictions.csv`` against ``metrics.json``."""
 
     confusion: list[list[int]]
 
 
 class _Scores(_Entry):
-    """What the reports of runs and of model files both show."""
+    """Scores shown in reports of both runs and model files."""
 
     run: str
     summary: SummaryEntry
@@ -88,7 +88,7 @@ class _Scores(_Entry):
 
 
 class RunScores(_Scores):
-    """The part of a run's metrics.json that a report shows."""
+    """The part of a run's ``metrics.json`` shown in a report."""
 
     recipe: str
     protocol: ProtocolEntry
@@ -115,7 +115,7 @@ class ModelEntry(_Entry):
 
 
 class CorpusEntry(_Entry):
-    """The corpus that it was scored on, and whether it may have been trained on it."""
+    """The test corpus, and whether the model may have been trained on it."""
 
     source: str
     overlap: str
@@ -125,20 +125,20 @@ class CorpusEntry(_Entry):
 
 
 class UnusableEntry(_Entry):
-    """A clip that has no prediction; the reason may name a folder of the user's machine."""
+    """A clip without a prediction; the reason may contain a path on the user's machine."""
 
     clip: str
     reason: str
 
 
 class ShippedEntry(_Entry):
-    """The model with all its labels, as users get it."""
+    """The model with all its labels, as shipped."""
 
     calibration_interval: IntervalEntry
 
 
 class ModelScores(_Scores):
-    """The part of a model evaluation's metrics.json that a report shows."""
+    """The part of a model evaluation's ``metrics.json`` shown in a report."""
 
     model: ModelEntry
     corpus: CorpusEntry
@@ -151,16 +151,16 @@ class ModelScores(_Scores):
 
 
 def read_scores(path: Path) -> RunScores:
-    """Read a run's metrics.json.
+    """Read a run's ``metrics.json``.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
-        What a report shows of it.
+        The part shown in a report.
 
     Raises:
-        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+        RunError: The file is missing, is not JSON, or lacks an entry; the message names it.
     """
     expected = (
         "a finished run's metrics.json: check the path, or finish the run with "
@@ -170,32 +170,32 @@ def read_scores(path: Path) -> RunScores:
 
 
 def read_model_scores(path: Path) -> ModelScores:
-    """Read the metrics.json of a model file's evaluation.
+    """Read the ``metrics.json`` of a model file's evaluation.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
-        What a report shows of it.
+        The part shown in a report.
 
     Raises:
-        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+        RunError: The file is missing, is not JSON, or lacks an entry; the message names it.
     """
     expected = "the metrics.json of 'emovox evaluate MODEL --corpus': check the path"
     return read_entry(path, ModelScores, expected=expected, remedy="evaluate the model again")
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read a fold's calibration.json.
+    """Read a fold's ``calibration.json``.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
         The fold's temperature and threshold.
 
     Raises:
-        RunError: It is missing, no JSON, or lacks an entry, which the message names.
+        RunError: The file is missing, is not JSON, or lacks an entry; the message names it.
     """
     expected = "the calibration of a run: train it again"
     entry = read_entry(path, CalibrationEntry, expected=expected, remedy="train the run again")
@@ -203,7 +203,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def read_entry(path: Path, model: type[Entry], *, expected: str, remedy: str) -> Entry:
-    """Read a JSON file of a run, or say what is wrong with it and what to do."""
+    """Read and validate a JSON file of a run."""
     try:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -11,7 +11,7 @@ from emovox.evaluation.stress_scores import StressRow
 
 
 def format_stress(rows: tuple[StressRow, ...]) -> str:
-    """Return the rows as CSV with a header; reading it gives the same rows back."""
+    """Return the rows as CSV with a header, without loss of precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in fields(StressRow)]
@@ -22,16 +22,17 @@ def format_stress(rows: tuple[StressRow, ...]) -> str:
 
 
 def read_stress(path: Path) -> tuple[StressRow, ...]:
-    """Read a run's stress.csv.
+    """Read a run's ``stress.csv``.
 
     Args:
-        path: The file to read.
+        path: Path of the file.
 
     Returns:
-        Its rows, in the file's order.
+        The rows, in the file's order.
 
     Raises:
-        RunError: It cannot be read, or is no such table; the message names file and line.
+        RunError: The file cannot be read, or is not such a table; the message names the file and
+            the line.
     """
     lines = None
     try:
@@ -51,7 +52,7 @@ def read_stress(path: Path) -> tuple[StressRow, ...]:
 
 
 def _parse_row(line: dict[str, str]) -> StressRow:
-    """Turn a line's texts into the types of the row's fields."""
+    """Convert a line's values to the types of the row's fields."""
     values: dict[str, Any] = {}
     for name, kind in get_type_hints(StressRow).items():
         text, kinds = line[name], get_args(kind) or (kind,)

@@ -1,1 +1,1 @@
-"""Stress tests: clips perturbed in every way of the catalogue, and how predictions change."""
+"""Stress tests: perturb clips with every perturbation of the catalogue, and score predictions."""

@@ -1,4 +1,4 @@
-"""Predictions for clips, plain and perturbed: which clips, whose babble, which draws."""
+"""Predict unperturbed and perturbed clips: choose clips, babble recordings and random draws."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.errors import EmovoxError
-from emovox.evaluation.stress_scores import NO_SPEECH, HeardClips
+from emovox.evaluation.stress_scores import NO_SPEECH, PerturbedPredictions
 from emovox.perturbations.catalogue import TESTS
 from emovox.perturbations.definition import SER_TESTS_RATE_HZ, StressTest
 from emovox.perturbations.levels import Samples
@@ -22,7 +22,7 @@ from emovox.progress import Watcher
 from emovox.recognition.recognizer import Recognizer
 
 N_VOICES = 48
-"""Recordings that a fold's babble is mixed from; it does not depend on ``--clips``."""
+"""Number of recordings that a fold's babble is mixed from, independent of ``--clips``."""
 
 Value = TypeVar("Value")
 
@@ -32,12 +32,12 @@ class StressSettings:
     """Settings of a stress test.
 
     Attributes:
-        tests: The tests to run; see ``emovox.find_tests``.
-        n_clips: Use only this many clips, evenly over speakers; ``None``: all.
-        draws: Random perturbations of each clip that figures are means over. Tests without
+        tests: Tests to run; see ``emovox.find_tests``.
+        n_clips: Number of clips to use, evenly over speakers; ``None`` for all.
+        draws: Number of random perturbations of each clip to average over. Tests without
             randomness perturb once.
-        jobs: Clips processed at the same time.
-        seed: Seed of the first random perturbation; later ones count up.
+        jobs: Number of clips to process in parallel.
+        seed: Seed of the first random perturbation; each later one adds 1.
 
     Raises:
         EmovoxError: If ``draws``, ``jobs`` or ``n_clips`` is below 1.
@@ -61,14 +61,14 @@ class StressSettings:
 
 
 def choose_clips(tested: Sequence[tuple[str, Clip]], n_clips: int | None) -> list[tuple[str, Clip]]:
-    """Choose clips evenly over speakers; within a speaker at random, but always the same.
+    """Choose clips evenly over speakers, and by a fixed random order within each speaker.
 
     Args:
-        tested: Each clip with the name of its fold before it.
-        n_clips: How many; ``None``, or more than there are: all.
+        tested: Pairs of fold name and clip.
+        n_clips: Number of clips to choose; ``None`` for all.
 
     Returns:
-        The chosen ones.
+        The chosen pairs.
     """
     if n_clips is None or n_clips >= len(tested):
         return list(tested)
@@ -82,10 +82,10 @@ def choose_clips(tested: Sequence[tuple[str, Clip]], n_clips: int | None) -> lis
 
 
 def choose_voices(fold: Fold) -> list[Clip]:
-    """Choose the recordings that babble is mixed from: of the fold's test speakers.
+    """Choose the recordings of the fold's test speakers that babble is mixed from.
 
-    The fold's model was not trained on them; a clip's own speaker is left out when it is mixed.
-    With fewer than three test speakers, those of the training speakers are used instead.
+    The fold's model was not trained on them, and a clip is never mixed with its own speaker. With
+    fewer than three test speakers, recordings of training speakers are used instead.
     """
     enough = len({clip.speaker for clip in fold.test}) >= 3
     source = fold.test if enough else fold.train
@@ -99,21 +99,20 @@ def predict_perturbed(
     voices: Sequence[Clip],
     settings: StressSettings,
     watcher: Watcher,
-) -> list[HeardClips]:
-    """Predict clips, plain and perturbed, with several models.
+) -> list[PerturbedPredictions]:
+    """Predict unperturbed and perturbed clips with several models.
 
-    Clips are perturbed at the models' rate, or at 16 kHz where that is lower, because the
-    definitions need it; the plain clips are resampled alike. The most probable emotion counts, as
-    in every score: there is no abstention for want of speech or confidence. A clip is perturbed
-    once for all models.
+    Clips are perturbed at the models' rate, but at no less than 16 kHz, which the perturbations
+    require; unperturbed clips are resampled the same way. The most probable emotion counts, as in
+    every score, without abstention. Each perturbed clip is shared by all models.
 
     Args:
         models: Model files of one sampling rate.
-        clips: The clips.
-        labels: Emotions that may be predicted, each clip's own among them.
+        clips: Clips to predict.
+        labels: Emotions that may be predicted, including those of the clips.
         voices: Recordings that babble is mixed from.
         settings: Tests and draws.
-        watcher: Receives the progress.
+        watcher: Receives progress updates.
 
     Returns:
         The predictions of each model for every clip.
@@ -148,7 +147,7 @@ def predict_perturbed(
         watcher.end_clip()
     plain, *perturbed = np.array(predicted).transpose(1, 2, 0)  # 1 + draws of (models, clips)
     return [
-        HeardClips(
+        PerturbedPredictions(
             speakers=np.array([clip.speaker for clip in clips]),
             true=np.array([labels.index(clip.emotion) for clip in clips]),
             plain=plain[model],
@@ -166,7 +165,7 @@ def predict_perturbed(
 def map_in_order(
     function: Callable[[Clip], Value], clips: Iterable[Clip], jobs: int
 ) -> Iterator[Value]:
-    """Call a function for each clip, some at the same time, and give the results in order."""
+    """Call a function for each clip in parallel, and yield the results in order."""
     if jobs == 1:
         yield from map(function, clips)
         return
@@ -178,13 +177,13 @@ def map_in_order(
                 yield waiting.pop(0).result()
                 waiting += [pool.submit(function, clip) for clip in islice(remaining, 1)]
         finally:
-            # Ctrl-C waits for the running clips only.
+            # Ctrl-C waits only for the clips in progress.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def join_heard(parts: Sequence[HeardClips]) -> HeardClips:
-    """Join the predictions of several folds' models."""
-    return HeardClips(
+def join_predictions(parts: Sequence[PerturbedPredictions]) -> PerturbedPredictions:
+    """Concatenate the predictions of several folds."""
+    return PerturbedPredictions(
         speakers=np.concatenate([part.speakers for part in parts]),
         true=np.concatenate([part.true for part in parts]),
         plain=np.concatenate([part.plain for part in parts]),

@@ -1,4 +1,4 @@
-"""Stress tests of runs and model files: clips perturbed in every way of the catalogue."""
+"""Stress tests of runs and model files with every perturbation of the catalogue."""
 
 import tomllib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.protocols import Fold
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
-from emovox.evaluation.stress_scores import HeardClips, Result, StressRow, score_stress
+from emovox.evaluation.stress_scores import PerturbedPredictions, Result, StressRow, score_stress
 from emovox.files import write_text
 from emovox.perturbations.definition import GROUPS
 from emovox.progress import Watcher
@@ -22,7 +22,7 @@ from emovox.stress.perturbed_clips import (
     StressSettings,
     choose_clips,
     choose_voices,
-    join_heard,
+    join_predictions,
     predict_perturbed,
 )
 from emovox.wording import count
@@ -34,10 +34,11 @@ class StressReport:
 
     Attributes:
         name: Name of the run, the recipe or the model.
-        basis: A sentence: which clips were used, and whether the model was trained on them.
-        rows: A row for each test.
+        basis: Sentence that names the clips used, and whether the model was trained on them.
+        rows: One row per test.
         clips: All test clips, for a report with recordings.
-        shares_generators: Whether the model was trained on copies made by the same generators.
+        shares_generators: Whether the model was trained on augmented copies from the generators
+            of these tests.
     """
 
     name: str
@@ -72,9 +73,10 @@ class StressReport:
             lines += ["", text]
         if self.shares_generators:
             lines += [
-                "The model was trained on copies from the generators of these tests (noise, "
-                "babble, environment,",
-                "rooms, clipping, codecs, telephone, speed): other perturbations may do more harm.",
+                "The model was trained on augmented copies from the generators of these tests "
+                "(noise, babble,",
+                "environment, rooms, clipping, codecs, telephone, speed): other perturbations may "
+                "do more harm.",
             ]
         lines.append("Public models' figures: --format csv or json, or docs/stress.md.")
         return lines
@@ -82,13 +84,13 @@ class StressReport:
 
 @dataclass(frozen=True, slots=True)
 class SeedReports:
-    """Results of trainings that differ in their seed alone.
+    """Results of trainings that differ only in seed.
 
     Attributes:
-        runs: Each training's own result.
-        mean: Their mean; the only run's where there is one.
-        left: Files ``stress.csv`` that were not replaced, as they rest on more clips, tests or
-            draws.
+        runs: Result of each training.
+        mean: Mean of all results, or the result of the only run.
+        left: ``stress.csv`` files that were not replaced because they rest on more clips, tests
+            or draws.
     """
 
     runs: tuple[StressReport, ...]
@@ -102,20 +104,20 @@ def stress_runs(
     settings: StressSettings | None = None,
     watcher: Watcher | None = None,
 ) -> SeedReports:
-    """Test each fold's models of one or more runs on its test clips, plain and perturbed.
+    """Test the models of one or more runs on their unperturbed and perturbed test clips.
 
     The models of all seeds are tested on the same perturbed recordings. Each run's result is
-    written to its folder as ``stress.csv``, and its report is built again, unless the file there
+    written to its folder as ``stress.csv``, and its report is rebuilt, unless an existing file
     rests on more clips, tests or draws.
 
     Args:
-        folders: Finished run folders of one recipe and protocol, each of another seed.
-        data: Where the corpora lie; ``None``: the usual places.
-        settings: Tests and draws; ``None``: the defaults of ``StressSettings``.
-        watcher: Receives the progress.
+        folders: Finished run folders of one recipe and protocol that differ only in seed.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        settings: Tests and draws; ``None`` for the defaults of ``StressSettings``.
+        watcher: Receives progress updates.
 
     Returns:
-        The scores of every test, of each run and of their mean.
+        The scores of each run and of their mean.
 
     Raises:
         RunError: A run is not finished or has no test clips, or the runs differ in more than the
@@ -136,7 +138,7 @@ def stress_runs(
     if not tested:
         raise RunError(f"{folders[0]}: the run has no test clips; train it under another protocol")
     chosen = set(choose_clips(tested, settings.n_clips))
-    parts: list[list[HeardClips]] = []
+    parts: list[list[PerturbedPredictions]] = []
     for fold in protocol.folds:
         clips = [clip for clip in fold.test if (fold.name, clip) in chosen]
         if not clips:
@@ -146,13 +148,13 @@ def stress_runs(
         voices = choose_voices(fold)
         labels = fold.labels or protocol.labels
         parts.append(predict_perturbed(models, clips, labels, voices, settings, watcher))
-    seeds = [join_heard(of_seed) for of_seed in zip(*parts, strict=True)]
+    seeds = [join_predictions(of_seed) for of_seed in zip(*parts, strict=True)]
 
-    def report(name: str, basis: str, heard: Sequence[HeardClips]) -> StressReport:
+    def report(name: str, basis: str, predictions: Sequence[PerturbedPredictions]) -> StressReport:
         return StressReport(
             name,
             basis,
-            score_stress(heard, settings.tests, of_clips=len(tested), seed=settings.seed),
+            score_stress(predictions, settings.tests, of_clips=len(tested), seed=settings.seed),
             clips=tuple(clip for _, clip in tested),
             shares_generators=runs[0].recipe.augmentation.copies > 0,
         )
@@ -175,24 +177,24 @@ def stress_model(
     settings: StressSettings | None = None,
     watcher: Watcher | None = None,
 ) -> StressReport:
-    """Test a model file on the clips of a corpus, plain and perturbed.
+    """Test a model file on the unperturbed and perturbed clips of a corpus.
 
     A model file names its training corpora, but not its training clips. If ``corpus`` is one of
-    them, the tested clips may be among the training clips, and the basis says so.
+    them, the tested clips may be among the training clips, and the report's basis notes this.
 
     Args:
-        path: A ``model.onnx``.
+        path: Path of a ``model.onnx``.
         corpus: A known corpus, a list or a folder.
-        data: Where the corpora lie; ``None``: the usual places.
-        settings: Tests and draws; ``None``: the defaults of ``StressSettings``.
-        watcher: Receives the progress.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        settings: Tests and draws; ``None`` for the defaults of ``StressSettings``.
+        watcher: Receives progress updates.
 
     Returns:
-        The scores of every test, over the clips whose emotion is among the model's.
+        The scores of every test, over the clips with one of the model's emotions.
 
     Raises:
         ModelFileError: The file is missing or damaged.
-        CorpusError: The corpus is not here.
+        CorpusError: The corpus was not found.
         AudioError: A clip cannot be used.
         EmovoxError: ``path`` is a folder, or no clip has one of the model's emotions.
     """
@@ -213,7 +215,7 @@ def stress_model(
     chosen = set(choose_clips(tested, settings.n_clips))
     picked = [clip for clip in clips if ("", clip) in chosen]
     voices = choose_voices(Fold("", (), (), tuple(clips)))
-    heard = predict_perturbed([path], picked, info.labels, voices, settings, watcher)
+    predictions = predict_perturbed([path], picked, info.labels, voices, settings, watcher)
     basis = f"clips of {corpus}, none of which the model was trained on"
     if {c.corpus for c in clips} & set(info.training_corpora):
         basis = (
@@ -221,26 +223,26 @@ def stress_model(
             f"{', '.join(info.training_corpora)}: these may be among them, so the figures may be "
             "too good; test a run folder for figures on unseen clips"
         )
-    rows = score_stress(heard, settings.tests, of_clips=len(clips), seed=settings.seed)
+    rows = score_stress(predictions, settings.tests, of_clips=len(clips), seed=settings.seed)
     return StressReport(info.name, basis, rows, tuple(clips), trains_on_copies(info.recipe))
 
 
 def trains_on_copies(recipe_toml: str) -> bool:
-    """Return whether a model file's recipe makes perturbed copies of its training clips."""
+    """Return whether a model file's recipe makes augmented copies of its training clips."""
     try:
         return bool(tomllib.loads(recipe_toml).get("augmentation", {}).get("copies", 0))
     except tomllib.TOMLDecodeError:
-        # Model files of other programs may describe their training in other words.
+        # Model files of other programs may describe their training differently.
         return False
 
 
 def keep_result(folder: Path, report: StressReport) -> bool:
-    """Write a run's ``stress.csv`` and report, unless the file there rests on more."""
+    """Write a run's ``stress.csv`` and report, unless an existing file rests on more clips."""
     path = folder / STRESS_NAME
     if rests_on_more(path, report.rows):
         return False
     write_text(path, format_stress(report.rows))
-    # Importing matplotlib takes a second: only when there is something to draw.
+    # Importing matplotlib takes a second, so import it only when needed.
     from emovox.report.page import write_report
 
     write_report(folder, {clip.name: clip for clip in report.clips})
@@ -248,11 +250,11 @@ def keep_result(folder: Path, report: StressReport) -> bool:
 
 
 def rests_on_more(path: Path, rows: Sequence[StressRow]) -> bool:
-    """Return whether a file holds a result of more clips, tests or draws than these."""
+    """Return whether a file holds results of more clips, tests or draws than these."""
     try:
         found = read_stress(path)
     except RunError:
-        # Missing, damaged, or of another version: "run 'emovox stress' again" is what we do.
+        # A missing, damaged or outdated file is replaced.
         return False
     draws = [max(row.draws for row in table) for table in (found, rows)]
     return found[0].clips > rows[0].clips or len(found) > len(rows) or draws[0] > draws[1]

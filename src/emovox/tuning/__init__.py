@@ -1,1 +1,1 @@
-"""Search for better settings, scored on validation speakers alone."""
+"""Search for better settings, scored on validation clips only."""

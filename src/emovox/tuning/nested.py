@@ -1,8 +1,8 @@
-"""Nested choice: what a search is worth on speakers that had no part in it.
+"""Nested search: score a search's settings on speakers that were not used to choose them.
 
-In a cross-validation, the validation speakers of one fold are the test speakers of another, so
-settings that are chosen once over all folds have seen every test speaker, and their test score is
-optimistic. Here each test fold gets settings of its own, chosen by its own training speakers (Varma
+In cross-validation, the validation speakers of one fold are the test speakers of another. Settings
+chosen once over all folds have therefore seen every test speaker, and their test score is
+optimistic. Here the settings of each test fold are chosen on its training speakers only (Varma
 and Simon 2006, *Bias in error estimation when using cross-validation for model selection*).
 """
 
@@ -42,16 +42,16 @@ Watch = Callable[[str], AbstractContextManager[TuneWatcher]]
 
 @dataclass(frozen=True, slots=True)
 class NestedTuning:
-    """What a recipe scores by settings chosen per test fold, and by settings chosen once.
+    """Scores of a recipe with settings chosen per test fold, and with settings chosen once.
 
     Attributes:
-        shared: The search over the validation clips of all folds.
-        folds: The search of each test fold, by its training speakers alone, in the folds' order.
-        nested_folder: Run folder of the models whose settings were chosen per fold.
-        shared_folder: Run folder of the shared search's winner; without models.
-        nested_score: What the first score on the test clips.
-        shared_score: What the second score on the same clips.
-        comparison: Nested minus shared, paired.
+        shared: Search over the validation clips of all folds.
+        folds: Search of each test fold over its training speakers only, in the folds' order.
+        nested_folder: Run folder of the models with settings chosen per fold.
+        shared_folder: Run folder of the winner of the shared search, without models.
+        nested_score: Test scores of the models in ``nested_folder``.
+        shared_score: Scores of the models in ``shared_folder`` on the same clips.
+        comparison: Paired comparison, nested minus shared.
     """
 
     shared: Tuning
@@ -84,33 +84,32 @@ def tune_nested(
     features: FeatureCache | None = None,
     watch: Watch = lambda _: nullcontext(TuneWatcher()),
 ) -> NestedTuning:
-    """Choose settings for each test fold by its training speakers alone, and test each fold once.
+    """Choose settings for each test fold on its training speakers only, and test each fold once.
 
-    For each fold the recipe's space is searched by inner folds over the speakers that it trains and
-    validates on (``split_training_speakers``). The best settings are
-    then trained as ``run_experiment`` does it, and its test
-    clips are predicted once. Beside it, ``tune_recipe`` chooses settings
-    once for all folds, which are tested on the same clips. The same call goes on with what was
-    interrupted.
+    For each fold, the recipe's space is searched with inner folds over its training and validation
+    speakers (``split_training_speakers``). A model is then trained with the best settings as in
+    ``run_experiment``, and the test clips are predicted once. For comparison, ``tune_recipe``
+    chooses settings once for all folds, which are tested on the same clips. The same call
+    continues an interrupted search.
 
     Args:
-        recipe: What to tune.
-        protocol: A speaker-independent one, with validation clips in each fold.
-        folder: Where to write what ``tune_recipe`` writes, and the run folders ``nested`` and
-            ``shared``; ``None``: the study's name below ``runs``.
-        settings: The search; it is the same for each test fold.
-        out: Where to write the shared winner instead.
-        features: What other trainings computed already, and kept for the next.
-        watch: Makes a watcher for a search or a test of the given name.
+        recipe: Recipe to tune.
+        protocol: Speaker-independent protocol with validation clips in each fold.
+        folder: Output folder for the files of ``tune_recipe`` and the run folders ``nested`` and
+            ``shared``; ``None`` for a folder below ``runs`` named after the study.
+        settings: Settings of the search, the same for each test fold.
+        out: Path of the shared winner, instead of a file in ``folder``.
+        features: Cache of features, shared with other trainings.
+        watch: Creates a watcher for the search or test of the given name.
 
     Returns:
-        Both scores, how far they are apart, and what was chosen.
+        Both scores, their difference, and the chosen settings.
 
     Raises:
-        RecipeError: The recipe declares no space.
-        ProtocolError: The protocol is speaker-dependent, tests nothing, or lacks validation clips.
-        RunError: The storage cannot be used, no trial of a search is complete, or a fold was tested
-            with other settings already.
+        RecipeError: The recipe has no search space.
+        ProtocolError: The protocol is speaker-dependent, or lacks test or validation clips.
+        RunError: The storage cannot be used, no trial of a search is complete, or a fold was
+            already tested with other settings.
         AudioError: A recording cannot be used.
     """
     settings, features = settings or StudySettings(), features or FeatureCache()
@@ -172,7 +171,7 @@ def tune_nested(
 
 
 def check_nested(recipe: Recipe, protocol: Protocol, settings: StudySettings) -> None:
-    """Refuse what a nested search cannot be made of, before anything is written."""
+    """Refuse recipes and protocols that do not fit a nested search, before writing any file."""
     check_space(recipe)
     if settings.folds:
         raise ProtocolError(
@@ -203,7 +202,7 @@ def evaluate_choices(
     *,
     keep_models: bool = True,
 ) -> Evaluation:
-    """Train each fold with the settings chosen for it, and test it, unless that is done."""
+    """Train and test each fold with the settings chosen for it, unless it is finished."""
     recipes = [take_winner(tuning) for tuning in choices]
     folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
     for fold_folder, chosen in zip(folders, recipes, strict=True):
@@ -222,7 +221,7 @@ def evaluate_choices(
 
 
 def take_winner(tuning: Tuning) -> Recipe:
-    """Return the recipe with a search's best settings, and its own name."""
+    """Return the recipe with a search's best settings, under its original name."""
     if tuning.winner is None:
         raise RunError(
             f"study {tuning.study!r}: none of {len(tuning.trials)} trials is complete, so nothing "
@@ -232,7 +231,7 @@ def take_winner(tuning: Tuning) -> Recipe:
 
 
 def check_choice(path: Path, chosen: Recipe) -> None:
-    """Refuse to test a fold again with other settings, which would be a choice by its score."""
+    """Refuse to test a fold again with other settings, which would select by test score."""
     if path.exists() and load_recipe(path) != chosen:
         raise RunError(
             f"{path} differs from what is best now, after more trials; a fold is tested once: go "

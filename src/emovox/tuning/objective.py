@@ -1,6 +1,6 @@
-"""What a search maximises or minimises: the mean score on validation clips, fold by fold.
+"""Objective of a search: the mean score on validation clips, fold by fold.
 
-Test clips take no part: an ``InnerFold`` has none.
+Test clips are never used: an ``InnerFold`` has none.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,39 +19,39 @@ from emovox.training.features import FeatureCache
 from emovox.training.trainer import train_network
 
 N_INNER_FOLDS = 5
-"""Folds over the training speakers of a test fold, in a nested search."""
+"""Number of folds over the training speakers of a test fold, in a nested search."""
 
 
 class Metric(StrEnum):
-    """How a trained network is scored on its fold's validation clips."""
+    """Score of a trained network on its fold's validation clips."""
 
     UA = "ua"
     LOG_LOSS = "log-loss"
 
     @property
     def rises(self) -> bool:
-        """Whether more is better."""
+        """Whether a higher score is better."""
         return self is Metric.UA
 
     @property
     def label(self) -> str:
-        """Name for people."""
+        """Display name."""
         return "UA" if self is Metric.UA else "log-loss"
 
     def show(self, score: float) -> str:
-        """Return a score as people read it: UA in percent."""
+        """Format a score for display: UA in percent."""
         return f"{100 * score:.1f}" if self is Metric.UA else f"{score:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
 class InnerFold:
-    """The part of a fold that a search may see.
+    """The part of a fold that a search may use.
 
     Attributes:
-        name: The fold's name.
-        train: Clips that the weights are fitted to.
-        validation: Clips that are scored.
-        labels: The protocol's, which the model learns.
+        name: Name of the fold.
+        train: Training clips.
+        validation: Clips to score.
+        labels: Labels of the protocol.
     """
 
     name: str
@@ -62,13 +62,13 @@ class InnerFold:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What every trial of a study is scored by.
+    """Objective function of a study's trials.
 
     Attributes:
-        folds: Trained and scored one after the other.
-        metric: What is measured.
-        n_seeds: Trainings of each fold, from the recipe's seed on.
-        features: Images or embeddings that are computed already.
+        folds: Folds to train and score, one after another.
+        metric: Metric on the validation clips.
+        n_seeds: Trainings per fold, with consecutive seeds starting at the recipe's.
+        features: Cache of spectrograms or embeddings.
     """
 
     folds: tuple[InnerFold, ...]
@@ -78,11 +78,11 @@ class Objective:
 
     @property
     def n_trainings(self) -> int:
-        """How many trainings a complete trial takes."""
+        """Number of trainings in a complete trial."""
         return len(self.folds) * self.n_seeds
 
     def load(self, recipe: Recipe, on_clip: Callable[[], None]) -> None:
-        """Compute what the recipe takes of all clips, calling ``on_clip`` after each."""
+        """Compute the recipe's features of all clips, calling ``on_clip`` after each."""
         for fold in self.folds:
             load = partial(self.features.load, recipe=recipe, labels=fold.labels, on_clip=on_clip)
             load(fold.train, augment=True)
@@ -102,14 +102,14 @@ class Objective:
         """Train one fold and score its validation clips.
 
         Args:
-            recipe: The settings.
-            training: Its number, from 0: all folds by the first seed, then by the next.
+            recipe: Recipe with the settings of the trial.
+            training: Index of the training, from 0: all folds with the first seed, then the next.
 
         Returns:
             The score: UA in [0, 1], or the mean log-loss in nats.
 
         Raises:
-            RecipeError: The loss grew beyond all numbers.
+            RecipeError: The loss diverged.
         """
         seed, index = divmod(training, len(self.folds))
         fold = self.folds[index]
@@ -126,11 +126,11 @@ class Objective:
 
 
 def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[InnerFold, ...]:
-    """Take training and validation clips of a protocol's folds, and leave the test clips.
+    """Return a protocol's folds without their test clips.
 
     Args:
-        protocol: Its folds.
-        names: Only these folds; empty: all of them.
+        protocol: Protocol with the folds.
+        names: Names of the folds to return; empty for all.
 
     Returns:
         The folds in the protocol's order.
@@ -157,20 +157,21 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
 
 
 def split_training_speakers(fold: Fold, labels: tuple[str, ...]) -> tuple[InnerFold, ...]:
-    """Split what a fold trains and validates on into inner folds by whole speakers.
+    """Split a fold's training and validation clips into inner folds by speaker.
 
-    Each speaker of the corpora that the fold validates on validates in one inner fold; women and
-    men are dealt out evenly. Clips of other corpora train, but not those of validation speakers.
+    Each speaker of the corpora used for validation is a validation speaker in one inner fold, with
+    women and men distributed evenly. Clips of other corpora are used for training, except those of
+    validation speakers.
 
     Args:
-        fold: Its test clips are left alone.
-        labels: The protocol's.
+        fold: Fold to split; its test clips are not used.
+        labels: Labels of the protocol.
 
     Returns:
-        ``N_INNER_FOLDS`` folds, or one per speaker where there are fewer speakers.
+        ``N_INNER_FOLDS`` folds, or one per speaker if there are fewer speakers.
 
     Raises:
-        ProtocolError: There is only one speaker, or none.
+        ProtocolError: There are fewer than two speakers.
     """
     clips = (*fold.train, *fold.validation)
     corpora = {clip.corpus for clip in fold.validation or clips}

@@ -1,4 +1,4 @@
-"""``tune.html``: a study for people, in one file that opens offline."""
+"""``tune.html``: a study as one HTML page that opens offline."""
 
 import json
 import math
@@ -15,11 +15,11 @@ from emovox.tuning.trials import Trial, Tuning
 
 
 def write_page(path: Path, tuning: Tuning) -> None:
-    """Write a study's page, whole or not at all.
+    """Write a study's page atomically.
 
     Args:
-        path: The HTML file.
-        tuning: What it shows.
+        path: Path of the HTML file.
+        tuning: The study to show.
     """
     environment = make_page_environment("emovox.tuning")
     environment.filters["shown"] = format_value
@@ -43,7 +43,7 @@ def write_page(path: Path, tuning: Tuning) -> None:
 
 
 def describe_winner(tuning: Tuning) -> tuple[str, ...]:
-    """Say in words what the search found, and what that is worth."""
+    """Describe the result of the search, and how much it can be relied on."""
     winner, start = tuning.winner, tuning.start
     n_pruned = sum(not trial.complete for trial in tuning.trials)
     lines = [f"{len(tuning.trials)} trials, {n_pruned} of them pruned."]
@@ -57,26 +57,26 @@ def describe_winner(tuning: Tuning) -> tuple[str, ...]:
             for a, b in zip(winner.scores, start.scores, strict=True)
         )
         lines.append(
-            f"The recipe as it is: {show(start.score)}; the winner is better in {better} of "
+            f"The unchanged recipe: {show(start.score)}; the winner is better in {better} of "
             f"{len(start.scores)} trainings."
         )
     elif start is not None:
-        lines.append("That is the recipe as it is: nothing better was found.")
+        lines.append("That is the unchanged recipe: nothing better was found.")
     lines.append(
-        f"The winner's score is the best of {len(tuning.trials)} on the same clips, which flatters "
-        "it; only test clips can say what it is worth on unseen speakers."
+        f"The winner's score is the best of {len(tuning.trials)} on the same clips, so it is "
+        "optimistic; only test clips show how the winner does on unseen speakers."
     )
     return tuple(lines)
 
 
 def shorten_keys(keys: Sequence[str]) -> list[str]:
-    """Return the last part of each key, or the whole where two would be alike."""
+    """Return the last part of each key, or the whole key if two would be equal."""
     last = [key.rpartition(".")[2] for key in keys]
     return [name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)]
 
 
 def format_settings(tuning: Tuning, trial: Trial) -> list[str]:
-    """Return a trial's settings for a table whose heads are the shortened keys."""
+    """Return a trial's settings as formatted values for the table of trials."""
     keys = list(tuning.recipe.tune.space)
     return [
         f"{format_value(trial.settings.get(key, '')):>{len(name)}}"
@@ -85,7 +85,7 @@ def format_settings(tuning: Tuning, trial: Trial) -> list[str]:
 
 
 def format_value(value: Any) -> str:
-    """Return a setting's value for people."""
+    """Format a setting's value for display."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value)

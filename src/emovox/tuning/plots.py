@@ -20,7 +20,7 @@ from emovox.tuning.trials import Tuning
 
 
 def plot_history(tuning: Tuning) -> str:
-    """Draw each trial's score in the order of their start, and the best so far.
+    """Draw the trials' scores in order of their start, and the best so far.
 
     Args:
         tuning: The study.
@@ -54,10 +54,10 @@ def plot_importance(importance: Mapping[str, float]) -> str:
     """Draw the share of the score's variance that each setting explains.
 
     Args:
-        importance: By setting, largest first.
+        importance: Importance of each setting, largest first.
 
     Returns:
-        The figure as SVG, or nothing where there is no importance.
+        The figure as SVG, or an empty string without importance.
 
     Examples:
         >>> plot_importance({"training.epochs": 1.0})[:4]
@@ -104,7 +104,7 @@ def plot_setting(tuning: Tuning, key: str) -> str:
             axes.set_xlim(-0.5, len(names) - 0.5)
         elif axis.log:
             axes.set_xscale("log")
-            # The usual labels of powers are formulas, which the style does not draw.
+            # The default labels of powers use math text, which the style does not draw.
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
             axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,4 +1,4 @@
-"""Which settings a trial tries, and when it is pruned."""
+"""Choose the settings of a trial, and decide when it is pruned."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -13,15 +13,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class NumberedSampler(BaseSampler):
-    """TPE, whose draws depend on the seed, the trials before, and the trial's number alone.
+    """TPE whose draws depend only on the seed, the previous trials, and the trial's number.
 
-    So a study that was interrupted goes on as it would have gone on, and workers that share one
-    draw different trials. TPE is the tree-structured Parzen estimator of Bergstra et al. (2011),
-    Algorithms for Hyper-Parameter Optimization.
+    An interrupted study therefore continues as if it had not been interrupted, and workers that
+    share a study draw different trials. TPE is the tree-structured Parzen estimator of Bergstra et
+    al. (2011), Algorithms for Hyper-Parameter Optimization.
 
     Args:
-        seed: Of all draws.
-        first: What the first trial tries, so that the search starts from the recipe as it is.
+        seed: Seed of the random draws.
+        first: Settings of the first trial: those of the unchanged recipe.
     """
 
     def __init__(self, seed: int, first: Mapping[str, Any]) -> None:
@@ -31,7 +31,7 @@ class NumberedSampler(BaseSampler):
         self.sampler = TPESampler(seed=seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Seed the draws of this trial; trials that were interrupted do not count."""
+        """Seed the draws of this trial by its number, not counting interrupted trials."""
         failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
         number = trial.number - sum(other.number < trial.number for other in failed)
         self.is_first = number == 0
@@ -48,7 +48,7 @@ class NumberedSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw them."""
+        """Draw the settings that are drawn together."""
         if self.is_first:
             return {}
         return self.sampler.sample_relative(study, trial, search_space)
@@ -60,7 +60,7 @@ class NumberedSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw one setting by itself."""
+        """Draw one setting independently."""
         if self.is_first and param_name in self.first:
             return self.first[param_name]
         return self.sampler.sample_independent(study, trial, param_name, param_distribution)
@@ -69,11 +69,11 @@ class NumberedSampler(BaseSampler):
 class StepMedianPruner(BasePruner):
     """Prune a trial whose mean so far is worse than the median of complete trials at that step.
 
-    Optuna's own compares the best of a trial's steps, which lets an easy first fold save it.
+    Optuna's median pruner compares the best of a trial's steps, so one easy fold can save a trial.
 
     Args:
-        n_complete: Complete trials that are needed before any is pruned.
-        n_steps: Steps after which a trial may be pruned.
+        n_complete: Number of complete trials required before any is pruned.
+        n_steps: Number of steps after which a trial may be pruned.
     """
 
     def __init__(self, n_complete: int, n_steps: int) -> None:

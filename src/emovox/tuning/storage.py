@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: a SQLite file, or any database that Optuna reaches."""
+"""Storage of a study's trials: a SQLite file, or any other database supported by Optuna."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from emovox.errors import RunError
 
 HEARTBEAT_S = 30
-"""A worker that is silent for twice this long is taken for dead, and its trial counts as failed."""
+"""A worker that is silent for twice this long counts as dead, and its trial as failed."""
 ABOUT = "emovox"
 _ATTEMPTS = 4
 
@@ -27,17 +27,17 @@ def name_sqlite(path: Path) -> str:
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Connect to a database, and make Optuna's tables where they are missing.
+    """Connect to a database, and create Optuna's tables if missing.
 
     Args:
-        url: As SQLAlchemy reads it, such as ``postgresql://user@host/database``.
+        url: SQLAlchemy URL, such as ``postgresql://user@host/database``.
 
     Returns:
         The storage.
 
     Raises:
-        RunError: The URL names no database, or the database cannot be opened; the message does not
-            show the URL's password.
+        RunError: The URL is not that of a database, or the database cannot be opened; the message
+            does not show the URL's password.
     """
     shown = hide_password(url)
     try:
@@ -46,7 +46,7 @@ def open_storage(url: str) -> RDBStorage:
             parsed = parsed.set(drivername="postgresql+psycopg")
     except (SQLAlchemyError, ValueError):
         raise RunError(
-            f"storage {shown}: not the URL of a database; expected such as "
+            f"storage {shown}: not the URL of a database; expected for example "
             "postgresql://user@host/database"
         ) from None
     error: Exception | None = None
@@ -58,7 +58,7 @@ def open_storage(url: str) -> RDBStorage:
                     parsed.render_as_string(hide_password=False), heartbeat_interval=HEARTBEAT_S
                 )
         except (SQLAlchemyError, OptunaError, RuntimeError) as found:
-            # Two workers that make the tables at once get in each other's way, once.
+            # If two workers create the tables at the same time, one of them fails; retry once.
             error = found
             time.sleep(0.1 * attempt)
         except ImportError as found:
@@ -76,32 +76,32 @@ def open_storage(url: str) -> RDBStorage:
 
 
 def hide_password(url: str) -> str:
-    """Return a URL for people: without its password, or nothing of it where that is unclear."""
+    """Return a URL without its password, or a placeholder if it cannot be parsed."""
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):
         scheme, found, rest = url.partition("://")
         return f"{scheme}://..." if found and "@" in rest else repr(url)
-    # A password may be in the options too.
+    # The options may contain a password too.
     return parsed.set(query={}).render_as_string(hide_password=True)
 
 
 def open_study(
     storage: RDBStorage, name: str, about: Mapping[str, str], *, maximize: bool
 ) -> optuna.Study:
-    """Open a study, or make it.
+    """Open a study, or create it.
 
     Args:
-        storage: Where it is kept.
-        name: Its name there.
-        about: What its trials depend on, by name; has to be as it was when the study was made.
-        maximize: Whether more is better.
+        storage: Storage of the study.
+        name: Name of the study.
+        about: Everything that the trials depend on; must be the same as when the study was created.
+        maximize: Whether higher scores are better.
 
     Returns:
         The study.
 
     Raises:
-        RunError: There is one of this name, and it is about something else.
+        RunError: A study of this name exists with another ``about``.
     """
     try:
         study = optuna.create_study(
@@ -116,14 +116,14 @@ def open_study(
     different = [key for key in {**found, **about} if found.get(key) != about.get(key)]
     if different:
         raise RunError(
-            f"study {name!r} was started with another {' and '.join(different)}; go on with what "
-            "it was started with, or name a new one by --study"
+            f"study {name!r} was started with another {' and '.join(different)}; continue "
+            "with what it was started with, or name a new one with --study"
         )
     return study
 
 
 def read_about(study: optuna.Study) -> dict[str, Any]:
-    """Read what a study is about; wait where another worker is just creating it."""
+    """Read what a study's trials depend on; wait if another worker is just creating it."""
     for _ in range(_ATTEMPTS):
         text = study.user_attrs.get(ABOUT)
         if text is not None:
@@ -131,5 +131,5 @@ def read_about(study: optuna.Study) -> dict[str, Any]:
             return found
         time.sleep(0.2)
     raise RunError(
-        f"study {study.study_name!r} is not one of emovox tune; name a new one by --study"
+        f"study {study.study_name!r} is not one of emovox tune; name a new one with --study"
     )

@@ -1,4 +1,4 @@
-"""A study: trials of settings drawn from a recipe's space, until there are enough."""
+"""Run a study: trials of settings drawn from a recipe's search space."""
 
 import hashlib
 import json
@@ -30,36 +30,36 @@ from emovox.tuning.trials import (
 )
 
 N_COMPLETE_TRIALS = 5
-"""Complete trials that are needed before any is pruned."""
+"""Number of complete trials required before any is pruned."""
 
 
 class TuneWatcher(Watcher):
-    """Hears of trials too; the command line's draws progress bars."""
+    """Receives progress updates of trials too; the command line's shows progress bars."""
 
     def start_trial(self, number: int, n_trials: int, n_trainings: int) -> None:
-        """A trial of at most so many trainings begins."""
+        """A trial of at most ``n_trainings`` trainings begins."""
 
     def start_trainings(self) -> None:
-        """All clips are there: the trainings begin."""
+        """The features of all clips are computed, and training begins."""
 
     def end_fold(self) -> None:
-        """One of its trainings is scored."""
+        """One training of the trial is scored."""
 
     def end_trial(self, trial: Trial, best: Trial) -> None:
-        """A trial is done; ``best`` is the best so far."""
+        """A trial is finished; ``best`` is the best so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudySettings:
-    """What a search is, beside its recipe and protocol.
+    """Settings of a search, apart from its recipe and protocol.
 
     Attributes:
-        name: Name of the study in the storage; ``None``: ``tune-RECIPE-PROTOCOL``.
-        storage: URL of the database; ``None``: ``study.db`` in the search's folder.
-        metric: What is measured on validation clips.
-        n_seeds: Trainings of each fold, from the recipe's seed on.
-        folds: Only these folds of the protocol; empty: all of them.
-        n_trials: Finished trials in the end, those that are there already included.
+        name: Name of the study in the storage; ``None`` for ``tune-RECIPE-PROTOCOL``.
+        storage: URL of the database; ``None`` for ``study.db`` in the search's folder.
+        metric: Metric on validation clips.
+        n_seeds: Trainings per fold, with consecutive seeds starting at the recipe's.
+        folds: Names of the protocol's folds to use; empty for all.
+        n_trials: Total number of finished trials, including earlier ones.
     """
 
     name: str | None = None
@@ -80,30 +80,30 @@ def run_study(
     n_trials: int,
     watcher: TuneWatcher,
 ) -> Tuning:
-    """Run trials until a study has so many finished ones.
+    """Run trials until a study has the requested number of finished ones.
 
-    The same recipe, clips, number of threads and seed give the same trials, also when the study was
-    interrupted, as long as one worker runs it.
+    With one worker, the same recipe, clips, number of threads and seed give the same trials, even
+    after an interruption.
 
     Args:
-        recipe: What to tune; its ``tune.space`` says where to look.
-        protocol: Where the objective's clips come from, in words.
-        objective: What every trial is scored by.
+        recipe: Recipe to tune; its ``tune.space`` is the search space.
+        protocol: Description of the source of the objective's clips.
+        objective: Objective function of the trials.
         name: Name of the study.
-        storage: URL of its database.
-        n_trials: Finished trials in the end, those that are there already included.
-        watcher: Hears of the progress.
+        storage: URL of the study's database.
+        n_trials: Total number of finished trials, including earlier ones.
+        watcher: Receives progress updates.
 
     Returns:
-        All trials, best first, and what they show.
+        All trials, best first, and the importance of each setting.
 
     Raises:
-        RecipeError: The recipe declares no space.
+        RecipeError: The recipe has no search space.
         RunError: The storage cannot be reached, or holds another study of this name.
         AudioError: A recording cannot be used.
     """
     check_space(recipe)
-    # Optuna logs every trial, and a traceback after Ctrl-C; the watcher tells what matters.
+    # Optuna logs every trial, and a traceback after Ctrl-C; the watcher reports what matters.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = open_study(
         open_storage(storage),
@@ -112,23 +112,23 @@ def run_study(
         maximize=objective.metric.rises,
     )
     study.sampler = NumberedSampler(recipe.seed, choose_first(recipe))
-    # After fewer trainings, a mean is mostly the luck of its first fold.
+    # After fewer trainings, the mean depends mostly on the first fold.
     study.pruner = StepMedianPruner(N_COMPLETE_TRIALS, max(2, objective.n_trainings // 3))
     run_trials(study, recipe, objective, n_trials, watcher)
     return gather_tuning(study, recipe, protocol, objective)
 
 
 def check_space(recipe: Recipe) -> None:
-    """Refuse a recipe that declares no search space."""
+    """Refuse a recipe without a search space."""
     if not recipe.tune.space:
         raise RecipeError(
-            f"recipe {recipe.name!r} does not say where to look; give it a section [tune.space] "
+            f"recipe {recipe.name!r} has no search space; add a section [tune.space] "
             'with lines such as "training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }'
         )
 
 
 def describe_study(recipe: Recipe, protocol: str, objective: Objective) -> dict[str, str]:
-    """Name what the trials of a study depend on."""
+    """Return everything that the trials of a study depend on, by name."""
     clips = hashlib.sha256()
     for fold in objective.folds:
         for role in (fold.train, fold.validation):
@@ -153,7 +153,7 @@ def run_trials(
     n_trials: int,
     watcher: TuneWatcher,
 ) -> None:
-    """Run trials until so many are finished, by whichever worker."""
+    """Run trials until enough are finished, counting those of all workers."""
 
     def run_trial(trial: optuna.Trial) -> float:
         drawn = {key: draw_value(trial, key, axis) for key, axis in recipe.tune.space.items()}
@@ -174,7 +174,7 @@ def run_trials(
                 if training + 1 < objective.n_trainings and trial.should_prune():
                     raise optuna.TrialPruned
         except RecipeError as error:
-            # Settings that do not fit each other, or a loss that diverged.
+            # The settings are incompatible, or the loss diverged.
             trial.set_user_attr(PROBLEM, str(error))
             raise optuna.TrialPruned from None
         return sum(scores) / len(scores)
@@ -192,7 +192,7 @@ def run_trials(
 def draw_value(trial: optuna.Trial, key: str, axis: Axis) -> Any:
     """Draw one setting's value for a trial."""
     if axis.choices is not None:
-        # As JSON, for a choice may be a list.
+        # As JSON, because a choice may be a list.
         drawn = trial.suggest_categorical(key, [json.dumps(choice) for choice in axis.choices])
         return read_value(axis, drawn)
     low, high = axis.list_extremes()
@@ -202,7 +202,7 @@ def draw_value(trial: optuna.Trial, key: str, axis: Axis) -> Any:
 
 
 def choose_first(recipe: Recipe) -> Mapping[str, Any]:
-    """Return what makes the first trial the recipe as it is, or nothing if the space lacks that."""
+    """Return the unchanged recipe's settings, or nothing if they are outside the space."""
     space, found = recipe.tune.space, find_settings(recipe)
     if not all(axis.holds(found[key]) for key, axis in space.items()):
         return {}

@@ -1,4 +1,4 @@
-"""What a study shows: its trials, best first, what mattered, and the winner as a recipe."""
+"""Results of a study: its trials, the importance of each setting, and the winning recipe."""
 
 import json
 import math
@@ -18,22 +18,22 @@ from emovox.tuning.objective import Metric, Objective
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 SCORES, PROBLEM = "scores", "problem"
 _MIN_TRIALS = 8
-"""With fewer complete trials, importance would be read from noise."""
+"""With fewer complete trials, importance would be noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Settings that were tried.
+    """One trial of a study.
 
     Attributes:
-        number: From 0, in the order of their start.
-        complete: All trainings were done; otherwise the trial was pruned.
-        score: Mean of ``scores``, of those that a pruned trial has; NaN where there are none.
-        scores: One for each training.
-        settings: What was tried, by dotted name.
-        as_is: These are the recipe's own settings.
+        number: Number from 0, in the order of the trials' start.
+        complete: Whether all trainings were run; otherwise the trial was pruned.
+        score: Mean of ``scores``; NaN if there are none.
+        scores: Score of each training; a pruned trial has fewer.
+        settings: Settings of the trial, keyed by dotted name.
+        as_is: Whether these are the settings of the unchanged recipe.
         seconds: Wall time.
-        problem: Why it could not be trained, if so.
+        problem: Why the trial could not be trained, if it failed.
     """
 
     number: int
@@ -48,21 +48,21 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """A study's finished trials and what they show.
+    """Results of a study's finished trials.
 
     Attributes:
-        study: Its name.
-        recipe: What was tuned, with its space.
-        protocol: Name and version; in a nested search, whose training speakers.
+        study: Name of the study.
+        recipe: The tuned recipe, with its search space.
+        protocol: Name and version; in a nested search, also the fold of the training speakers.
         folds: Names of the folds whose validation clips were scored.
-        n_seeds: Trainings of each fold.
-        n_clips: Different validation clips.
-        n_speakers: Their speakers.
-        whole_speakers: No validation speaker trains in the same fold.
-        metric: What was measured.
-        trials: Best first, pruned ones last.
+        n_seeds: Number of trainings per fold.
+        n_clips: Number of distinct validation clips.
+        n_speakers: Number of validation speakers.
+        whole_speakers: Whether no validation speaker is used for training in the same fold.
+        metric: Metric on the validation clips.
+        trials: Finished trials, best first, pruned ones last.
         importance: Share of the score's variance that each setting explains, largest first;
-            empty where there are too few complete trials to say.
+            empty with too few complete trials.
     """
 
     study: str
@@ -79,16 +79,16 @@ class Tuning:
 
     @property
     def winner(self) -> Trial | None:
-        """The best complete trial, if there is one."""
+        """The best complete trial, if any."""
         return self.trials[0] if self.trials and self.trials[0].complete else None
 
     @property
     def start(self) -> Trial | None:
-        """The complete trial of the recipe as it is, if there is one."""
+        """The complete trial of the unchanged recipe, if any."""
         return next((t for t in self.trials if t.as_is and t.complete), None)
 
     def make_winner(self) -> Recipe | None:
-        """Return the winner as a recipe, its name that of the recipe with ``-tuned``."""
+        """Return the winner as a recipe, with ``-tuned`` appended to its name."""
         if self.winner is None:
             return None
         name = f"{self.recipe.name.removesuffix('-tuned')[:74]}-tuned"
@@ -101,7 +101,7 @@ class Tuning:
         return change_settings(self.recipe, changes).model_copy(update={"tune": self.recipe.tune})
 
     def describe_basis(self) -> str:
-        """Return what the scores rest on, in one line."""
+        """Describe metric, folds and clips of the scores in one line."""
         several = f" x {self.n_seeds} seeds" if self.n_seeds > 1 else ""
         speakers = "whole speakers" if self.whole_speakers else "speakers that also train"
         return (
@@ -135,7 +135,7 @@ class Tuning:
 def gather_tuning(
     study: optuna.Study, recipe: Recipe, protocol: str, objective: Objective
 ) -> Tuning:
-    """Gather what a study shows: its finished trials, best first, and what mattered."""
+    """Collect the results of a study: its finished trials and the importance of settings."""
     folds = objective.folds
     validation = {clip.name: clip for fold in folds for clip in fold.validation}
     return Tuning(
@@ -169,7 +169,7 @@ def gather_trials(study: optuna.Study, recipe: Recipe, metric: Metric) -> tuple[
 
 
 def read_trial(frozen: FrozenTrial, recipe: Recipe) -> Trial:
-    """Read one trial out of the storage."""
+    """Convert a trial from Optuna's form."""
     scores = tuple(float(score) for score in frozen.user_attrs.get(SCORES, ()))
     settings = {
         key: read_value(axis, frozen.params[key])
@@ -190,12 +190,12 @@ def read_trial(frozen: FrozenTrial, recipe: Recipe) -> Trial:
 
 
 def read_value(axis: Axis, drawn: Any) -> Any:
-    """Return a setting's value as a recipe has it, of what Optuna drew."""
+    """Convert a value drawn by Optuna to a recipe's setting."""
     return axis.round(drawn) if axis.choices is None else json.loads(drawn)
 
 
 def find_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the recipe's own value of each setting in its space."""
+    """Return the recipe's current value of each setting in its search space."""
     values = recipe.model_dump(mode="json", exclude={"tune"})
     found: dict[str, Any] = {}
     for key in recipe.tune.space:
@@ -216,7 +216,7 @@ def measure_importance(study: optuna.Study, seed: int) -> dict[str, float]:
     if len(complete) < _MIN_TRIALS or len({trial.value for trial in complete}) == 1:
         return {}
     with warnings.catch_warnings():
-        # Forests over few trials divide by variances of zero.
+        # Forests fitted to few trials divide by zero variances.
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed))
     return {key: float(share) for key, share in shares.items() if math.isfinite(share)}

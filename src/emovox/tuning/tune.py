@@ -1,4 +1,4 @@
-"""A search from a recipe to its winner: the study, and the files that it leaves."""
+"""Tune a recipe: run the study, and write its trials, its page and the winner."""
 
 import json
 from pathlib import Path
@@ -31,24 +31,24 @@ def tune_recipe(
 ) -> Tuning:
     """Search a recipe's space for better settings, scored on validation clips.
 
-    Test clips take no part. What is finished is kept: the same call goes on with a study that was
-    interrupted, and ends with the same trials. Nothing is written before all settings are checked.
+    Test clips are not used. Finished trials are kept: the same call continues an interrupted study,
+    and ends with the same trials. No file is written before all settings are checked.
 
     Args:
-        recipe: What to tune; its ``tune.space`` says where to look.
-        protocol: Its training and validation clips are used.
-        folder: Where to write ``trials.json``, ``tune.html`` and ``winner.toml``; ``None``: the
-            study's name below ``runs``.
-        settings: The study; ``None``: 40 trials, scored by UA over all folds.
-        out: Where to write the winner instead.
-        features: What other trainings computed already, and kept for the next.
-        watcher: Hears of the progress.
+        recipe: Recipe to tune; its ``tune.space`` is the search space.
+        protocol: Protocol whose training and validation clips are used.
+        folder: Output folder for ``trials.json``, ``tune.html`` and ``winner.toml``; ``None`` for
+            a folder below ``runs`` named after the study.
+        settings: Settings of the study; ``None`` for 40 trials scored by UA over all folds.
+        out: Path of the winner, instead of ``winner.toml``.
+        features: Cache of features, shared with other trainings.
+        watcher: Receives progress updates.
 
     Returns:
-        All trials, best first, and what they show.
+        All trials, best first, and the importance of each setting.
 
     Raises:
-        RecipeError: The recipe declares no space.
+        RecipeError: The recipe has no search space.
         ProtocolError: A fold is unknown or has no validation clips.
         RunError: The storage cannot be reached, or holds another study of this name.
         AudioError: A recording cannot be used.
@@ -82,7 +82,7 @@ def name_study(recipe: Recipe, protocol: Protocol, settings: StudySettings) -> s
 
 
 def choose_storage(settings: StudySettings, folder: Path) -> str:
-    """Return the URL of a search's database; for a file in its folder, the folder is made."""
+    """Return the URL of a search's database; create the folder if it is a file there."""
     if settings.storage is not None:
         return settings.storage
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,10 +90,10 @@ def choose_storage(settings: StudySettings, folder: Path) -> str:
 
 
 def find_study_folder(name: str) -> Path:
-    """Return where a search leaves its files unless told otherwise."""
+    """Return the default output folder of a search."""
     return Path("runs") / name_folder(name)
 
 
 def write_trials(path: Path, tuning: Tuning) -> None:
-    """Write a study's trials for other programs."""
+    """Write a study's trials as JSON."""
     write_text(path, json.dumps(tuning.to_dict(), indent=2) + "\n")
