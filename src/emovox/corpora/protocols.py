@@ -104,7 +104,14 @@ PROTOCOLS: dict[str, str] = {
 }
 """Protocols by name, with descriptions for help texts and errors."""
 
-RAVDESS_PROTOCOLS = ("reference", "reference-repeated", "emobox-6", "luna-5")
+RAVDESS_PROTOCOLS = (
+    "reference",
+    "reference-repeated",
+    "emobox-6",
+    "seen-words",
+    "unseen-words",
+    "luna-5",
+)
 """Protocols that require RAVDESS actors."""
 
 OTHER_PROTOCOLS = "for another corpus, name loso, speaker-folds or random-10"
