@@ -31,6 +31,16 @@ def make_predictions(*perturbed: list[int]) -> PerturbedPredictions:
     )
 
 
+def repeat_speakers(few: PerturbedPredictions, n_times: int) -> PerturbedPredictions:
+    """Return the same predictions for so many times as many speakers, enough for a bootstrap."""
+    return PerturbedPredictions(
+        speakers=np.concatenate([np.char.add(few.speakers, f"{i}") for i in range(n_times)]),
+        true=np.tile(few.true, n_times),
+        plain=np.tile(few.plain, n_times),
+        perturbed={name: np.tile(draws, (1, n_times)) for name, draws in few.perturbed.items()},
+    )
+
+
 def test_scores_are_those_worked_out_by_hand() -> None:
     # Changed are the third, the fourth and the last clip; the fourth becomes right by that.
     predictions = make_predictions([0, 0, 0, 1, 0, 1, 1, 0])
@@ -159,7 +169,11 @@ def test_draws_give_the_mean_of_their_scores() -> None:
     for name in ("unchanged", "uar", "uar_change", "plain_uar"):
         assert getattr(row, name) == pytest.approx(np.mean([getattr(a, name) for a in alone]))
     # The mean over draws varies less from speaker to speaker than the worst of them.
-    widths = [r.unchanged_high - r.unchanged_low for r in (row, *alone)]
+    widths = []
+    for some in (draws, *([d] for d in draws)):
+        many = repeat_speakers(make_predictions(*some), 10)
+        row = score_stress([many], TESTS, of_clips=80, seed=0)[0]
+        widths.append(row.unchanged_high - row.unchanged_low)
     assert widths[0] < max(widths[1:])
 
 

@@ -191,15 +191,17 @@ def test_regions_are_the_strongest_cells_either_way() -> None:
         np.array([0.0, 1_000.0, 4_000.0]),
     )
     assert [str(region) for region in found.find_regions()] == [
-        "0.50-1.00 s, 0-1,000 Hz: -0.40",
-        "0.50-1.00 s, 1,000-4,000 Hz: +0.21",
-        "0.00-0.50 s, 0-1,000 Hz: +0.10",
+        "0.50-1.00 s, 0-1,000 Hz: -40 points",
+        "0.50-1.00 s, 1,000-4,000 Hz: +21 points",
+        "0.00-0.50 s, 0-1,000 Hz: +10 points",
     ]
     assert [region.drop for region in found.find_regions(1)] == [-0.4]
-    assert [str(region) for region in found.find_stretches()] == ["0.00-0.50 s, 0-4,000 Hz: +0.30"]
+    assert [str(region) for region in found.find_stretches()] == [
+        "0.00-0.50 s, 0-4,000 Hz: +30 points"
+    ]
     assert [str(region) for region in found.find_bands(2)] == [
-        "0.00-1.00 s, 1,000-4,000 Hz: +0.25",
-        "0.00-1.00 s, 0-1,000 Hz: -0.20",
+        "0.00-1.00 s, 1,000-4,000 Hz: +25 points",
+        "0.00-1.00 s, 0-1,000 Hz: -20 points",
     ]
 
 

@@ -28,9 +28,9 @@ def test_a_map_is_drawn_where_a_region_decides(loudness_model: Path, tmp_path: P
     drawn = draw_map(make_answer("loud"), make_clip(tmp_path / "clip.wav", 0.9), models)
     assert drawn is not None
     assert drawn.figure is not None
-    # A tenth of the clip at a mean of 0.9 times 2 / pi: 6 points; five such cells are equal.
+    # A tenth of the clip at a mean of 0.9 times 2 / pi would be 6 points; fading edges leave 5.
     assert drawn.words.startswith("Strongest region: 0.")
-    assert drawn.words.endswith(" Hz: +6 points")
+    assert drawn.words.endswith(" Hz: +5 points")
 
 
 def test_words_stand_where_no_region_decides(loudness_model: Path, tmp_path: Path) -> None:

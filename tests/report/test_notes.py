@@ -35,7 +35,7 @@ PREDICTIONS = Predictions(
             "ravdess",
             "Acted speech: professional actors speak two fixed sentences in a studio, in N",
         ),
-        ("nemo", "Acted speech, recorded for research, in Polish. Nothing here tells how the mo"),
+        ("nemo", "Acted speech, recorded for research, in Polish. The scores say nothing about e"),
     ],
 )
 def test_known_corpora_are_called_acted(corpus: str, note: str) -> None:
