@@ -18,7 +18,7 @@ def example_folder(
     """Put ``clip.opus``, an angry voice, into an empty folder; define the usual names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
-    (angry,) = (clip for clip in read_demo_clips() if clip.speaker == "1054")
+    (angry,) = (clip for clip in read_demo_clips() if clip.speaker == "1045")
     shutil.copyfile(angry.path, "clip.opus")
     doctest_namespace.update(Path=Path, np=np, predictions=make_predictions())
 
