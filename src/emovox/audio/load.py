@@ -143,7 +143,7 @@ def load_audio(
 
     Examples:
         >>> round(load_audio("clip.opus", 16_000).duration_s, 1)
-        2.3
+        3.2
     """
     _check_settings(rate_hz, max_duration_s)
     with _naming(name_source(source)), open_source(source) as file:

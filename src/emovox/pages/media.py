@@ -61,7 +61,7 @@ def make_clip_media(path: Path) -> ClipMedia:
 
     Examples:
         >>> round(make_clip_media(Path("clip.opus")).duration_s, 1)
-        2.3
+        3.2
     """
     waveform = load_audio(path, PAGE_RATE_HZ)
     return ClipMedia(
