@@ -271,7 +271,7 @@ def evaluate_model(
         info.labels,
     )
     overlap = find_overlap(info, listing.clips, corpus)
-    speakers_known = not any(clip.speaker == f"{clip.corpus}-unknown" for clip in clips)
+    speakers_known = all(clip.has_speaker for clip in clips)
     fold = Fold(_FOLD, train=(), validation=(), test=tuple(clips), labels=shared)
     protocol = Protocol(f"{info.name} on {corpus}", 1, "", overlap.is_unseen, (fold,))
     resample_by: ResampleBy | None = None if speakers_known else "clips"
