@@ -10,6 +10,7 @@ averages over the folds and seeds of `emobox-6`, each fitted on speakers unseen 
 import csv
 import json
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,9 @@ def read_scores() -> tuple[ProtocolScore, ...]:
     """Read the recipe's mean scores over seeds from the table that `make accuracy` writes."""
     with SCORES.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["recipe"] == RECIPE]
-    seeds = {row["seeds"] for row in rows if row["seeds"] != "mean"}
+    n_seeds = Counter(
+        row["protocol"] for row in rows if row["seeds"] != "mean" and row["score"] == "WA"
+    )
     return tuple(
         ProtocolScore(
             name=row["score"],
@@ -80,7 +83,7 @@ def read_scores() -> tuple[ProtocolScore, ...]:
             high=float(row["high"]),
             protocol=f"{row['protocol']} v{row['version']}",
             speaker_independent=row["speaker_independent"] == "true",
-            n_seeds=len(seeds),
+            n_seeds=n_seeds[row["protocol"]],
             n_clips=int(row["clips"]),
             n_speakers=int(row["speakers"]),
         )
