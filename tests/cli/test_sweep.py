@@ -51,7 +51,7 @@ def test_a_sweep_goes_on_where_it_stopped(call: Callable[..., Any], arguments: l
     assert first.status == 0
     rows = json.loads(first.stdout)
     assert [row["against_first"] is None for row in rows] == [True, False]
-    epochs = [line for line in first.stderr.splitlines() if "epochs, loss" in line]
+    epochs = [line for line in first.stderr.splitlines() if "epoch, loss" in line]
     assert len(epochs) == 4
     again = call(*arguments, *grid)
     assert (again.status, again.stdout, again.stderr) == (0, first.stdout, "")

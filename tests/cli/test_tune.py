@@ -112,7 +112,6 @@ def test_ctrl_c_keeps_what_is_finished(
     ("options", "status", "problem"),
     [
         (["--recipe", "vanilla"], 1, "'vanilla' has no search space"),
-        (["--recipe", "encoder", "--protocol", "everything"], 1, "everything, fold 01: no valid"),
         (["--recipe", "encoder", "--fold", "9"], 1, "no fold '9'"),
         (["--recipe", "encoder", "--fold", "01", "--nested"], 1, "leave out --fold"),
         (["--recipe", "encoder", "--storage", "nonsense"], 1, "not the URL of a database"),
