@@ -174,12 +174,15 @@ def write_protocol(reference: list[Row], protocol: str) -> str:
         if single:
             cells.append(f"{100 * float(span['low']):.1f} to {100 * float(span['high']):.1f}")
             cells.append(published.get(model, ""))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        n_seeds = scores[0]["seeds"]
+        several = f" ({n_seeds} seeds)" if not single and n_seeds != "1" else ""
+        lines.append(f"| {name}{several} | {' | '.join(cells)} |")
     rows = select(reference, protocol, DIFFERENCE)
     cells = [percent(row, sign="+") for row in rows] + ["", ""] * single
     lines.append(f"| {DIFFERENCE} | {' | '.join(cells)} |")
     seeds = rows[0]["seeds"]
-    return "\n".join([*lines, "", f"Percent, 95% intervals, {seeds} seed{'s' * (seeds != '1')}."])
+    note = f"Percent, 95% intervals, {seeds} seed{'s' * (seeds != '1')}; CNNs on an "
+    return "\n".join([*lines, "", f"{note}{rows[0]['processor']}."])
 
 
 def write_verdicts(reference: list[Row]) -> str:
@@ -189,9 +192,9 @@ def write_verdicts(reference: list[Row]) -> str:
         verdict = select(reference, protocol, DIFFERENCE)[0]["verdict"]
         lines.append(fill(f"- `{protocol}`: {verdict}", indent="  "))
     note = (
-        f"The CNNs were trained on one thread of an {reference[0]['processor']}. Another processor "
-        "or number of threads gives other weights from the same seed: seed 0 of optimized has read "
-        "69.4, 63.9 and 58.3 on `reference`. Means over seeds or splits move far less."
+        "Another processor or number of threads gives a CNN other weights from the same seed: seed "
+        "0 of optimized has read 69.4, 63.9 and 58.3 on `reference`. Means over seeds or splits move "
+        "far less."
     )
     return "\n".join([*lines, "", fill(note)])
 
