@@ -54,6 +54,16 @@ def test_importing_emovox_imports_no_more_than_its_names() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
+def test_usage_events_are_off_before_onnxruntime_is_imported() -> None:
+    code = """
+import emovox, os
+assert "onnxruntime" not in sys.modules
+print(os.environ["ORT_DISABLE_TELEMETRY"], os.environ["HF_HUB_DISABLE_TELEMETRY"])
+"""
+    result = run_blocked([], code)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1 1\n", "")
+
+
 def test_every_public_name_is_there() -> None:
     code = "import emovox\nfor name in emovox.__all__: assert getattr(emovox, name) is not None"
     assert run_blocked([], code).returncode == 0
