@@ -76,7 +76,7 @@ def test_evaluate_prints_every_class(
     ]
     assert groups[3].startswith("by speaker: standard deviation ")
     women = next(line for line in answer.stdout.splitlines() if line.startswith("WA of"))
-    assert women.startswith("WA of 2 women ")
+    assert women.startswith("WA of women (2) ")
     assert women.endswith("too few speakers to tell whether that is more than chance")
 
 

@@ -163,7 +163,7 @@ def test_the_printed_line_says_what_it_rests_on() -> None:
     fairness = compare_genders(make(rows), np.random.default_rng(0))
     assert fairness is not None
     assert fairness.describe()[0] == (
-        "WA of 3 women 100.0, of 3 men 0.0: +100.0 points (95% t interval over speakers within "
+        "WA of women (3) 100.0, of men (3) 0.0: +100.0 points (95% t interval over speakers within "
         "gender: +100.0 to +100.0); these speakers show a difference"
     )
 

@@ -157,7 +157,7 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
             "the threshold was fitted on recordings like the training data: 'uncertain' is not a "
             "safeguard here; rely on the accuracy printed above"
         )
-    print_calibration(evaluation.scored)
+    print_calibration(evaluation.shipped)
     print_groups(evaluation.scored)
     typer.echo(f"\nreport: {out / 'report.html'}")
 

@@ -110,7 +110,7 @@ class Fairness:
                     f"{100 * gap.interval.high:+.1f})"
                 )
             lines.append(
-                f"{gap.name} of {self.n_female} women {100 * gap.female:.1f}, of {self.n_male} men "
+                f"{gap.name} of women ({self.n_female}) {100 * gap.female:.1f}, of men ({self.n_male}) "
                 f"{100 * gap.male:.1f}: {100 * gap.difference:+.1f} points{interval}; {gap.verdict}"
             )
         return lines
