@@ -110,8 +110,9 @@ class Fairness:
                     f"{100 * gap.interval.high:+.1f})"
                 )
             lines.append(
-                f"{gap.name} of women ({self.n_female}) {100 * gap.female:.1f}, of men ({self.n_male}) "
-                f"{100 * gap.male:.1f}: {100 * gap.difference:+.1f} points{interval}; {gap.verdict}"
+                f"{gap.name} of women ({self.n_female}) {100 * gap.female:.1f}, "
+                f"of men ({self.n_male}) {100 * gap.male:.1f}: "
+                f"{100 * gap.difference:+.1f} points{interval}; {gap.verdict}"
             )
         return lines
 
