@@ -22,9 +22,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from emovox.audio.load import Waveform, load_audio
+    from emovox.audio.load import load_audio
+    from emovox.audio.waveform import Waveform
     from emovox.corpora.clips import Clip, CorpusListing
-    from emovox.corpora.protocols import Fold, Protocol, make_protocol
+    from emovox.corpora.folds import Fold, Protocol
+    from emovox.corpora.protocols import make_protocol
     from emovox.corpora.read import load_clips, read_corpus
     from emovox.errors import (
         AudioError,
@@ -45,10 +47,11 @@ if TYPE_CHECKING:
     )
     from emovox.evaluation.evaluate import Evaluation, evaluate_predictions
     from emovox.evaluation.predictions import Predictions
-    from emovox.experiments.evaluate_model import ModelEvaluation, evaluate_model
+    from emovox.experiments.evaluate_model import evaluate_model
     from emovox.experiments.export import export_run
     from emovox.experiments.finished import Run, compare_runs, evaluate_run
     from emovox.experiments.folds import load_protocol
+    from emovox.experiments.model_evaluation import ModelEvaluation
     from emovox.experiments.predict_clips import predict_fold
     from emovox.experiments.sweep import SweepRow, sweep_recipe
     from emovox.experiments.train_and_test import run_experiment
@@ -77,19 +80,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "emovox.audio.load": (
-        "Waveform",
-        "load_audio",
-    ),
+    "emovox.audio.load": ("load_audio",),
+    "emovox.audio.waveform": ("Waveform",),
     "emovox.corpora.clips": (
         "Clip",
         "CorpusListing",
     ),
-    "emovox.corpora.protocols": (
+    "emovox.corpora.folds": (
         "Fold",
         "Protocol",
-        "make_protocol",
     ),
+    "emovox.corpora.protocols": ("make_protocol",),
     "emovox.corpora.read": (
         "load_clips",
         "read_corpus",
@@ -116,17 +117,15 @@ _ROOMS = {
         "evaluate_predictions",
     ),
     "emovox.evaluation.predictions": ("Predictions",),
-    "emovox.experiments.evaluate_model": (
-        "ModelEvaluation",
-        "evaluate_model",
-    ),
+    "emovox.experiments.evaluate_model": ("evaluate_model",),
     "emovox.experiments.export": ("export_run",),
     "emovox.experiments.finished": (
+        "Run",
         "compare_runs",
         "evaluate_run",
-        "Run",
     ),
     "emovox.experiments.folds": ("load_protocol",),
+    "emovox.experiments.model_evaluation": ("ModelEvaluation",),
     "emovox.experiments.predict_clips": ("predict_fold",),
     "emovox.experiments.sweep": (
         "SweepRow",
@@ -154,13 +153,13 @@ _ROOMS = {
     ),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
+    "emovox.runs.predictions": ("read_predictions",),
     "emovox.stress.perturbed_clips": ("StressSettings",),
     "emovox.stress.stress_test": (
         "StressReport",
         "stress_model",
         "stress_runs",
     ),
-    "emovox.runs.predictions": ("read_predictions",),
     "emovox.training.features": (
         "FeatureCache",
         "ImageCache",

@@ -16,7 +16,8 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.audio.load import Waveform, load_audio, waveform_from_array
+from emovox.audio.load import load_audio, waveform_from_array
+from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError
 
 RATE_HZ = 48_000

@@ -11,7 +11,8 @@ from emovox.corpora.combine import (
     find_copies,
     join_listings,
 )
-from emovox.corpora.protocols import check_folds, make_protocol
+from emovox.corpora.folds import check_folds
+from emovox.corpora.protocols import make_protocol
 from emovox.corpora.ravdess import list_ravdess_names, list_song, parse_ravdess_name
 from emovox.errors import CorpusError
 

@@ -14,7 +14,8 @@ from emovox.corpora.cross import (
     restore_labels,
 )
 from emovox.corpora.held_out import choose_validation_speakers, hold_out
-from emovox.corpora.protocols import format_split, make_protocol, read_folds
+from emovox.corpora.protocols import make_protocol
+from emovox.corpora.splits import format_split, read_folds
 from emovox.errors import ProtocolError
 from emovox.labels import EMOTIONS
 

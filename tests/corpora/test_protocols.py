@@ -11,23 +11,19 @@ from sklearn.model_selection import KFold, train_test_split
 
 from emovox.corpora import protocols
 from emovox.corpora.clips import Clip
-from emovox.corpora.locate import find_ravdess
-from emovox.corpora.protocols import (
-    PROTOCOLS,
+from emovox.corpora.folds import (
     Fold,
     Protocol,
     check_folds,
     check_labels,
-    choose_protocol,
     describe_rare_labels,
     doubt_speakers,
     find_shared_speakers,
-    format_split,
-    make_protocol,
-    read_folds,
-    read_split,
 )
+from emovox.corpora.locate import find_ravdess
+from emovox.corpora.protocols import PROTOCOLS, choose_protocol, make_protocol
 from emovox.corpora.ravdess import list_ravdess_names, parse_ravdess_name, read_ravdess
+from emovox.corpora.splits import format_split, read_folds, read_split
 from emovox.errors import ProtocolError
 from emovox.labels import EMOTIONS
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold, Protocol
+from emovox.corpora.folds import Fold, Protocol
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.repeated_takes import RepeatedTakes, score_repeated_takes
 

@@ -10,8 +10,9 @@ import torch
 
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Protocol, read_split
+from emovox.corpora.folds import Protocol
 from emovox.corpora.read import load_clips
+from emovox.corpora.splits import read_split
 from emovox.experiments.train_and_test import run_experiment
 from emovox.recipes.recipe import load_recipe
 from emovox.recognition.model_file import hash_clip_names, open_model

@@ -13,13 +13,8 @@ from onnx import TensorProto, helper
 
 from emovox.corpora.clips import Clip
 from emovox.errors import CorpusError, ModelFileError, RunError
-from emovox.experiments.evaluate_model import (
-    evaluate_model,
-    find_overlap,
-    name_corpus,
-    name_evaluation_folder,
-    name_model,
-)
+from emovox.experiments.evaluate_model import evaluate_model, name_evaluation_folder
+from emovox.experiments.model_evaluation import find_overlap, name_corpus, name_model
 from emovox.progress import Watcher
 from emovox.recognition.model_file import ModelInfo, hash_clip_names, open_model
 from emovox.report.page import write_report

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from emovox.corpora.protocols import make_protocol, read_split
+from emovox.corpora.protocols import make_protocol
 from emovox.corpora.read import load_clips
+from emovox.corpora.splits import read_split
 from emovox.errors import ModelFileError, ProtocolError, RunError
 from emovox.experiments.export import export_run
 from emovox.experiments.finished import compare_runs, evaluate_run, part_seeds

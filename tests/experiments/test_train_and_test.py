@@ -17,8 +17,10 @@ import pytest
 import torch
 
 from emovox.audio.load import load_audio
-from emovox.corpora.protocols import Protocol, make_protocol, read_split
+from emovox.corpora.folds import Protocol
+from emovox.corpora.protocols import make_protocol
 from emovox.corpora.read import load_clips
+from emovox.corpora.splits import read_split
 from emovox.errors import RunError
 from emovox.evaluation.calibration import fit_temperature
 from emovox.experiments.finished import Run

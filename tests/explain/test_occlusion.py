@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.explain.occlusion import (
     estimate_background,
     fade_between,

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.evaluation.metrics import FloatArray
 from emovox.explain.occlusion import make_band_edges
 from emovox.explain.plot import make_standalone, plot_explanation

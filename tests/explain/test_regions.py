@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from scipy.signal import firwin
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError
 from emovox.explain.occlusion import split_signal
 from emovox.explain.regions import Explanation, explain_recording, explain_waveform

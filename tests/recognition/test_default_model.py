@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import build_recipe
 from emovox.recognition.model_file import FORMAT_VERSION, find_default_model

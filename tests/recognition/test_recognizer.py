@@ -20,7 +20,7 @@ import onnx
 import pytest
 import soundfile as sf
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError, ModelFileError
 from emovox.recognition.model_file import open_model
 from emovox.recognition.recognizer import SILENCE_PEAK, Recognizer

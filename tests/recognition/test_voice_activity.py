@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from emovox.audio.load import Waveform, load_audio, resample
+from emovox.audio.load import load_audio
+from emovox.audio.waveform import Waveform, resample
 from emovox.errors import AudioError
 from emovox.recognition.voice_activity import FRAME_SAMPLES, RATE_HZ, SpeechDetector, set_level
 

@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.corpora.clips import Clip
 from emovox.corpora.ravdess import read_ravdess
 from emovox.errors import RunError

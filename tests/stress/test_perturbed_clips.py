@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold
+from emovox.corpora.folds import Fold
 from emovox.errors import EmovoxError
 from emovox.perturbations.catalogue import find_tests
 from emovox.stress.perturbed_clips import (

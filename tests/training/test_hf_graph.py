@@ -9,8 +9,9 @@ import pytest
 import torch
 from tests.training.tiny_encoders import WIDTH, make_voice, save_encoder
 
-from emovox.corpora.protocols import Protocol, read_split
+from emovox.corpora.folds import Protocol
 from emovox.corpora.read import load_clips
+from emovox.corpora.splits import read_split
 from emovox.errors import ExportError, RunError
 from emovox.experiments.finished import Run
 from emovox.experiments.train_and_test import run_experiment

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.experiments.folds import load_protocol
 from emovox.recipes.recipe import Recipe, build_recipe
 

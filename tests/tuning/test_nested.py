@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Protocol, make_protocol
+from emovox.corpora.folds import Protocol
+from emovox.corpora.protocols import make_protocol
 from emovox.corpora.read import load_clips
 from emovox.errors import ProtocolError, RecipeError, RunError
 from emovox.evaluation.metrics import compute_metrics

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold, Protocol, make_protocol
+from emovox.corpora.folds import Fold, Protocol
+from emovox.corpora.protocols import make_protocol
 from emovox.corpora.read import load_clips
 from emovox.errors import ProtocolError
 from emovox.labels import EMOTIONS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.errors import ProtocolError, RecipeError, RunError
 from emovox.recipes.recipe import Recipe, build_recipe, load_recipe
 from emovox.tuning.objective import Metric

@@ -10,7 +10,6 @@ FFmpeg. ``load_source`` accepts all of these sources.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,6 +31,7 @@ from emovox.audio.containers import (
     mix_to_mono,
 )
 from emovox.audio.sources import name_source, open_source
+from emovox.audio.waveform import Waveform, resample
 from emovox.errors import AudioError
 
 MAX_DURATION_S = 300.0
@@ -40,26 +40,6 @@ MAX_PEAK = 10.0
 
 _BLOCK_VALUES = 2**24
 _FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Waveform:
-    """Mono audio: finite float32 samples and their rate. Functions accept any rate.
-
-    Attributes:
-        samples: Shape ``(samples,)``, float32, contiguous, full scale at -1 and 1. Float or
-            resampled sources may exceed it slightly; nothing is clipped.
-        rate_hz: Sampling rate in Hz.
-    """
-
-    samples: npt.NDArray[np.float32]
-    rate_hz: int
-
-    @property
-    def duration_s(self) -> float:
-        """Duration in seconds."""
-        return len(self.samples) / self.rate_hz
-
 
 AudioSource = str | Path | bytes | BinaryIO | Waveform | npt.ArrayLike
 """Any source of one recording; an array must come with its sampling rate."""
@@ -384,37 +364,3 @@ def _make_waveform(samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz
             code="audio.bad_scale",
         )
     return Waveform(np.ascontiguousarray(resample(samples, found_rate_hz, rate_hz)), rate_hz)
-
-
-def resample(
-    samples: npt.NDArray[np.float32], found_rate_hz: int, rate_hz: int
-) -> npt.NDArray[np.float32]:
-    """Resample mono samples with soxr at quality "HQ".
-
-    Args:
-        samples: float32 ``(samples,)``.
-        found_rate_hz: Sampling rate of ``samples`` in Hz.
-        rate_hz: Sampling rate of the result in Hz.
-
-    Returns:
-        float32 ``(samples,)``; the same array if the rates are equal.
-
-    Raises:
-        AudioError: There are too few samples to produce one at the new rate.
-
-    Examples:
-        >>> len(resample(np.zeros(480, np.float32), 48_000, 16_000))
-        160
-    """
-    if found_rate_hz == rate_hz:
-        return samples
-    import soxr  # imported only if needed, because it slows down a cold start
-
-    resampled: npt.NDArray[np.float32] = soxr.resample(samples, found_rate_hz, rate_hz, "HQ")
-    if len(resampled) == 0:
-        raise AudioError(
-            f"holds {len(samples)} sample(s) at {found_rate_hz} Hz, too few to resample to "
-            f"{rate_hz} Hz; record more",
-            code="audio.too_short",
-        )
-    return resampled

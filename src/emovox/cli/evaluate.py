@@ -10,7 +10,7 @@ from emovox.cli.options import DataOption, ScoreFormat, ScoreFormatOption
 
 if TYPE_CHECKING:
     from emovox.evaluation.evaluate import Evaluation
-    from emovox.experiments.evaluate_model import ModelEvaluation
+    from emovox.experiments.model_evaluation import ModelEvaluation
 
 N_FAILURES = 10
 """Number of unusable clips listed on stderr; metrics.json lists all."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from emovox.corpora.clips import Clip, CorpusListing
-from emovox.corpora.protocols import Fold, Protocol
+from emovox.corpora.folds import Fold, Protocol
 from emovox.corpora.ravdess import is_ravdess_name
 from emovox.corpora.registry import CORPORA, identify_speaker
 from emovox.errors import CorpusError

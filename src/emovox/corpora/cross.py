@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from emovox.corpora.clips import Clip
+from emovox.corpora.folds import Fold, Protocol, check_folds, find_shared_speakers
 from emovox.corpora.held_out import hold_out
-from emovox.corpora.protocols import Fold, Protocol, check_folds, find_shared_speakers
 from emovox.errors import ProtocolError
 from emovox.labels import order_labels
 

@@ -5,18 +5,13 @@ the end. Early stopping and learning-rate schedules use its validation clips, wh
 speakers in speaker-independent protocols.
 """
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 from emovox.corpora.clips import Clip
+from emovox.corpora.folds import Fold, Protocol, check_folds
 from emovox.corpora.held_out import hold_out
-from emovox.corpora.registry import identify_speaker
 from emovox.errors import ProtocolError
-from emovox.labels import order_labels
 
 REFERENCE_ACTORS = ("1", "2", "3", "4")
 
@@ -38,56 +33,6 @@ LUNA_TEST_ACTORS = (
     (8, 17, 21, 23, 24),
     (1, 4, 9, 22),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """One (train, validation, test) set.
-
-    Attributes:
-        name: Two digits from ``"01"``.
-        train: Clips that the weights are fitted to.
-        validation: Clips used by early stopping and the learning-rate schedule.
-        test: Clips that the final model is scored on, once.
-        labels: Labels that test predictions are restricted to, in the model's order; empty: all
-            of the model's labels.
-    """
-
-    name: str
-    train: tuple[Clip, ...]
-    validation: tuple[Clip, ...]
-    test: tuple[Clip, ...]
-    labels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """A named list of folds.
-
-    Attributes:
-        name: As on the command line, e.g. ``"emobox-6"``.
-        version: Scores of different versions are not comparable.
-        description: One sentence for display.
-        speaker_independent: No test speaker is used for training or validation, in any fold.
-        folds: The folds in order.
-        notes: Which clips are not used and why, for display.
-    """
-
-    name: str
-    version: int
-    description: str
-    speaker_independent: bool
-    folds: tuple[Fold, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All labels of its clips, which its models learn, in the order of a model's outputs."""
-        return order_labels(
-            clip.emotion
-            for fold in self.folds
-            for clip in (*fold.train, *fold.validation, *fold.test)
-        )
 
 
 PROTOCOLS: dict[str, str] = {
@@ -171,51 +116,6 @@ def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
     if known <= _MANY_SPEAKERS:
         return "loso", f"each of its {known} speakers is tested in turn"
     return "speaker-folds", f"its {known} speakers are tested in 5 groups"
-
-
-def doubt_speakers(protocol: Protocol) -> Protocol:
-    """Mark a protocol as speaker-dependent if some of its clips have unknown speakers."""
-    unknown = {
-        clip.name
-        for fold in protocol.folds
-        for clip in (*fold.train, *fold.validation, *fold.test)
-        if not clip.has_speaker
-    }
-    if not (protocol.speaker_independent and unknown):
-        return protocol
-    note = (
-        f"{len(unknown):,} clips do not say who speaks, so test speakers may be in training: "
-        "scores are reported as speaker-dependent; name the speakers in a column 'speaker'"
-    )
-    return replace(protocol, speaker_independent=False, notes=(*protocol.notes, note))
-
-
-def check_labels(protocol: Protocol) -> None:
-    """Refuse folds that train on fewer than two labels.
-
-    Raises:
-        ProtocolError: A fold has fewer than two; the message names it.
-    """
-    for fold in protocol.folds:
-        labels = order_labels(clip.emotion for clip in fold.train)
-        if len(labels) < 2:
-            raise ProtocolError(
-                f"{protocol.name}, fold {fold.name}: all {len(fold.train):,} training clips are "
-                f"labelled {', '.join(labels)}; expected two labels or more to tell apart: add "
-                "recordings of others, or see by 'emovox data list' what is read as a label"
-            )
-
-
-def describe_rare_labels(protocol: Protocol) -> tuple[str, ...]:
-    """Describe which labels have fewer than two training clips in some fold."""
-    counts = [Counter(clip.emotion for clip in fold.train) for fold in protocol.folds]
-    rare = [label for label in protocol.labels if min(count[label] for count in counts) < 2]
-    if not rare:
-        return ()
-    return (
-        f"fewer than two training clips in at least one fold: {', '.join(rare)}; no model can "
-        "learn them: add recordings, or leave them out by data.labels",
-    )
 
 
 def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
@@ -374,113 +274,3 @@ def split_sentences(clips: Sequence[Clip], name: str) -> list[Fold]:
             train, validation = keep(fold.train, trained), keep(fold.validation, trained)
             folds.append(Fold(number, train, validation, keep(fold.test, tested)))
     return folds
-
-
-def check_folds(protocol: Protocol) -> None:
-    """Refuse folds whose training and test sets overlap.
-
-    Raises:
-        ProtocolError: A clip has two roles, or a speaker of a speaker-independent protocol is in
-            both training and test.
-    """
-    for fold in protocol.folds:
-        if not fold.train:
-            raise ProtocolError(f"{protocol.name}, fold {fold.name}: no training clip is left")
-        roles = Counter(c.name for c in (*fold.train, *fold.validation, *fold.test))
-        name, count = roles.most_common(1)[0]
-        if count > 1:
-            raise ProtocolError(f"{protocol.name}, fold {fold.name}: clip {name} is in it twice")
-        shared = find_shared_speakers(fold)
-        if protocol.speaker_independent and shared:
-            raise ProtocolError(
-                f"{protocol.name}, fold {fold.name}: speakers {', '.join(shared)} are in training "
-                "and in the test; such a score says nothing about unseen speakers. Split by whole "
-                "speakers (of one name in two lists: rename them if they are two people), or pass "
-                "--allow-speaker-overlap to get a speaker-dependent score"
-            )
-
-
-def find_shared_speakers(fold: Fold) -> list[str]:
-    """Return the test speakers of a fold that are also in its training or validation set."""
-    seen = {identify_speaker(c) for c in (*fold.train, *fold.validation)}
-    shared = {c.speaker for c in fold.test if identify_speaker(c) in seen}
-    return sorted(shared, key=lambda s: (len(s), s))
-
-
-def format_split(protocol: Protocol) -> str:
-    """Return each clip's role in each fold as CSV with the columns ``clip,fold,role``."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("clip", "fold", "role"))
-    for fold in protocol.folds:
-        for role in ("train", "validation", "test"):
-            rows.writerows((clip.name, fold.name, role) for clip in getattr(fold, role))
-    return text.getvalue()
-
-
-def read_split(
-    path: Path, clips: Iterable[Clip], *, allow_speaker_overlap: bool = False
-) -> Protocol:
-    """Read a custom split from a CSV with the columns ``clip,fold,role``.
-
-    Args:
-        path: The file; roles are ``train``, ``validation`` and ``test``.
-        clips: The corpus in which to look up clip names.
-        allow_speaker_overlap: Accept a split with test speakers in training and report its scores
-            as speaker-dependent.
-
-    Returns:
-        The protocol, named ``custom-`` plus the file's name.
-
-    Raises:
-        ProtocolError: A row is malformed, a clip or role is unknown, a clip has two roles in a
-            fold, or speakers are shared although ``allow_speaker_overlap`` is not set.
-    """
-    folds = read_folds(path, clips)
-    overlap = allow_speaker_overlap and any(find_shared_speakers(f) for f in folds)
-    protocol = Protocol(
-        name=f"custom-{path.stem}",
-        version=1,
-        description=f"custom split from {path.name}",
-        speaker_independent=not overlap,
-        folds=folds,
-    )
-    check_folds(protocol)
-    return protocol
-
-
-def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
-    """Read folds from a CSV with the columns ``clip,fold,role``, numbered in order.
-
-    Raises:
-        ProtocolError: The file cannot be read, a row is malformed, or a clip is unknown.
-    """
-    by_name = {c.name: c for c in clips}
-    roles: dict[str, dict[str, list[Clip]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ProtocolError(f"{path}: cannot read the split: {error}") from None
-    for line, row in enumerate(rows, 2):
-        name, fold, role = (row.get(key) for key in ("clip", "fold", "role"))
-        if not name or not fold or role not in ("train", "validation", "test"):
-            raise ProtocolError(
-                f"{path}, line {line}: found {row}; expected clip,fold,role with role train, "
-                "validation or test"
-            )
-        if name not in by_name:
-            raise ProtocolError(f"{path}, line {line}: no clip {name!r} in the corpus")
-        parts = roles.setdefault(fold, {"train": [], "validation": [], "test": []})
-        parts[role].append(by_name[name])
-    if not roles:
-        raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
-    return tuple(
-        Fold(f"{i:02d}", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
-        for i, parts in enumerate((roles[f] for f in sorted(roles, key=order_by_number)), 1)
-    )
-
-
-def order_by_number(fold: str) -> tuple[int, str]:
-    """Return a sort key that puts fold 2 before 10, and 99 before 100."""
-    return len(fold), fold

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emovox.corpora.cross import describe_labels
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.evaluation.abstention import Abstention, measure_abstention
 from emovox.evaluation.calibration import (
     TARGET_ACCURACY,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.evaluation.predictions import Predictions
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.errors import ProtocolError, RunError
 from emovox.evaluation.compare import compare_predictions
 from emovox.evaluation.comparison import Comparison

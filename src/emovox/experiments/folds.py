@@ -8,17 +8,10 @@ from pathlib import Path
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.combine import LISTED_BEFORE, add_training_clips
 from emovox.corpora.cross import list_corpora, make_cross, parse_cross
-from emovox.corpora.protocols import (
-    RAVDESS_PROTOCOLS,
-    Protocol,
-    check_labels,
-    choose_protocol,
-    describe_rare_labels,
-    doubt_speakers,
-    make_protocol,
-    read_split,
-)
+from emovox.corpora.folds import Protocol, check_labels, describe_rare_labels, doubt_speakers
+from emovox.corpora.protocols import RAVDESS_PROTOCOLS, choose_protocol, make_protocol
 from emovox.corpora.read import load_listings
+from emovox.corpora.splits import read_split
 from emovox.errors import CorpusError, ProtocolError
 from emovox.labels import EMOTIONS, order_labels
 from emovox.recipes.recipe import Recipe

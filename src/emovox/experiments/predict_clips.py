@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold
+from emovox.corpora.folds import Fold
 from emovox.errors import ModelFileError
 from emovox.evaluation.predictions import Predictions, restrict_labels
 from emovox.labels import order_labels

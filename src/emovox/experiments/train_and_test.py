@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from emovox.audio.load import load_audio
-from emovox.corpora.protocols import Fold, Protocol, check_labels
+from emovox.corpora.folds import Fold, Protocol, check_labels
 from emovox.corpora.registry import describe_licence
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.evaluation.metrics import FloatArray
 
 TOP_FREQUENCY_HZ = 8_000.0

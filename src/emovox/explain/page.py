@@ -4,7 +4,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from emovox.audio.load import Waveform, resample
+from emovox.audio.waveform import Waveform, resample
 from emovox.errors import EmovoxError
 from emovox.explain.plot import make_standalone, plot_explanation
 from emovox.explain.regions import Explanation

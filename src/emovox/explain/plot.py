@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 from emovox.evaluation.metrics import FloatArray
 from emovox.explain.occlusion import TOP_FREQUENCY_HZ, hz_to_mel, mel_to_hz
 from emovox.explain.regions import Explanation

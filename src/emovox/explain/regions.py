@@ -10,8 +10,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from emovox.audio.load import Waveform, load_audio
+from emovox.audio.load import load_audio
 from emovox.audio.sources import name_source
+from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError
 from emovox.evaluation.metrics import FloatArray
 from emovox.explain.occlusion import make_band_edges, make_time_windows, split_signal

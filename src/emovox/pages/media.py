@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from emovox.audio.load import Waveform, load_audio
+from emovox.audio.load import load_audio
+from emovox.audio.waveform import Waveform
 
 PAGE_RATE_HZ = 24_000
 """Rate of the embedded recordings; multiples of 12 kHz have frequency bins of whole Hz."""

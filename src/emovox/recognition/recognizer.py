@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emovox.audio.folders import list_audio_files
-from emovox.audio.load import MAX_DURATION_S, AudioSource, Waveform, load_source, resample
+from emovox.audio.load import MAX_DURATION_S, AudioSource, load_source
 from emovox.audio.sources import name_source
+from emovox.audio.waveform import Waveform, resample
 from emovox.errors import EmovoxError, ModelFileError
 from emovox.recognition.model_file import (
     INPUT_NAME,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.audio.load import Waveform, resample
+from emovox.audio.waveform import Waveform, resample
 from emovox.recognition.session import open_session
 
 RATE_HZ = 16_000

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from emovox.audio.load import Waveform
+from emovox.audio.waveform import Waveform
 
 MAX_WINDOW_S = 15.0
 """Longer recordings are split into windows of at most this length."""

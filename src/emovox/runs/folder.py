@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emovox.corpora.protocols import Fold, Protocol, format_split
+from emovox.corpora.folds import Fold, Protocol
+from emovox.corpora.splits import format_split
 from emovox.errors import RunError
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe, change_settings, load_recipe

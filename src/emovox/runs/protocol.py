@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from emovox.corpora.cross import list_corpora, restore_labels
-from emovox.corpora.protocols import Fold, Protocol, check_folds, read_folds
+from emovox.corpora.folds import Fold, Protocol, check_folds
 from emovox.corpora.read import load_clips
+from emovox.corpora.splits import read_folds
 from emovox.recipes.recipe import Recipe
 from emovox.runs.folder import SPLIT_NAME, FinishedRun, read_split_text
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold
+from emovox.corpora.folds import Fold
 from emovox.errors import EmovoxError
 from emovox.evaluation.stress_scores import NO_SPEECH, PerturbedPredictions
 from emovox.perturbations.catalogue import TESTS

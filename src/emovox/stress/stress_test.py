@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold
+from emovox.corpora.folds import Fold
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
 from emovox.evaluation.stress_scores import PerturbedPredictions, Result, StressRow, score_stress

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.errors import ProtocolError, RunError
 from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import Evaluation

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.protocols import Fold, Protocol
+from emovox.corpora.folds import Fold, Protocol
 from emovox.errors import ProtocolError
 from emovox.evaluation.metrics import compute_metrics
 from emovox.recipes.recipe import Recipe, change_settings

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from emovox.corpora.protocols import Protocol
+from emovox.corpora.folds import Protocol
 from emovox.files import name_folder, write_text
 from emovox.recipes.recipe import Recipe
 from emovox.training.features import FeatureCache
