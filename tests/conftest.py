@@ -38,15 +38,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread: more only cost time on networks as small as the tests'."""
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    """Let PyTorch compute on one thread, so that trainings repeat exactly.
+
+    More threads only cost time on networks as small as the tests'. Commands set their own number,
+    which would otherwise remain for the tests after them.
+    """
     import torch
 
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

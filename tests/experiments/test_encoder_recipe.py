@@ -1,7 +1,6 @@
 """Recipe `encoder` from clips to a finished run, and again from what is kept."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +31,6 @@ RECIPE = load_recipe(
         "training.learning_rate=0.003",
     ],
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

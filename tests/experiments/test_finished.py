@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,6 @@ from emovox.runs.predictions import read_predictions
 from emovox.runs.protocol import load_run_protocol, measure_test_to_train
 from emovox.training.features import FeatureCache, ImageSet
 from emovox.training.weights import load_network
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

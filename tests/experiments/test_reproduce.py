@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from emovox.experiments import reproduce
 from emovox.experiments.reproduce import (
@@ -17,14 +16,6 @@ from emovox.experiments.reproduce import (
 )
 from emovox.progress import Epoch, Watcher
 from emovox.recipes.recipe import Recipe, build_recipe
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Counter(Watcher):

@@ -21,8 +21,6 @@ from emovox.recognition.model_file import ProtocolScore, open_model
 from emovox.recognition.recognizer import Recognizer
 from emovox.training.networks import SpectrogramCnn, WaveformClassifier, make_frontend
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SCORE = ProtocolScore("WA", 0.5, 0.4, 0.6, "loso v1", True, 1, 36, 4)
 
 

@@ -20,8 +20,6 @@ from emovox.training.networks import WaveformClassifier, make_frontend, make_net
 from emovox.training.rounding import round_weights
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 RECIPE = load_recipe("encoder", ["network.hidden_units=[16]", "network.members=3"])
 RATE_HZ = RECIPE.frontend.sample_rate_hz
 MEAN, STD = torch.linspace(-1, 1, 2_304), torch.linspace(0.5, 2, 2_304)

@@ -1,5 +1,4 @@
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,6 @@ from emovox.training.hf_files import EncoderFiles, find_encoder_files
 from emovox.training.hf_states import PooledWhisperEncoder, load_encoder
 
 pytest.importorskip("transformers", reason="the extra hf is not installed")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def find_files(folder: Path, *layers: int) -> EncoderFiles:

@@ -24,8 +24,6 @@ from emovox.training import trainer
 from emovox.training.features import ImageSet
 from emovox.training.trainer import train_network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_learns_a_separable_problem(tmp_path: Path) -> None:
     trained = train(make_recipe("training.epochs=12"), tmp_path)

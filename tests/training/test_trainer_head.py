@@ -24,8 +24,6 @@ from emovox.training.embeddings import EmbeddingSet
 from emovox.training.networks import EmbeddingHead
 from emovox.training.trainer import train_network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_smoothed_loss_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class ThreeLogits(EmbeddingHead):

@@ -28,9 +28,6 @@ from emovox.training.checkpoint import TrainingState
 from emovox.training.features import ImageSet
 from emovox.training.trainer import train_network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # Before the first checkpoint, within an epoch, after one, and on both sides of each file's writing.
 POINTS = [
     ("train_epoch", 1, False),

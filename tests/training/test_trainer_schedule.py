@@ -23,8 +23,6 @@ from emovox.training.networks import SpectrogramCnn
 from emovox.training.optimizers import make_optimizer
 from emovox.training.trainer import end_epoch
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def make_state(choices: TrainingSettings) -> TrainingState:
     recipe = make_recipe()

@@ -26,7 +26,6 @@ from emovox.training.features import ClipSet, FeatureCache
 from emovox.tuning.nested import NestedTuning, tune_nested
 from emovox.tuning.study import StudySettings, TuneWatcher
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = StudySettings("mine", n_trials=2)
 
 
