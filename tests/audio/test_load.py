@@ -135,7 +135,7 @@ def test_path_bytes_and_file_object_agree(tone: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a.raw", "a.au", "a", "ä \n.wav"])
-def test_format_is_told_by_content(tmp_path: Path, name: str) -> None:
+def test_format_is_reported_by_content(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(encode(make_tone(), "FLAC", "PCM_16"))
     np.testing.assert_allclose(load_audio(path, RATE_HZ).samples, make_tone(), atol=2**-15)

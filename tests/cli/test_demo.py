@@ -28,7 +28,7 @@ def test_every_clip_has_a_row_and_a_player(call: Callable[..., Any]) -> None:
     assert Path("demo.html").read_text(encoding="utf-8").count("<audio") == 12
 
 
-def test_the_page_goes_where_it_is_told(call: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_page_goes_where_it_is_reported(call: Callable[..., Any], tmp_path: Path) -> None:
     page = tmp_path / "new" / "listen.html"
     answer = call("demo", "--out", page)
     assert answer.stdout.endswith(f"To listen, open {page} in a browser.\n")

@@ -24,7 +24,7 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_strongest_regions_are_told_in_words(
+def test_the_strongest_regions_are_reported_in_words(
     call: Call, loudness_model: Path, clip: Path
 ) -> None:
     answer = call("explain", "--no-vad", "--model", loudness_model, "--emotion", "loud", clip)
@@ -89,8 +89,8 @@ def test_what_cannot_be_explained_is_said_in_one_line(
 ) -> None:
     for arguments, error in (
         ((clip,), "no speech detected"),
-        ((clip, "--no-vad", "--emotion", "sad"), "loudness knows no emotion 'sad'; expected one"),
-        ((clip, "--out", tmp_path / "map.png"), "map.png: cannot draw into '.png'; expected .svg"),
+        ((clip, "--no-vad", "--emotion", "sad"), "loudness has no emotion 'sad'; expected one"),
+        ((clip, "--out", tmp_path / "map.png"), "cannot write a figure as '.png'; expected .svg"),
         (("none.wav",), "none.wav: no such file"),
     ):
         answer = call("explain", "--model", loudness_model, *arguments)

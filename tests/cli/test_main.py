@@ -103,5 +103,5 @@ def test_a_mistake_of_ours_is_one_line(
         ("strange.part", "pip install strange"),
     ],
 )
-def test_a_missing_module_is_told_with_its_extra(module: str, hint: str) -> None:
+def test_a_missing_module_is_reported_with_its_extra(module: str, hint: str) -> None:
     assert explain_missing(module).endswith(f"which is not installed; {hint}")

@@ -82,5 +82,5 @@ def test_a_protocol_that_tests_nothing_is_refused(
     options = ("--recipe", tiny_recipe_file, "--data", tiny_corpus, "--protocol", "everything")
     answer = call("sweep", *options, "--grid", "seed=0,1")
     assert (answer.status, answer.stdout) == (1, "")
-    assert "everything tests nothing" in answer.stderr
+    assert "everything has no test clips" in answer.stderr
     assert not Path("runs").exists()

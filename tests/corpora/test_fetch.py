@@ -173,13 +173,13 @@ def test_a_damaged_clip_inside_installs_nothing(tmp_path: Path, archive: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04cut"])
-def test_what_is_no_zip_is_told(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_zip_is_reported(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(CorpusError, match="a.zip is not a sound zip file"):
         unpack_ravdess(tmp_path / "a.zip", tmp_path / "out")
 
 
-def test_a_missing_zip_is_told(tmp_path: Path) -> None:
+def test_a_missing_zip_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="cannot unpack .*b.zip .*No such file"):
         fetch_ravdess(tmp_path / "out", archive=tmp_path / "b.zip")
 
@@ -197,7 +197,7 @@ def test_an_interrupted_unpacking_leaves_nothing(tmp_path: Path, archive: Path) 
 def test_a_taken_folder_is_left_as_it_is(tmp_path: Path, archive: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(CorpusError, match="mine is taken: found other files"):
+    with pytest.raises(CorpusError, match="mine already exists: found other files"):
         fetch_ravdess(tmp_path / "mine", archive=archive)
     (tmp_path / "mine" / "03-01-01-01-01-01-01.wav").touch()
     with pytest.raises(CorpusError, match="found 1 of 1,440 RAVDESS clips"):

@@ -101,7 +101,7 @@ def test_manifest_counts_what_it_cannot_use(tmp_path: Path) -> None:
         ("", r"found columns \(none\); expected one for the file and one for the emotion"),
         ("file,emotion\n1.wav,\n", "no clip that can be used: found 1 with no label; expected"),
         ("file,emotion\n9.wav,sad\n", "found 1 that are not there, such as .*9.wav; expected"),
-        ("file,emotion\n", "found nothing; expected recordings with a label each"),
+        ("file,emotion\n", "found nothing; expected labelled recordings"),
         ("file,emotion\n1.wav,sad\n1.wav,happy\n", "1.wav is happy, but .*, is sad; expected one"),
     ],
 )
@@ -167,7 +167,7 @@ def test_any_folder_names_a_label_but_the_trees_own(tmp_path: Path) -> None:
 
 
 def test_a_tree_without_labels_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="found 1 with no label; expected recordings with"):
+    with pytest.raises(CorpusError, match="found 1 with no label; expected labelled"):
         read_path(touch(tmp_path / "t", "1.wav"))
     with pytest.raises(CorpusError, match="found nothing"):
         read_path(touch(tmp_path / "empty", "a.txt"))
@@ -223,7 +223,7 @@ def test_emobox_lists_of_ravdess_and_of_codes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "found no line"),
+        ("", "is empty; expected an EmoBox list"),
         ("{", "line 1: found '{'; expected a JSON object"),
         ('\n{"wav": "a.wav", "emo": 3, "dataset": "x"}', "line 2: found .*expected a JSON object"),
         (list_emobox([make_entry("x", "gone.wav", "sad")]), "none of its 1 recordings, such as go"),

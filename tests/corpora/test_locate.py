@@ -66,7 +66,7 @@ def test_a_named_folder_without_clips_is_not_replaced_by_the_cache(places: Path)
         find_ravdess(places / "empty")
 
 
-def test_a_misspelt_folder_is_told_by_its_source(
+def test_a_misspelt_folder_is_reported_by_its_source(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOVOX_DATA", str(places / "dta"))

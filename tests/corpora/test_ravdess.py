@@ -154,7 +154,7 @@ def test_songs_videos_and_hidden_files_are_not_clips(tmp_path: Path) -> None:
     assert listing.strays == ()
 
 
-def test_a_name_that_contradicts_its_folder_is_told_and_yields_to_a_right_copy(
+def test_a_name_that_contradicts_its_folder_is_reported_and_yields_to_a_right_copy(
     tmp_path: Path,
 ) -> None:
     right, wrong, only = (

@@ -348,7 +348,7 @@ def test_the_same_clips_in_other_folds_are_refused() -> None:
 
 def test_other_labels_speakers_or_truths_are_refused() -> None:
     model = random_model(0.6, 1)
-    with pytest.raises(ProtocolError, match="A knows the labels calm, angry and B angry, calm"):
+    with pytest.raises(ProtocolError, match="A has the labels calm, angry and B angry, calm"):
         compare(model, change(model, labels=("angry", "calm")))
     with pytest.raises(ProtocolError, match=r"the speaker of clip 000 \(1 in all\)"):
         compare(model, change(model, speakers=np.array(["99", *model.speakers[1:]])))

@@ -246,11 +246,11 @@ def test_files_of_two_evaluations_are_refused(
     content = json.loads((out / "metrics.json").read_text())
     content["metrics"]["confusion"][0][0] += 1
     (out / "metrics.json").write_text(json.dumps(content))
-    with pytest.raises(RunError, match="count different confusions"):
+    with pytest.raises(RunError, match="have different confusions"):
         write_report(out, None)
     content["model"]["labels"] = ["calm", "angry"]
     (out / "metrics.json").write_text(json.dumps(content))
-    with pytest.raises(RunError, match="are of different labels"):
+    with pytest.raises(RunError, match="have different labels"):
         write_report(out, None)
     del content["corpus"]["overlap"]
     (out / "metrics.json").write_text(json.dumps(content))
@@ -329,7 +329,7 @@ def test_a_training_run_is_not_written_over(
     make_model: MakeModel, make_corpus: MakeCorpus, tmp_path: Path
 ) -> None:
     (tmp_path / "recipe.toml").touch()
-    with pytest.raises(RunError, match="is a training run; name another folder by --out"):
+    with pytest.raises(RunError, match="is a training run; name another folder with --out"):
         evaluate_model(make_model(), make_corpus(), tmp_path)
 
 

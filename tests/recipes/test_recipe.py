@@ -162,7 +162,7 @@ def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> N
         ("frontend.image_width=9", "2 convolution blocks leave nothing of an image side of 9"),
         ("frontend.n_fft=1000", "n_fft is 1000; expected a power of two from 64"),
         ("frontend.n_fft=32", "n_fft is 32; expected a power of two from 64"),
-        ("frontend.hop_samples=2049", "hop_samples 2049 is over n_fft 2048"),
+        ("frontend.hop_samples=2049", "hop_samples 2049 exceeds n_fft 2048"),
         ("frontend.sample_rate_hz=7999", "'frontend.sample_rate_hz'.*8000, found 7999"),
         ("frontend.sample_rate_hz=192001", "'frontend.sample_rate_hz'.*192000, found 192001"),
         ("frontend.scale=bark", "'linear' or 'mel', found 'bark'"),

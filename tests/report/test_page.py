@@ -365,7 +365,7 @@ def test_predictions_of_another_evaluation_are_refused(make_run: MakeRun) -> Non
     content = json.loads((folder / "metrics.json").read_text())
     content["metrics"]["confusion"][0][0] += 1
     (folder / "metrics.json").write_text(json.dumps(content))
-    with pytest.raises(RunError, match="count different confusions; expected both from one"):
+    with pytest.raises(RunError, match="have different confusions; expected both from one"):
         write_report(folder, None)
     assert not (folder / "report.html").exists()
 

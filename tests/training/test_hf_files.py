@@ -117,7 +117,7 @@ def test_other_models_are_refused(tmp_path: Path, config: Any, message: str) -> 
 
 def test_another_rate_is_refused(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path, preprocessor={"sampling_rate": 8_000})
-    with pytest.raises(EncoderError, match="takes 8000 Hz; expected an encoder for 16000 Hz"):
+    with pytest.raises(EncoderError, match="expects 8000 Hz; use an encoder for 16000 Hz"):
         find_encoder_files(settings_of(folder))
 
 

@@ -36,7 +36,7 @@ def test_a_study_of_another_program_is_refused(
     monkeypatch.setattr("time.sleep", lambda _: None)
     storage = open_storage(name_sqlite(tmp_path / "study.db"))
     optuna.create_study(storage=storage, study_name="theirs")
-    with pytest.raises(RunError, match="'theirs' is not one of emovox tune"):
+    with pytest.raises(RunError, match="'theirs' was not created by emovox tune"):
         open_study(storage, "theirs", ABOUT, maximize=True)
 
 

@@ -55,7 +55,7 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
                 if first.emotion != clip.emotion:
                     raise CorpusError(
                         f"{clip.path} is {clip.emotion}, but {first.path}, the same recording, is "
-                        f"{first.emotion}; expected one label a recording: correct the list"
+                        f"{first.emotion}; expected one label per recording: correct the list"
                     )
                 n_twice += os.path.realpath(first.path) in kept
             elif known is None:

@@ -122,9 +122,10 @@ def make_cross(
     shared = order_labels(known & {clip.emotion for clip in tested})
     if len(shared) < 2:
         raise ProtocolError(
-            f"{name}: found {len(shared)} labels that both sides have; expected at least 2, found "
+            f"{name}: the two sides share {len(shared)} labels; expected at least 2, found "
             f"{', '.join(order_labels(known))} and "
-            f"{', '.join(order_labels(clip.emotion for clip in tested))}: give both the same words"
+            f"{', '.join(order_labels(clip.emotion for clip in tested))}: "
+            "use the same names for the same emotions"
         )
     train, validation = hold_out(trained, min_speakers=2)
     fold = Fold(

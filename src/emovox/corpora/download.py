@@ -74,13 +74,13 @@ def download_file(
         )
     except ValueError as error:
         raise DownloadError(
-            f"{remote.url} has another checksum than the expected {remote.checksum}: what arrived "
-            "was damaged or changed and has been removed; try again, or get the file another way"
+            f"{remote.url} does not have the expected checksum {remote.checksum}: the download was "
+            "damaged or changed and has been removed; try again, or get the file another way"
         ) from error
     except OSError as error:
         raise DownloadError(
-            f"cannot write {part}: {error.strerror or error}; expected a folder that can be "
-            f"written, with room for {remote.size_bytes:,} bytes; make room or name another one"
+            f"cannot write {part}: {error.strerror or error}; expected a writable folder "
+            f"with {remote.size_bytes:,} bytes free; free some space or name another folder"
         ) from error
     return path
 
@@ -99,7 +99,7 @@ def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report)
     if (arrived := _measure(part)) < remote.size_bytes:
         raise DownloadError(
             f"{remote.url} broke off {_CONNECTIONS} times ({reason or 'without a reason'}); "
-            f"{arrived:,} of {remote.size_bytes:,} bytes arrived; run it again to go on from there"
+            f"{arrived:,} of {remote.size_bytes:,} bytes arrived; run it again to continue"
         )
 
 

@@ -31,8 +31,8 @@ def read_emobox(path: Path, data: Path | None = None) -> CorpusListing:
     if root is None:
         raise CorpusError(
             f"{path}: found none of its {len(entries):,} recordings, such as {entries[0]['wav']}, "
-            "below its folder or those above; expected EmoBox's layout: put them there, or name "
-            "with --data the folder that these paths start from"
+            "below its folder or those above; expected EmoBox's layout: put them there, or pass "
+            "--data with the folder that these paths are relative to"
         )
     whole = [entry for entry in entries if "start_time" not in entry]
     rows = [
@@ -72,5 +72,5 @@ def _read_entries(path: Path) -> list[dict[str, Any]]:
             )
         entries.append(entry)
     if not entries:
-        raise CorpusError(f"{path}: found no line; expected an EmoBox list")
+        raise CorpusError(f"{path}: is empty; expected an EmoBox list")
     return entries

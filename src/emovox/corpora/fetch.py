@@ -148,7 +148,7 @@ def _is_free(folder: Path) -> bool:
     else:
         held = "a file, not a folder"
     raise CorpusError(
-        f"{folder} is taken: found {held}, expected a new or empty folder; remove it or name "
+        f"{folder} already exists: found {held}, expected a new or empty folder; remove it or name "
         "another with --to"
     )
 

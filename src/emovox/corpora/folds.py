@@ -78,7 +78,7 @@ def check_folds(protocol: Protocol) -> None:
             raise ProtocolError(
                 f"{protocol.name}, fold {fold.name}: speakers {', '.join(shared)} are in training "
                 "and in the test; such a score says nothing about unseen speakers. Split by whole "
-                "speakers (of one name in two lists: rename them if they are two people), or pass "
+                "speakers (if two people in two lists share a name, rename one), or pass "
                 "--allow-speaker-overlap to get a speaker-dependent score"
             )
 
@@ -119,7 +119,7 @@ def check_labels(protocol: Protocol) -> None:
             raise ProtocolError(
                 f"{protocol.name}, fold {fold.name}: all {len(fold.train):,} training clips are "
                 f"labelled {', '.join(labels)}; expected two labels or more to tell apart: add "
-                "recordings of others, or see by 'emovox data list' what is read as a label"
+                "recordings of others, or run 'emovox data list' to see what is read as a label"
             )
 
 

@@ -82,7 +82,7 @@ def collect_rows(
             if known.emotion != emotion:
                 raise CorpusError(
                     f"{source}: {clip.path} is {emotion}, but {known.path}, the same recording, is "
-                    f"{known.emotion}; expected one label a recording: correct the list"
+                    f"{known.emotion}; expected one label per recording: correct the list"
                 )
     if not clips:
         found = [f"{n:,} with {why}" for why, n in reasons.items()]
@@ -90,7 +90,7 @@ def collect_rows(
             found.append(f"{len(missing):,} that are not there, such as {missing[0]}")
         raise CorpusError(
             f"{source} holds no clip that can be used: found {', '.join(found) or 'nothing'}; "
-            "expected recordings with a label each"
+            "expected labelled recordings"
         )
     return CorpusListing(
         corpus,

@@ -134,9 +134,9 @@ def _check_same_test(first: Predictions, second: Predictions, names: tuple[str, 
     """Refuse two models with different labels or test clips, and report the difference."""
     if first.labels != second.labels:
         raise ProtocolError(
-            f"{names[0]} knows the labels {', '.join(first.labels)} and {names[1]} "
+            f"{names[0]} has the labels {', '.join(first.labels)} and {names[1]} "
             f"{', '.join(second.labels)}; expected the same, in the same order: "
-            "compare models of the same labels"
+            "compare models with the same labels"
         )
     tests = [
         set(zip(entry.folds.tolist(), entry.clips.tolist(), strict=True))

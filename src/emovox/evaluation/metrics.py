@@ -178,7 +178,7 @@ def check_scores(
     if true_index.ndim != 1 or scores.shape != (true_index.size, len(labels)):
         raise ValueError(
             f"found true classes of shape {true_index.shape} and probabilities of shape "
-            f"{scores.shape}; expected (clips,) and (clips, {len(labels)}), one column a label"
+            f"{scores.shape}; expected (clips,) and (clips, {len(labels)}), one column per label"
         )
     if true_index.size == 0:
         raise ValueError("found no test clip; expected at least one to score")

@@ -83,7 +83,7 @@ def evaluate_model(
     """
     watcher, model, corpus = watcher or Watcher(), str(model), str(corpus)
     if out is not None and (out / RECIPE_NAME).exists():
-        raise RunError(f"{out} is a training run; name another folder by --out")
+        raise RunError(f"{out} is a training run; name another folder with --out")
     path = find_model(model)
     info = open_model(path).info
     (listing,) = load_listings(data, [corpus])

@@ -150,7 +150,7 @@ def compare_runs(
     a, b = sides[0][0], sides[1][0]
     if a.label != b.label:
         raise ProtocolError(
-            f"{a.folder} was tested by {a.label}, {b.folder} by {b.label}; scores are only "
+            f"{a.folder} was tested under {a.label}, {b.folder} under {b.label}; scores are only "
             "compared within one protocol: train one of them again with --protocol"
         )
     seeds = [[read_predictions(run.folder / PREDICTIONS_NAME) for run in side] for side in sides]
@@ -198,7 +198,7 @@ def part_seeds(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         names = ", ".join(recipe.name for recipe, _ in groups) or "none"
         raise RunError(
             f"found runs of {count(len(groups), 'recipe')} ({names}); expected two runs, or "
-            "several seeds of two recipes: name no others"
+            "several seeds of two recipes: leave out the others"
         )
     return groups[0][1], groups[1][1]
 

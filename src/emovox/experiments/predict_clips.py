@@ -65,8 +65,8 @@ def predict_clips(
     unknown = order_labels({clip.emotion for clip in clips}.difference(labels))
     if unknown:
         raise ModelFileError(
-            f"{path}: knows the labels {', '.join(labels)}; expected {', '.join(unknown)} among "
-            "them, which clips have: leave these clips out, or take a model of their labels"
+            f"{path}: has the labels {', '.join(labels)}, but some clips are labelled "
+            f"{', '.join(unknown)}; leave these clips out, or use a model trained on their labels"
         )
     probabilities = []
     for clip in clips:

@@ -110,7 +110,7 @@ def sweep_recipe(
         folds = load_protocol(combination.recipe, data, n_splits=n_splits)
         if not any(fold.test for fold in folds.folds):
             raise ProtocolError(
-                f"{protocol} tests nothing; a sweep compares test scores: take another --protocol"
+                f"{protocol} has no test clips, which a sweep compares; choose another --protocol"
             )
         # A separate folder per number of folds keeps a quick look apart from the full sweep.
         run_folder = folder / f"{len(folds.folds)}-folds" / combination.recipe.name

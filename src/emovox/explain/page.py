@@ -23,7 +23,7 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise EmovoxError(
-            f"{path}: cannot draw into {path.suffix or 'a file without ending'!r}; "
+            f"{path}: cannot write a figure as {path.suffix or 'a file without extension'!r}; "
             "expected .svg or .html"
         )
 

@@ -202,7 +202,7 @@ def explain_waveform(
         )
     if emotion is not None and emotion not in labels:
         raise EmovoxError(
-            f"{recognizer.info.name} knows no emotion {emotion!r}; expected one of "
+            f"{recognizer.info.name} has no emotion {emotion!r}; expected one of "
             f"{', '.join(labels)}"
         )
     if n_times < 1 or n_bands < 1 or n_times * n_bands > MAX_CELLS:

@@ -72,9 +72,9 @@ class Axis(Settings):
         if self.step is not None:
             steps = (self.high - self.low) / self.step if self.step > 0 else 0.5
             if steps < 1 or not math.isclose(steps, round(steps)):
-                raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
+                raise ValueError(f"from {self.low}, step {self.step} does not reach {self.high}")
             if self.is_integer() != isinstance(self.step, int):
-                raise ValueError("low, high and step are integers all three, or none is")
+                raise ValueError("low, high and step must all be integers, or none of them")
         return self
 
     @model_serializer(mode="wrap")

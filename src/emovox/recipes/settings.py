@@ -91,7 +91,7 @@ class FrontendSettings(Settings):
         if self.n_fft < 64 or self.n_fft & (self.n_fft - 1):
             raise ValueError(f"n_fft is {self.n_fft}; expected a power of two from 64")
         if self.hop_samples > self.n_fft:
-            raise ValueError(f"hop_samples {self.hop_samples} is over n_fft {self.n_fft}")
+            raise ValueError(f"hop_samples {self.hop_samples} exceeds n_fft {self.n_fft}")
         return self
 
 

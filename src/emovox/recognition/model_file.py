@@ -274,7 +274,7 @@ def check_keys(where: str, found: set[str], model: type) -> None:
 def read_texts(key: str, value: Any) -> tuple[str, ...]:
     """Return a list of strings as a tuple; raise ValueError for anything else."""
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise ValueError(f"{key} is {value!r}, expected a list of texts")
+        raise ValueError(f"{key} is {value!r}, expected a list of strings")
     return tuple(value)
 
 

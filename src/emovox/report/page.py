@@ -122,7 +122,7 @@ def gather_page(
     metrics, trust = score_predictions(predictions), score_predictions(source.trusted)
     if metrics.confusion.tolist() != source.scores.metrics.confusion:
         raise RunError(
-            f"{folder}: predictions.csv and metrics.json count different confusions; expected "
+            f"{folder}: predictions.csv and metrics.json have different confusions; expected "
             "both from one evaluation: evaluate it again"
         )
     pairs = breakdown.find_confused_pairs(predictions)

@@ -183,7 +183,7 @@ def read_model(folder: Path) -> ReportSource:
     model, corpus = scores.model, scores.corpus
     if trusted.labels != model.labels or not set(scores.labels) <= set(model.labels):
         raise RunError(
-            f"{folder}: predictions.csv and metrics.json are of different labels; expected both "
+            f"{folder}: predictions.csv and metrics.json have different labels; expected both "
             "from one evaluation: evaluate the model again"
         )
     own = answer_as_shipped(trusted, model.min_confidence, scores.no_speech)

@@ -100,7 +100,7 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     if about["fingerprint"] != fingerprint:
         raise RunError(
             f"{path} belongs to another recipe, other clips or another number of threads; resume "
-            "with what the run was started with, or train into a new folder"
+            "with the settings that the run was started with, or train into a new folder"
         )
     state.network.load_state_dict(select_prefix(tensors, "weights."))
     state.best_weights = select_prefix(tensors, "best.")

@@ -83,7 +83,7 @@ def find_encoder_files(settings: HuggingFaceSettings) -> EncoderFiles:
     preprocessor = read_json(preprocessor_path, name) if preprocessor_path.exists() else {}
     rate_hz = preprocessor.get("sampling_rate", SAMPLE_RATE_HZ)
     if rate_hz != SAMPLE_RATE_HZ:
-        raise EncoderError(f"{name} takes {rate_hz} Hz; expected an encoder for 16000 Hz")
+        raise EncoderError(f"{name} expects {rate_hz} Hz; use an encoder for 16000 Hz")
     whisper = model_type == "whisper"
     n_blocks = int(config["encoder_layers" if whisper else "num_hidden_layers"])
     layers = choose_layers(settings, n_blocks)

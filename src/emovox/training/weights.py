@@ -72,7 +72,7 @@ def load_network(folder: Path, recipe: Recipe) -> WaveformClassifier:
     encoder, trained_on = name_encoder(recipe), about.get("encoder", "")
     if trained_on and encoder != trained_on:
         raise RunError(
-            f"{path}: trained on the encoder {trained_on}, found {encoder}; bring back its files, "
+            f"{path}: trained on the encoder {trained_on}, found {encoder}; restore its files, "
             "name the revision, or train it again"
         )
     return model.eval()

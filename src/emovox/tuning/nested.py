@@ -180,13 +180,14 @@ def check_nested(recipe: Recipe, protocol: Protocol, settings: StudySettings) ->
         )
     if not protocol.speaker_independent:
         raise ProtocolError(
-            f"{protocol.name} is speaker-dependent: its test speakers train too, so they cannot be "
-            "kept out of the choice; take a speaker-independent protocol, such as emobox-6 or loso"
+            f"{protocol.name} is speaker-dependent: its test speakers are also in training, so "
+            "they cannot be kept out of the search; choose a speaker-independent protocol, such as "
+            "emobox-6 or loso"
         )
     if not all(fold.test for fold in protocol.folds):
         raise ProtocolError(
             f"{protocol.name} has a fold without test clips; a nested search tests every fold: "
-            "take another protocol, such as emobox-6 or loso"
+            "choose another protocol, such as emobox-6 or loso"
         )
     take_inner_folds(protocol)
     check_encoder(recipe)
@@ -234,6 +235,6 @@ def check_choice(path: Path, chosen: Recipe) -> None:
     """Refuse to test a fold again with other settings, which would select by test score."""
     if path.exists() and load_recipe(path) != chosen:
         raise RunError(
-            f"{path} differs from what is best now, after more trials; a fold is tested once: go "
-            "on with as many trials as before, or begin another study by --study"
+            f"{path} differs from the best settings now, after more trials; a fold is tested once: "
+            "continue with the same number of trials, or start another study with --study"
         )

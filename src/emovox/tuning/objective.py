@@ -148,8 +148,8 @@ def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[Inn
     for fold in folds:
         if not fold.validation:
             raise ProtocolError(
-                f"{protocol.name}, fold {fold.name}: no validation clips, and a search is scored "
-                "on nothing else; choose another protocol"
+                f"{protocol.name}, fold {fold.name}: no validation clips, on which a search is "
+                "scored; choose another protocol"
             )
     return tuple(
         InnerFold(fold.name, fold.train, fold.validation, protocol.labels) for fold in folds
@@ -179,7 +179,7 @@ def split_training_speakers(fold: Fold, labels: tuple[str, ...]) -> tuple[InnerF
     if len(genders) < 2:
         raise ProtocolError(
             f"fold {fold.name}: found {len(genders)} training speakers; a nested search needs at "
-            "least 2, of whom one validates: choose another protocol"
+            "least 2, one of them for validation: choose another protocol"
         )
     speakers = sorted(genders, key=lambda name: (genders[name], len(name), name))
     n_folds = min(N_INNER_FOLDS, len(speakers))

@@ -64,7 +64,7 @@ def open_storage(url: str) -> RDBStorage:
         except ImportError as found:
             raise RunError(
                 f"storage {shown}: its driver is not installed ({found}); "
-                "pip install 'emovox[tune]' brings those of SQLite and PostgreSQL"
+                "pip install 'emovox[tune]' installs those of SQLite and PostgreSQL"
             ) from None
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     if parsed.password:
@@ -117,7 +117,7 @@ def open_study(
     if different:
         raise RunError(
             f"study {name!r} was started with another {' and '.join(different)}; continue "
-            "with what it was started with, or name a new one with --study"
+            "with the same one, or name a new study with --study"
         )
     return study
 
@@ -131,5 +131,5 @@ def read_about(study: optuna.Study) -> dict[str, Any]:
             return found
         time.sleep(0.2)
     raise RunError(
-        f"study {study.study_name!r} is not one of emovox tune; name a new one with --study"
+        f"study {study.study_name!r} was not created by emovox tune; name a new one with --study"
     )
