@@ -215,7 +215,7 @@ def test_checkpoint_of_another_number_of_threads_is_refused(tmp_path: Path) -> N
     try:
         train(make_recipe(), tmp_path)
         torch.set_num_threads(threads + 1)
-        with pytest.raises(RunError, match="another number of threads; resume with what the run"):
+        with pytest.raises(RunError, match="another number of threads; resume with the settings"):
             train(make_recipe(), tmp_path, resume=True)
     finally:
         torch.set_num_threads(threads)
