@@ -29,9 +29,9 @@ from emovox import (
     load_audio,
     load_protocol,
     load_recipe,
-    run_experiment,
 )
 from emovox.cli.progress import ProgressBars
+from emovox.cores import count_cores
 from emovox.corpora.locate import find_ravdess
 from emovox.evaluation.calibration import bootstrap_calibration_error
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED
@@ -48,7 +48,7 @@ from emovox.evaluation.summary import (
     format_score,
     summarize_seeds,
 )
-from emovox.experiments.train_and_test import set_threads
+from emovox.experiments.train_and_test import Experiment, run_experiments
 from emovox.files import name_folder, write_text
 from emovox.recognition.model_file import find_default_model
 
@@ -97,41 +97,40 @@ def main(
     seeds: Annotated[int, typer.Option(min=1)] = 3,
     out: Path = Path("runs/accuracy"),
     data: Path | None = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: cores.")] = None,
 ) -> None:
     """Train, test and print every protocol and seed."""
-    set_threads(1)
-    features = FeatureCache()
+    jobs = jobs or count_cores()
+    features = FeatureCache(jobs)
     rows: list[list[str]] = []
     bars = {bar.protocol: bar for bar in BARS}
-    for protocol in (*bars, *WORDS, CROSS):
-        parts = []
-        for seed in range(seeds):
-            folder = out / name_folder(f"{recipe}-{protocol}-seed{seed}")
-            parts.append(train_seed(recipe, protocol, seed, folder, features, data))
-        rows += print_protocol(protocol, bars.get(protocol), recipe, parts, data)
+    with ProgressBars(recipe) as watcher:
+        for protocol in (*bars, *WORDS, CROSS):
+            experiments = [
+                make_experiment(recipe, protocol, seed, out, data) for seed in range(seeds)
+            ]
+            runs = run_experiments(experiments, jobs=jobs, features=features, watcher=watcher)
+            parts = [run.predictions for run in runs if run.predictions is not None]
+            if not parts:
+                raise typer.BadParameter(f"{protocol} tests nothing")
+            rows += print_protocol(protocol, bars.get(protocol), recipe, parts, data)
     write_table(rows)
     print_speed(data)
 
 
-def train_seed(
-    name: str, protocol: str, seed: int, folder: Path, features: FeatureCache, data: Path | None
-) -> Predictions:
-    """Train and test one seed, unless it is finished."""
+def make_experiment(
+    name: str, protocol: str, seed: int, out: Path, data: Path | None
+) -> Experiment:
+    """Return the training and test of one seed."""
     recipe = load_recipe(name, [f"data.protocol={protocol!r}", f"seed={seed}"])
-    with ProgressBars(f"{name}, {protocol}, seed {seed}") as watcher:
-        run = run_experiment(
-            recipe,
-            load_protocol(recipe, data),
-            folder,
-            features=features,
-            resume=True,
-            # Only the stress tests need model files, and only those of unseen speakers.
-            keep_models=protocol == BARS[0].protocol,
-            watcher=watcher,
-        )
-    if run.predictions is None:
-        raise typer.BadParameter(f"{protocol} tests nothing")
-    return run.predictions
+    return Experiment(
+        f"{protocol}, seed {seed}",
+        recipe,
+        load_protocol(recipe, data),
+        out / name_folder(f"{name}-{protocol}-seed{seed}"),
+        # Only the stress tests need model files, and only those of unseen speakers.
+        keep_models=protocol == BARS[0].protocol,
+    )
 
 
 def print_protocol(

@@ -1,7 +1,7 @@
 """The reference experiment's figures as a table.
 
     make reproduce-all
-    python benchmarks/reference.py [--out runs]
+    python benchmarks/reference.py [--out runs] [--jobs N]
 
 Reads what `make reproduce-all` left, trains what is missing, and writes `benchmarks/reference.csv`,
 which is committed: the README's tables are made of it by `scripts/write_readme.py`.
@@ -10,10 +10,12 @@ which is committed: the README's tables are made of it by `scripts/write_readme.
 import csv
 import io
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from emovox.cli.progress import ProgressBars
+from emovox.cores import count_cores
 from emovox.evaluation.comparison import Comparison
 from emovox.experiments.reproduce import (
     PROTOCOLS,
@@ -32,17 +34,24 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def main(out: Path = Path("runs"), data: Path | None = None) -> None:
+def main(
+    out: Path = Path("runs"),
+    data: Path | None = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: cores.")] = None,
+) -> None:
     """Write the table, a row for each score and each difference."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     protocols = (*PROTOCOLS, SPEAKER_INDEPENDENT)
-    for result in reproduce_reference(out, data, protocols=protocols, watch=ProgressBars):
-        for recipe in result.recipes:
-            writer.writerows(list_scores(result, recipe))
-        for comparison in (result.comparison, result.gain):
-            writer.writerows(list_differences(result, comparison))
+    with ProgressBars("reproduce") as watcher:
+        for result in reproduce_reference(
+            out, data, protocols=protocols, jobs=jobs or count_cores(), watcher=watcher
+        ):
+            for recipe in result.recipes:
+                writer.writerows(list_scores(result, recipe))
+            for comparison in (result.comparison, result.gain):
+                writer.writerows(list_differences(result, comparison))
     write_text(TABLE, text.getvalue())
 
 

@@ -19,7 +19,6 @@ import typer
 
 from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
 from emovox.errors import RunError
-from emovox.experiments.train_and_test import set_threads
 from emovox.export.onnx import export_onnx
 from emovox.files import replace_file
 from emovox.recognition.model_file import ModelInfo, ProtocolScore, find_default_model, open_model
@@ -31,7 +30,6 @@ SCORES = Path(__file__).parents[1] / "benchmarks" / "accuracy.csv"
 
 def main(runs: Path) -> None:
     """Train on everything, calibrate, and write the bundled model file."""
-    set_threads(1)
     temperature, min_confidence = read_calibrations(runs)
     recipe = load_recipe(RECIPE, ["data.protocol=everything"])
     with tempfile.TemporaryDirectory() as temporary:

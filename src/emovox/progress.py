@@ -28,7 +28,20 @@ class Epoch:
 
 
 class Watcher:
-    """Receives progress updates; the command line draws progress bars from them."""
+    """Receives progress updates; the command line draws progress bars from them.
+
+    Several folds may train at the same time: each has the watcher that ``start_job`` returns.
+    """
+
+    def start_jobs(self, n_jobs: int) -> None:
+        """Called before ``n_jobs`` folds or other jobs, of which several run at a time."""
+
+    def start_job(self, title: str) -> "Watcher":  # noqa: ARG002
+        """Called when a job starts; returns the watcher of its updates."""
+        return self
+
+    def end_job(self) -> None:
+        """Called on the watcher of a job when the job is done."""
 
     def start_fold(self, name: str, n_folds: int) -> None:
         """Called when a fold starts."""

@@ -48,7 +48,7 @@ def call(
 ) -> Call:
     """Return a function that runs ``emovox ARGS`` in this process, in an empty folder.
 
-    It saves the seconds that a process takes to import torch.
+    It saves the seconds that a process takes to import torch, and so do its jobs: one by default.
     """
     cwd = tmp_path / "cwd"
     cwd.mkdir(exist_ok=True)
@@ -57,6 +57,8 @@ def call(
     monkeypatch.setenv("EMOVOX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    for name in ("reproduce", "stress", "sweep", "train", "tune"):
+        monkeypatch.setattr(f"emovox.cli.{name}.count_cores", lambda: 1)
 
     def run(*args: str | Path) -> Answer:
         monkeypatch.setattr(sys, "argv", ["emovox", *map(str, args)])

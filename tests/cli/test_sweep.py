@@ -18,7 +18,7 @@ def arguments(tiny_recipe_file: Path, tiny_corpus: Path) -> list[Any]:
         "2",
         "--set",
         "training.epochs=1",
-        "--threads",
+        "--jobs",
         "1",
     ]
     return ["sweep", "--recipe", tiny_recipe_file, "--data", tiny_corpus, *options]

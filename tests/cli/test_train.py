@@ -111,7 +111,7 @@ def test_a_split_that_shares_speakers_needs_leave(
     assert "speaker-dependent" in allowed.stdout
 
 
-@pytest.mark.parametrize("options", [["--splits", "0"], ["--threads", "0"], ["--epochs", "3"]])
+@pytest.mark.parametrize("options", [["--splits", "0"], ["--jobs", "0"], ["--epochs", "3"]])
 def test_wrong_usage_exits_2(call: Callable[..., Any], options: list[str]) -> None:
     answer = call("train", *options)
     assert (answer.status, answer.stdout) == (2, "")

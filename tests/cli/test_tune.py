@@ -23,7 +23,7 @@ def arguments(tiny_recipe_file: Path, tiny_corpus: Path, tmp_path: Path) -> list
     """Return a study of the first of ``loso``'s folds."""
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(tiny_recipe_file.read_text() + SPACE)
-    options = ["--protocol", "loso", "--fold", "01", "--set", "training.epochs=1", "--threads", "1"]
+    options = ["--protocol", "loso", "--fold", "01", "--set", "training.epochs=1", "--jobs", "1"]
     return ["tune", "--recipe", recipe, "--data", tiny_corpus, *options]
 
 

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +27,9 @@ class Counter(Watcher):
         assert epoch.epoch >= 1
         self.epochs[self.name] = self.epochs.get(self.name, 0) + 1
 
-    @contextmanager
-    def watch(self, name: str) -> Iterator[Watcher]:
-        self.name = name
-        yield self
+    def start_job(self, title: str) -> Watcher:
+        self.name = title
+        return self
 
 
 def reproduce_tiny(
@@ -55,7 +52,7 @@ def reproduce_tiny(
         data,
         protocols=("reference", "reference-repeated", "loso"),
         n_splits=2,
-        watch=counter.watch,
+        watcher=counter,
     )
     return list(results), counter
 

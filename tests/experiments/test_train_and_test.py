@@ -404,7 +404,7 @@ def long_recipe(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
 def start_training(recipe: Path, data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     split = data / "tiny.csv"
     command = [sys.executable, "-c", "from emovox.cli.main import main; main()", "train"]
-    options = ["--recipe", recipe, "--data", data, "--split", split, "--out", out, "--threads", "1"]
+    options = ["--recipe", recipe, "--data", data, "--split", split, "--out", out, "--jobs", "1"]
     return subprocess.Popen(
         [*command, *map(str, options), *more],
         stdout=subprocess.PIPE,

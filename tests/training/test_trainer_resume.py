@@ -189,7 +189,7 @@ def test_without_resume_it_starts_over(tmp_path: Path) -> None:
 )
 def test_checkpoint_of_another_recipe_is_refused(tmp_path: Path, change: str) -> None:
     train(make_recipe(), tmp_path)
-    with pytest.raises(RunError, match="belongs to another recipe, other clips or another number"):
+    with pytest.raises(RunError, match="belongs to another recipe, other clips or another version"):
         train(make_recipe(change), tmp_path, resume=True)
 
 
@@ -206,16 +206,27 @@ def test_checkpoint_of_other_clips_is_refused(
     tmp_path: Path, train_set: ImageSet, validation_set: ImageSet
 ) -> None:
     train(make_recipe(), tmp_path)
-    with pytest.raises(RunError, match="belongs to another recipe, other clips or another number"):
+    with pytest.raises(RunError, match="belongs to another recipe, other clips or another version"):
         train_network(make_recipe(), train_set, validation_set, tmp_path, resume=True)
 
 
-def test_checkpoint_of_another_number_of_threads_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_of_another_pytorch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(make_recipe(), tmp_path)
+    monkeypatch.setattr(torch, "__version__", "0.4")
+    with pytest.raises(RunError, match="another version of PyTorch; resume with those"):
+        train(make_recipe(), tmp_path, resume=True)
+
+
+def test_the_number_of_threads_does_not_change_a_training(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     try:
-        train(make_recipe(), tmp_path)
-        torch.set_num_threads(threads + 1)
-        with pytest.raises(RunError, match="another number of threads; resume with the settings"):
-            train(make_recipe(), tmp_path, resume=True)
+        one = train(make_recipe(), tmp_path / "one")
+        torch.set_num_threads(3)
+        three = train(make_recipe(), tmp_path / "three")
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
+    for name, value in one.network.state_dict().items():
+        assert torch.equal(value, three.network.state_dict()[name])

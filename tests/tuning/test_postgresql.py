@@ -90,7 +90,7 @@ def test_two_workers_share_a_study(server: str, tiny_corpus: Path, tmp_path: Pat
     recipe.write_text(RECIPE)
     command: list[Any] = [sys.executable, "-m", "emovox", "tune", "--recipe", recipe]
     command += ["--data", tiny_corpus]
-    command += ["--protocol", "loso", "--fold", "01", "--fold", "02", "--threads", "1"]
+    command += ["--protocol", "loso", "--fold", "01", "--fold", "02", "--jobs", "1"]
     command += ["--trials", str(N_TRIALS), "--storage", server]
     workers = []
     for name in ("one", "other"):

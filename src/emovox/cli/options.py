@@ -44,10 +44,14 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 ScoreFormatOption = Annotated[
     ScoreFormat, typer.Option("--format", case_sensitive=False, help="Output format.")
 ]
-ThreadsOption = Annotated[
+JobsOption = Annotated[
     int | None,
     typer.Option(
-        "--threads", metavar="N", min=1, help="CPU threads for training. Default: all cores."
+        "--jobs",
+        metavar="N",
+        min=1,
+        help="Processes that work at the same time, each with one thread. Default: one for each "
+        "core. Results do not depend on it.",
     ),
 ]
 SetOption = Annotated[

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, and always one line per fold."""
+"""Progress on stderr: bars on a terminal, and always one line per training."""
 
 import math
 import sys
@@ -12,47 +12,24 @@ from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.progress import Epoch, Watcher
 from emovox.wording import count
 
+ESTIMATE_S = 3_600
+"""Period over which the time left is estimated: a fold may take many minutes."""
 
-class ProgressBars(Watcher):
-    """Draws a progress bar for the current step.
+
+class JobBar(Watcher):
+    """Draws a progress bar for the current step of one job.
 
     Args:
         name: Prefix of the bar's title, e.g. the name of the recipe.
-        console: Console to draw on; ``None``: stderr. Text printed there appears above the bar.
+        progress: The display that the bar is part of.
     """
 
-    def __init__(self, name: str, console: Console | None = None) -> None:
+    def __init__(self, name: str, progress: Progress) -> None:
         self.name = name
         self.title = name
+        self.progress = progress
         self.last: Epoch | None = None
         self.task: TaskID | None = None
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(
-            *columns,
-            console=console or Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-            # Only on a terminal: output to a file or a pipe must not be redirected.
-            redirect_stdout=sys.stdout.isatty(),
-        )
-
-    def __enter__(self) -> Self:
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.progress.stop()
 
     def start_fold(self, name: str, n_folds: int) -> None:
         """Add the fold to the title, unless it is the only one."""
@@ -101,6 +78,74 @@ class ProgressBars(Watcher):
 
     def start_bar(self, title: str, total: int) -> None:
         """Replace the bar with a new one."""
+        self.remove_bar()
+        self.task = self.progress.add_task(title, total=total, note="")
+
+    def remove_bar(self) -> None:
+        """Remove the bar."""
         if self.task is not None:
             self.progress.remove_task(self.task)
-        self.task = self.progress.add_task(title, total=total, note="")
+        self.task = None
+
+
+class ProgressBars(JobBar):
+    """Draws a bar over all jobs, and one for the current step of each running job.
+
+    Args:
+        name: Prefix of the titles of its own bars.
+        console: Console to draw on; ``None``: stderr. Text printed there appears above the bars.
+    """
+
+    def __init__(self, name: str, console: Console | None = None) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
+        progress = Progress(
+            *columns,
+            console=console or Console(stderr=True),
+            transient=True,
+            speed_estimate_period=ESTIMATE_S,
+            disable=not sys.stderr.isatty(),
+            # Only on a terminal: output to a file or a pipe must not be redirected.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        super().__init__(name, progress)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def start_jobs(self, n_jobs: int) -> None:
+        """Start a bar over all jobs, unless there is only one."""
+        self.remove_bar()
+        if n_jobs > 1:
+            self.start_bar(f"{self.title}: trainings", n_jobs)
+
+    def start_job(self, title: str) -> Watcher:
+        """Return the bar of a new job."""
+        return RunningJob(title, self)
+
+
+class RunningJob(JobBar):
+    """The bar of one of several jobs."""
+
+    def __init__(self, name: str, bars: ProgressBars) -> None:
+        super().__init__(name, bars.progress)
+        self.bars = bars
+
+    def end_job(self) -> None:
+        """Remove the bar, and advance the one over all jobs."""
+        self.remove_bar()
+        self.bars.end_clip()

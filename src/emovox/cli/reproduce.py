@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, SplitsOption, ThreadsOption
+from emovox.cli.options import DataOption, JobsOption, SplitsOption
 from emovox.cli.paragraphs import echo_wrapped
+from emovox.cores import count_cores
 
 if TYPE_CHECKING:
     from emovox.evaluation.intervals import Interval
@@ -26,7 +27,7 @@ def reproduce(
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Folder for the run folders.")
     ] = Path("runs"),
-    threads: ThreadsOption = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Train and test the reference's two models and ours, and explain the results.
 
@@ -40,31 +41,34 @@ def reproduce(
         explain_result,
         reproduce_reference,
     )
-    from emovox.experiments.train_and_test import set_threads
     from emovox.runs.metrics import describe_machine
 
     data = ensure_ravdess(data)
     start = time.monotonic()
-    set_threads(threads)
     protocols = (*PROTOCOLS, SPEAKER_INDEPENDENT) if everything else PROTOCOLS
-    results = reproduce_reference(
-        out, data, protocols=protocols, n_splits=splits, watch=ProgressBars
-    )
-    for result in results:
-        print_result(result)
-        for paragraph in explain_result(result).splitlines():
-            echo_wrapped(paragraph)
-        for recipe in result.recipes:
-            for run in recipe.runs:
-                typer.echo(f"report: {run.folder / 'report.html'}")
-        minutes = (time.monotonic() - start) / 60
-        typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
+    with ProgressBars("reproduce") as watcher:
+        results = reproduce_reference(
+            out,
+            data,
+            protocols=protocols,
+            n_splits=splits,
+            jobs=jobs or count_cores(),
+            watcher=watcher,
+        )
+        for result in results:
+            print_result(result)
+            for paragraph in explain_result(result).splitlines():
+                echo_wrapped(paragraph)
+            for recipe in result.recipes:
+                for run in recipe.runs:
+                    typer.echo(f"report: {run.folder / 'report.html'}")
+            minutes = (time.monotonic() - start) / 60
+            typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
     typer.echo()
     echo_wrapped(
-        f"Processor: {describe_machine()['processor']}. On a different processor, or with a "
-        "different number of threads, the same seed gives a different CNN: seed 0 of optimized has "
-        "scored WA 69.4, 63.9 and 58.3 on the single split of reference. Compare means over seeds "
-        "or splits, not single seeds."
+        f"Processor: {describe_machine()['processor']}. On a different processor, the same "
+        "seed gives a different CNN: seed 0 of optimized has scored WA 69.4, 63.9 and 58.3 on the "
+        "single split of reference. Compare means over seeds or splits, not single seeds."
     )
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, TableFormat
+from emovox.cli.options import DataOption, JobsOption, TableFormat
+from emovox.cores import count_cores
 
 
 def stress(
@@ -50,9 +51,7 @@ def stress(
         ),
     ] = None,
     data: DataOption = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", metavar="N", min=1, help="Clips processed in parallel.")
-    ] = 1,
+    jobs: JobsOption = None,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Seed of the random perturbations.")
     ] = 0,
@@ -80,7 +79,9 @@ def stress(
     if corpus is not None and len(targets) > 1:
         raise typer.BadParameter("found several targets; expected one model file with --corpus")
     chosen = find_tests(tests.split(",") if tests else ())
-    settings = StressSettings(chosen, n_clips=clips, draws=draws, jobs=jobs, seed=seed)
+    settings = StressSettings(
+        chosen, n_clips=clips, draws=draws, jobs=jobs or count_cores(), seed=seed
+    )
     with ProgressBars(targets[0].name) as watcher:
         if corpus is not None:
             report = stress_model(targets[0], corpus, data, settings, watcher)

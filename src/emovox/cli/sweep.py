@@ -8,12 +8,13 @@ import typer
 
 from emovox.cli.options import (
     DataOption,
+    JobsOption,
     ScoreFormat,
     ScoreFormatOption,
     SetOption,
     SplitsOption,
-    ThreadsOption,
 )
+from emovox.cores import count_cores
 
 
 def sweep(
@@ -42,7 +43,7 @@ def sweep(
         ),
     ] = None,
     output: ScoreFormatOption = ScoreFormat.TABLE,
-    threads: ThreadsOption = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Train every combination of the given values and print one table with intervals.
 
@@ -51,19 +52,19 @@ def sweep(
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.sweep import sweep_recipe
-    from emovox.experiments.train_and_test import set_threads
 
-    set_threads(threads)
-    rows = sweep_recipe(
-        base,
-        out,
-        grid=grid or (),
-        changes=changes or (),
-        protocol=protocol,
-        n_splits=splits,
-        data=data,
-        watch=ProgressBars,
-    )
+    with ProgressBars("sweep") as watcher:
+        rows = sweep_recipe(
+            base,
+            out,
+            grid=grid or (),
+            changes=changes or (),
+            protocol=protocol,
+            n_splits=splits,
+            data=data,
+            jobs=jobs or count_cores(),
+            watcher=watcher,
+        )
     if output is ScoreFormat.JSON:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
         return

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from emovox.cli.options import CorpusOption, DataOption, SetOption, SplitsOption, ThreadsOption
+from emovox.cli.options import CorpusOption, DataOption, JobsOption, SetOption, SplitsOption
+from emovox.cores import count_cores
 
 
 def train(
@@ -46,7 +47,7 @@ def train(
         typer.Option("--out", metavar="RUN", help="Run folder. Default: runs/RECIPE-PROTOCOL."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
-    threads: ThreadsOption = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Train and test a recipe; write weights, model file, predictions, scores and a report.
 
@@ -55,7 +56,7 @@ def train(
     """
     from emovox.cli.progress import ProgressBars
     from emovox.experiments.folds import load_protocol, name_protocol
-    from emovox.experiments.train_and_test import run_experiment, set_threads
+    from emovox.experiments.train_and_test import run_experiment
     from emovox.files import name_folder
     from emovox.recipes.recipe import load_recipe
 
@@ -65,7 +66,6 @@ def train(
     if recipe is None and resume and out is not None:
         recipe = str(out / "recipe.toml")
     chosen = load_recipe(recipe or "vanilla", changes)
-    set_threads(threads)
     folds = load_protocol(
         chosen,
         data,
@@ -80,7 +80,9 @@ def train(
         typer.echo(f"emovox: {note}", err=True)
     folder = out or Path("runs") / name_folder(f"{chosen.name}-{folds.name}")
     with ProgressBars(chosen.name) as watcher:
-        run = run_experiment(chosen, folds, folder, resume=resume, watcher=watcher)
+        run = run_experiment(
+            chosen, folds, folder, resume=resume, jobs=jobs or count_cores(), watcher=watcher
+        )
     if run.evaluation is not None:
         for line in run.evaluation.describe():
             typer.echo(line)

@@ -9,11 +9,12 @@ import typer
 
 from emovox.cli.options import (
     DataOption,
+    JobsOption,
     ScoreFormat,
     ScoreFormatOption,
     SetOption,
-    ThreadsOption,
 )
+from emovox.cores import count_cores
 
 if TYPE_CHECKING:
     from emovox.tuning.nested import NestedTuning
@@ -90,7 +91,7 @@ def tune(
         ),
     ] = False,
     output: ScoreFormatOption = ScoreFormat.TABLE,
-    threads: ThreadsOption = None,
+    jobs: JobsOption = None,
 ) -> None:
     """Search for better settings of a recipe. Test clips are not used.
 
@@ -101,7 +102,6 @@ def tune(
     """
     from emovox.cli.tune_progress import TuneProgress
     from emovox.experiments.folds import load_protocol
-    from emovox.experiments.train_and_test import set_threads
     from emovox.recipes.recipe import load_recipe
     from emovox.tuning.nested import tune_nested
     from emovox.tuning.objective import Metric
@@ -119,7 +119,6 @@ def tune(
     chosen = load_recipe(
         recipe, [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
     )
-    set_threads(threads)
     split = load_protocol(chosen, data)
     for note in split.notes:
         typer.echo(f"emovox: {note}", err=True)
@@ -128,13 +127,17 @@ def tune(
     )
     name = name_study(chosen, split, settings)
     folder = find_study_folder(name)
-    outcome = None
+    outcome, jobs = None, jobs or count_cores()
     if nested:
-        outcome = tune_nested(chosen, split, folder, settings=settings, out=out, watch=TuneProgress)
+        outcome = tune_nested(
+            chosen, split, folder, settings=settings, out=out, jobs=jobs, watch=TuneProgress
+        )
         tuning = outcome.shared
     else:
         with TuneProgress(name) as watcher:
-            tuning = tune_recipe(chosen, split, folder, settings=settings, out=out, watcher=watcher)
+            tuning = tune_recipe(
+                chosen, split, folder, settings=settings, out=out, jobs=jobs, watcher=watcher
+            )
     path = (out or folder / WINNER_NAME) if tuning.winner else None
     if output is ScoreFormat.JSON:
         content: dict[str, Any] = {**tuning.to_dict(), "folder": str(folder)}

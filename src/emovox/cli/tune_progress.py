@@ -11,19 +11,9 @@ from emovox.tuning.trials import Trial
 class TuneProgress(ProgressBars, TuneWatcher):
     """Draws a progress bar for the current trial."""
 
-    def start_trial(self, number: int, n_trials: int, n_trainings: int) -> None:
-        """Start a bar over the trainings of the trial."""
-        self.n_trainings = n_trainings
+    def start_trial(self, number: int, n_trials: int) -> None:
+        """Add the trial to the title."""
         self.title = f"{self.name}, trial {number} ({n_trials} requested)"
-        self.start_bar(f"{self.title}: trainings", n_trainings)
-
-    def end_fold(self) -> None:
-        """Advance the bar by one training."""
-        self.end_clip()
-
-    def start_trainings(self) -> None:
-        """Restart the bar over trainings after one over clips."""
-        self.start_bar(f"{self.title}: trainings", self.n_trainings)
 
     def end_trial(self, trial: Trial, best: Trial) -> None:
         """Print one line on the result of the trial."""

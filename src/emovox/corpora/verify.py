@@ -1,6 +1,5 @@
 """Verify a corpus: decode every clip and report missing, damaged and duplicate ones."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emovox.cores import count_cores
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.combine import find_copies
 from emovox.corpora.ravdess import (
@@ -281,7 +281,7 @@ def _measure_clips(
     durations_s: dict[str, float] = {}
     damaged: list[DamagedClip] = []
     # Decoding releases the GIL, so threads can use all cores.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, count_cores())) as pool:
         measured = pool.map(_measure_clip, (clip.path for clip in clips), repeat(shortest_s))
         for done, (clip, result) in enumerate(zip(clips, measured, strict=False), 1):
             if isinstance(result, str):

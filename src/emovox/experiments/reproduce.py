@@ -1,8 +1,8 @@
 """Reproduce the reference experiment, and compare its two models with the shipped recipe."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from emovox.evaluation.evaluate import BOOTSTRAP_SEED
 from emovox.evaluation.summary import Summary, choose_resampling, summarize_seeds
 from emovox.experiments.finished import Run, compare_runs
 from emovox.experiments.folds import load_protocol
-from emovox.experiments.train_and_test import run_experiment
+from emovox.experiments.train_and_test import Experiment, run_experiments
 from emovox.progress import Watcher
 from emovox.recipes.recipe import load_recipe
 from emovox.training.features import FeatureCache
@@ -92,44 +92,43 @@ def reproduce_reference(
     *,
     protocols: tuple[str, ...] = PROTOCOLS,
     n_splits: int | None = None,
-    watch: Callable[[str], AbstractContextManager[Watcher]],
+    jobs: int = 1,
+    watcher: Watcher | None = None,
 ) -> Iterator[ProtocolResult]:
     """Train and test the reference's models and ours under each protocol.
 
-    Runs that are finished in ``folder`` are not repeated.
+    Runs that are finished in ``folder`` are not repeated. All folds of all runs of a protocol can
+    train at the same time.
 
     Args:
         folder: Parent folder of the run folders.
         data: Folder of the corpora; ``None`` searches the usual places.
         protocols: Names of the protocols, in order.
         n_splits: Keep only the first folds of each protocol, for a quick look.
-        watch: Creates a watcher for the run of the given name.
+        jobs: Number of folds that train at the same time, each in a process with one thread.
+        watcher: Receives progress updates.
 
     Yields:
         The result of each protocol as soon as it is complete.
     """
-    features = FeatureCache()
+    features = FeatureCache(jobs)
     for protocol in protocols:
         n_seeds = N_SEEDS.get(protocol, 1)
+        experiments = []
+        for name, seed in product(RECIPES, range(n_seeds)):
+            recipe = load_recipe(name, [f"data.protocol={protocol!r}", f"seed={seed}"])
+            folds = load_protocol(recipe, data, n_splits=n_splits)
+            of_seed = f"-seed{seed}" if n_seeds > 1 else ""
+            title = f"{name}, {protocol}{of_seed.replace('-seed', ', seed ')}"
+            experiments.append(
+                Experiment(title, recipe, folds, folder / f"{name}-{protocol}{of_seed}")
+            )
+        runs = run_experiments(experiments, jobs=jobs, features=features, watcher=watcher)
         recipes = []
-        for name in RECIPES:
-            runs = []
-            for seed in range(n_seeds):
-                recipe = load_recipe(name, [f"data.protocol={protocol!r}", f"seed={seed}"])
-                folds = load_protocol(recipe, data, n_splits=n_splits)
-                of_seed = f"-seed{seed}" if n_seeds > 1 else ""
-                with watch(f"{name}, {protocol}{of_seed.replace('-seed', ', seed ')}") as watcher:
-                    run = run_experiment(
-                        recipe,
-                        folds,
-                        folder / f"{name}-{protocol}{of_seed}",
-                        features=features,
-                        resume=True,
-                        watcher=watcher,
-                    )
-                runs.append(run)
-            summary = _summarize_runs(runs, speaker_independent=folds.speaker_independent)
-            recipes.append(RecipeResult(name, tuple(runs), summary))
+        for i, name in enumerate(RECIPES):
+            of_recipe = runs[i * n_seeds : (i + 1) * n_seeds]
+            summary = _summarize_runs(of_recipe, speaker_independent=folds.speaker_independent)
+            recipes.append(RecipeResult(name, tuple(of_recipe), summary))
         vanilla, optimized, encoder = ([run.folder for run in r.runs] for r in recipes)
         comparison, label = compare_runs(optimized, vanilla)
         gain, _ = compare_runs(encoder, vanilla)

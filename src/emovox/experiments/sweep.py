@@ -1,7 +1,6 @@
 """A sweep: train and test every combination of given values as a separate recipe."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,11 +11,10 @@ from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import Evaluation
 from emovox.experiments.finished import compare_runs
 from emovox.experiments.folds import load_protocol
-from emovox.experiments.train_and_test import run_experiment
+from emovox.experiments.train_and_test import Experiment, run_experiments
 from emovox.files import name_folder
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, load_recipe
-from emovox.training.features import FeatureCache
 
 # The question of the reference: which of these techniques help?
 DEFAULT_OPTIMIZERS = ("rmsprop", "adam")
@@ -76,7 +74,8 @@ def sweep_recipe(
     protocol: str = "reference-repeated",
     n_splits: int | None = None,
     data: Path | None = None,
-    watch: Callable[[str], AbstractContextManager[Watcher]] = lambda _: nullcontext(Watcher()),
+    jobs: int = 1,
+    watcher: Watcher | None = None,
 ) -> tuple[SweepRow, ...]:
     """Train and test every combination of given values on the same folds.
 
@@ -91,7 +90,8 @@ def sweep_recipe(
         protocol: Name of the protocol.
         n_splits: Keep only the first folds, for a quick look.
         data: Folder of the corpora; ``None`` searches the usual places.
-        watch: Creates a watcher for the run of the given name.
+        jobs: Number of folds that train at the same time, each in a process with one thread.
+        watcher: Receives progress updates.
 
     Returns:
         One row per combination, in the order of the grid.
@@ -104,28 +104,24 @@ def sweep_recipe(
     shared = [*changes, f"data.protocol={protocol!r}"]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
     folder = folder or Path("runs") / name_folder(f"sweep-{protocol}")
-    features = FeatureCache()
-    rows: list[SweepRow] = []
+    experiments = []
     for number, combination in enumerate(combinations, 1):
         folds = load_protocol(combination.recipe, data, n_splits=n_splits)
         if not any(fold.test for fold in folds.folds):
             raise ProtocolError(
                 f"{protocol} has no test clips, which a sweep compares; choose another --protocol"
             )
+        title = f"{combination.name} ({number}/{len(combinations)})"
         # A separate folder per number of folds keeps a quick look apart from the full sweep.
         run_folder = folder / f"{len(folds.folds)}-folds" / combination.recipe.name
-        with watch(f"{combination.name} ({number}/{len(combinations)})") as watcher:
-            run = run_experiment(
-                combination.recipe,
-                folds,
-                run_folder,
-                features=features,
-                resume=True,
-                keep_models=False,
-                watcher=watcher,
-            )
-        against = compare_runs(run_folder, rows[0].folder)[0] if rows else None
-        rows.append(SweepRow(combination.name, run_folder, run.scores, against))
+        experiments.append(
+            Experiment(title, combination.recipe, folds, run_folder, keep_models=False)
+        )
+    runs = run_experiments(experiments, jobs=jobs, watcher=watcher)
+    rows: list[SweepRow] = []
+    for combination, run in zip(combinations, runs, strict=True):
+        against = compare_runs(run.folder, rows[0].folder)[0] if rows else None
+        rows.append(SweepRow(combination.name, run.folder, run.scores, against))
     return tuple(rows)
 
 

@@ -4,25 +4,26 @@
                    -> predictions.csv
     then:          metrics.json, the scores into each model file, report.html
 
-A fold is finished when its predictions are written. An interrupted run continues with the first
-unfinished fold.
+A fold is finished when its predictions are written; an interrupted run continues with the others.
+Folds are independent, so the folds of one run or of several can train at the same time.
 """
 
 import json
-import os
 import shutil
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from emovox.audio.load import load_audio
+from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold, Protocol, check_labels
 from emovox.corpora.registry import describe_licence
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
 from emovox.experiments.finished import Run, finish_run
+from emovox.experiments.jobs import Job, Workers
 from emovox.experiments.predict_clips import predict_clips, predict_fold
 from emovox.export.onnx import build_onnx, check_parity
 from emovox.files import replace_file, write_text
@@ -52,6 +53,35 @@ MODEL_LICENCE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One recipe under one protocol, and the folder of its run.
+
+    Attributes:
+        title: Name for progress updates.
+        recipe: Recipe to train.
+        protocol: Folds with training, validation and test clips.
+        folder: Run folder; created if missing.
+        resume: Continue the run in ``folder``.
+        keep_models: Keep weights, model files and the report, not only predictions and scores.
+    """
+
+    title: str
+    recipe: Recipe
+    protocol: Protocol
+    folder: Path
+    resume: bool = True
+    keep_models: bool = True
+
+    def find_folder(self, fold: Fold) -> Path:
+        """Return the folder of a fold's files."""
+        return find_fold_folder(self.folder, fold, len(self.protocol.folds))
+
+    def list_unfinished(self) -> list[Fold]:
+        """Return the folds that are not finished."""
+        return [f for f in self.protocol.folds if not is_finished(f, self.find_folder(f))]
+
+
 def run_experiment(
     recipe: Recipe,
     protocol: Protocol,
@@ -60,9 +90,13 @@ def run_experiment(
     features: FeatureCache | None = None,
     resume: bool = False,
     keep_models: bool = True,
+    jobs: int = 1,
     watcher: Watcher | None = None,
 ) -> Run:
     """Train and test a recipe on every fold of a protocol.
+
+    The files do not depend on ``jobs``. A script that sets it needs ``if __name__ == "__main__":``
+    around its calls, because the processes import the script.
 
     Args:
         recipe: Recipe to train.
@@ -71,6 +105,7 @@ def run_experiment(
         features: Cache of features, shared with other runs.
         resume: Continue the run in ``folder``.
         keep_models: Keep weights, model files and the report, not only predictions and scores.
+        jobs: Number of folds that train at the same time, each in a process with one thread.
         watcher: Receives progress updates.
 
     Returns:
@@ -79,23 +114,113 @@ def run_experiment(
     Raises:
         ProtocolError: A fold trains on fewer than two labels.
         RunError: The folder holds a run and ``resume`` is not set, or a run with another recipe or
-            split.
+            split; or a process was killed.
         EncoderError: The recipe's encoder cannot be found or used.
         ExportError: The model cannot be exported to ONNX.
         AudioError: A recording cannot be used.
     """
-    check_labels(protocol)
-    features = features or FeatureCache()
+    experiment = Experiment(recipe.name, recipe, protocol, folder, resume, keep_models)
+    (run,) = run_experiments([experiment], jobs=jobs, features=features, watcher=watcher)
+    return run
+
+
+def run_experiments(
+    experiments: Sequence[Experiment],
+    *,
+    jobs: int = 1,
+    features: FeatureCache | None = None,
+    watcher: Watcher | None = None,
+) -> list[Run]:
+    """Train and test several recipes as ``run_experiment`` does, their folds at the same time.
+
+    Args:
+        experiments: Recipes, protocols and run folders.
+        jobs: Number of folds that train at the same time, each in a process with one thread.
+        features: Cache of features, shared with other runs.
+        watcher: Receives progress updates.
+
+    Returns:
+        The finished runs, in the order of the experiments.
+    """
+    features = features or FeatureCache(jobs)
     watcher = watcher or Watcher()
-    check_encoder(recipe)
-    open_run(folder, recipe, protocol, resume=resume)
-    for fold in protocol.folds:
-        watcher.start_fold(fold.name, len(protocol.folds))
-        fold_folder = find_fold_folder(folder, fold, len(protocol.folds))
-        run_fold(
-            recipe, fold, protocol.labels, fold_folder, features, watcher, keep_models=keep_models
+    for experiment in experiments:
+        check_labels(experiment.protocol)
+        check_encoder(experiment.recipe)
+        open_run(
+            experiment.folder, experiment.recipe, experiment.protocol, resume=experiment.resume
         )
-    return finish_run(recipe, protocol, folder, keep_models=keep_models)
+    unfinished = [(index, f) for index, e in enumerate(experiments) for f in e.list_unfinished()]
+    if min(jobs, len(unfinished)) > 1:
+        store_features(
+            [(experiments[index].recipe, f) for index, f in unfinished], features, watcher
+        )
+    runs: dict[int, Run] = {}
+    n_left = Counter(index for index, _ in unfinished)
+    with Workers(jobs, features) as workers:
+        work = [
+            Job(experiments[index].title, partial(run_experiment_fold, experiments[index], fold))
+            for index, fold in unfinished
+        ]
+        for number, _ in workers.run(work, watcher):
+            index, _ = unfinished[number]
+            n_left[index] -= 1
+            if not n_left[index]:
+                runs[index] = finish_experiment(experiments[index])
+    return [
+        runs[index] if index in runs else finish_experiment(experiment)
+        for index, experiment in enumerate(experiments)
+    ]
+
+
+def finish_experiment(experiment: Experiment) -> Run:
+    """Combine the folds of an experiment's run."""
+    return finish_run(
+        experiment.recipe,
+        experiment.protocol,
+        experiment.folder,
+        keep_models=experiment.keep_models,
+    )
+
+
+def run_experiment_fold(
+    experiment: Experiment, fold: Fold, features: FeatureCache, watcher: Watcher
+) -> None:
+    """Train and test one fold of an experiment."""
+    watcher.start_fold(fold.name, len(experiment.protocol.folds))
+    run_fold(
+        experiment.recipe,
+        fold,
+        experiment.protocol.labels,
+        experiment.find_folder(fold),
+        features,
+        watcher,
+        keep_models=experiment.keep_models,
+    )
+
+
+def store_features(
+    trainings: Sequence[tuple[Recipe, Fold]], features: FeatureCache, watcher: Watcher
+) -> None:
+    """Compute the features of all clips once, before several processes need them."""
+    kinds: dict[tuple[object, object], tuple[Recipe, list[Clip], list[Clip]]] = {}
+    for recipe, fold in trainings:
+        new = (recipe, list[Clip](), list[Clip]())
+        _, train, validation = kinds.setdefault((recipe.frontend, recipe.augmentation), new)
+        train += fold.train
+        validation += fold.validation
+        if trains_again(recipe, fold):
+            train += fold.validation
+    for recipe, train, validation in kinds.values():
+        features.store(train, validation, recipe, watcher)
+
+
+def trains_again(recipe: Recipe, fold: Fold) -> bool:
+    """Return whether the model of a fold is finally trained on the validation clips as well."""
+    # Without test clips, the model is meant for use, so it is trained on all clips.
+    settings = recipe.training
+    refit = settings.refit or not (fold.test or settings.needs_validation)
+    return refit and bool(fold.validation)
 
 
 def check_encoder(recipe: Recipe) -> None:
@@ -115,15 +240,11 @@ def run_fold(
     keep_models: bool = True,
 ) -> None:
     """Train one fold, write its model file, and predict its test clips, unless it is finished."""
-    done = folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)
-    if done.exists():
+    if is_finished(fold, folder):
         return
     trained = train_fold(recipe, fold, labels, folder, features, watcher)
     calibration = calibrate_fold(recipe, fold, trained, folder, watcher)
-    # Without test clips, the model is meant for use, so it is trained on all clips.
-    settings = recipe.training
-    refit = settings.refit or not (fold.test or settings.needs_validation)
-    if refit and fold.validation:
+    if trains_again(recipe, fold):
         fold = replace(fold, train=(*fold.train, *fold.validation), validation=())
         # More speakers make a better model. A temperature fitted without them is close enough, or
         # slightly too cautious.
@@ -144,6 +265,11 @@ def run_fold(
         write_predictions(folder / PREDICTIONS_NAME, predictions)
     for finished in (folder, folder / REFIT_FOLDER):
         shutil.rmtree(finished / CHECKPOINT_FOLDER, ignore_errors=True)
+
+
+def is_finished(fold: Fold, folder: Path) -> bool:
+    """Return whether a fold was trained and tested."""
+    return (folder / (PREDICTIONS_NAME if fold.test else MODEL_NAME)).exists()
 
 
 def train_fold(
@@ -223,11 +349,3 @@ def describe_model(
         recipe=recipe.to_toml(),
         licence=licence,
     )
-
-
-def set_threads(threads: int | None) -> None:
-    """Set the number of CPU threads for training; ``None`` uses one per core.
-
-    The number affects a training's exact result, so it does not depend on the machine's load.
-    """
-    torch.set_num_threads(threads or os.cpu_count() or 1)

@@ -61,7 +61,7 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     Args:
         path: The checkpoint file.
         state: The state to save.
-        fingerprint: Identifies the recipe, clips and thread count that the state belongs to.
+        fingerprint: Identifies the recipe, clips and PyTorch version that the state belongs to.
     """
     tensors = {f"weights.{k}": v for k, v in state.network.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in state.best_weights.items()}
@@ -85,7 +85,7 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     """Restore a saved state into ``state``.
 
     Raises:
-        RunError: The file is damaged, or belongs to a different recipe, data or thread count.
+        RunError: The file is damaged, or belongs to a different recipe, data or PyTorch.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -99,8 +99,8 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
         )
     if about["fingerprint"] != fingerprint:
         raise RunError(
-            f"{path} belongs to another recipe, other clips or another number of threads; resume "
-            "with the settings that the run was started with, or train into a new folder"
+            f"{path} belongs to another recipe, other clips or another version of PyTorch; "
+            "resume with those that the run was started with, or train into a new folder"
         )
     state.network.load_state_dict(select_prefix(tensors, "weights."))
     state.best_weights = select_prefix(tensors, "best.")

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from emovox.audio.load import load_audio
+from emovox.cores import count_cores
 from emovox.corpora.clips import Clip
 from emovox.corpora.locate import find_cache
 from emovox.errors import AudioError
@@ -99,7 +99,7 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path | None = None, jobs: int | None = None) -> None:
         self.folder = folder or find_cache() / "embeddings"
-        self.jobs = jobs or os.cpu_count() or 1
+        self.jobs = jobs or count_cores()
         self.known: dict[tuple[str, str, AugmentationSettings], npt.NDArray[np.float32]] = {}
 
     def load(

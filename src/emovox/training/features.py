@@ -1,19 +1,23 @@
 """Training inputs of networks: spectrograms or embeddings of clips, computed once and cached."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, Self
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from emovox.audio.load import load_audio
+from emovox.cores import count_cores
 from emovox.corpora.clips import Clip
+from emovox.files import replace_file
 from emovox.labels import EMOTIONS
+from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.recipes.settings import (
     AugmentationSettings,
@@ -25,6 +29,10 @@ from emovox.training.embeddings import EmbeddingCache, number_classes
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.hf_encoder import HuggingFaceEncoder
 from emovox.training.speech_encoder import Encoder, SpeechEncoder
+from emovox.training.threads import one_thread
+
+ImageKey = tuple[FrontendSettings, str]
+"""Settings of a spectrogram, and the name of its clip."""
 
 
 class ClipSet(Protocol):
@@ -109,16 +117,43 @@ class ImageSet:
         digest.update(self.classes.numpy().tobytes())
 
 
+class ImageFolder:
+    """Spectrograms in a folder that several processes read and write.
+
+    Args:
+        folder: The folder; it must exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_file(self, key: ImageKey) -> Path:
+        """Return the file of a spectrogram, named by its settings and clip."""
+        settings, name = key
+        digest = hashlib.sha256(f"{settings.model_dump_json()} {name}".encode())
+        return self.folder / f"{digest.hexdigest()}.npy"
+
+    def __contains__(self, key: ImageKey) -> bool:
+        return self.find_file(key).exists()
+
+    def __getitem__(self, key: ImageKey) -> Tensor:
+        return torch.from_numpy(np.load(self.find_file(key), allow_pickle=False))
+
+    def __setitem__(self, key: ImageKey, image: Tensor) -> None:
+        with replace_file(self.find_file(key)) as part:
+            np.save(part, image.numpy(), allow_pickle=False)
+
+
 class ImageCache:
-    """In-memory cache of spectrograms, shared by all folds, recipes and runs.
+    """Cache of spectrograms, shared by all folds, recipes and runs.
 
     Args:
         jobs: Number of clips computed in parallel; ``None``: one per core.
     """
 
     def __init__(self, jobs: int | None = None) -> None:
-        self.jobs = jobs or os.cpu_count() or 1
-        self.images: dict[tuple[FrontendSettings, str], Tensor] = {}
+        self.jobs = jobs or count_cores()
+        self.images: dict[ImageKey, Tensor] | ImageFolder = {}
 
     def load(
         self,
@@ -142,10 +177,7 @@ class ImageCache:
         Raises:
             AudioError: A recording cannot be used.
         """
-        missing = [c for c in clips if (settings, c.name) not in self.images]
-        for clip, image in zip(missing, self.compute(missing, settings), strict=True):
-            self.images[settings, clip.name] = image
-            on_clip()
+        self.store(clips, settings, on_clip)
         side = (settings.image_height, settings.image_width)
         images = [self.images[settings, c.name] for c in clips]
         return ImageSet(
@@ -153,6 +185,15 @@ class ImageCache:
             number_classes(clips, labels),
             labels,
         )
+
+    def store(
+        self, clips: Sequence[Clip], settings: FrontendSettings, on_clip: Callable[[], None]
+    ) -> None:
+        """Compute the spectrograms that are not cached."""
+        missing = [c for c in clips if (settings, c.name) not in self.images]
+        for clip, image in zip(missing, self.compute(missing, settings), strict=True):
+            self.images[settings, clip.name] = image
+            on_clip()
 
     def count_unknown(self, clips: Sequence[Clip], settings: FrontendSettings) -> int:
         """Return the number of clips that have yet to be computed."""
@@ -168,18 +209,16 @@ class ImageCache:
                 image: Tensor = frontend(torch.from_numpy(waveform.samples)[None])
             return image.clone()
 
-        threads = torch.get_num_threads()
         # One clip per core is faster than all cores on one clip, as its matrices are small.
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(self.jobs) as pool:
-                yield from pool.map(compute_image, clips)
-        finally:
-            torch.set_num_threads(threads)
+        with one_thread(), ThreadPoolExecutor(self.jobs) as pool:
+            yield from pool.map(compute_image, clips)
 
 
 class FeatureCache:
     """Cache of the training inputs of every kind of recipe.
+
+    A pickled cache shares its files with the original: spectrograms in a temporary folder that
+    exists as long as the original does, embeddings in the folder of cached embeddings.
 
     Args:
         jobs: Number of clips computed in parallel; ``None``: one per core.
@@ -189,6 +228,61 @@ class FeatureCache:
     def __init__(self, jobs: int | None = None, folder: Path | None = None) -> None:
         self.images = ImageCache(jobs)
         self.embeddings = EmbeddingCache(folder, jobs)
+        self.temporary: TemporaryDirectory[str] | None = None
+        self.stored: set[tuple[str, str, AugmentationSettings]] = set()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.share()
+        return open_shared, (self.embeddings.folder, self.images.images)
+
+    def share(self) -> None:
+        """Keep spectrograms in files from now on, for other processes."""
+        if isinstance(self.images.images, dict):
+            self.temporary = TemporaryDirectory(prefix="emovox-")
+            images = ImageFolder(Path(self.temporary.name))
+            for key, image in self.images.images.items():
+                images[key] = image
+            self.images.images = images
+
+    def store(
+        self,
+        train: Iterable[Clip],
+        validation: Iterable[Clip],
+        recipe: Recipe,
+        watcher: Watcher,
+    ) -> None:
+        """Compute a recipe's features in files, for the processes that this cache is shared with.
+
+        Args:
+            train: Clips with augmented copies.
+            validation: Clips without them.
+            recipe: The recipe.
+            watcher: Receives progress updates.
+
+        Raises:
+            AudioError: A recording cannot be used.
+        """
+        self.share()
+        copied, plain = ({clip.name: clip for clip in clips} for clips in (train, validation))
+        title = name_features(recipe)
+        if isinstance(recipe.frontend, FrontendSettings):
+            clips = [*(copied | plain).values()]
+            watcher.start_clips(title, self.images.count_unknown(clips, recipe.frontend))
+            self.images.store(clips, recipe.frontend, watcher.end_clip)
+            return
+        if not recipe.augmentation.copies:
+            copied, plain = {}, copied | plain
+        encoder, alone = make_encoder(recipe.frontend), AugmentationSettings()
+        wanted = [(recipe.augmentation, clip) for clip in copied.values()]
+        wanted += [(alone, clip) for clip in plain.values()]
+        missing = [(a, c) for a, c in wanted if (encoder.name, c.name, a) not in self.stored]
+        watcher.start_clips(title, len(missing))
+        for settings in (recipe.augmentation, alone):
+            clips = [clip for found, clip in missing if found is settings]
+            rows = self.embeddings.fetch(clips, encoder, settings)
+            for clip, _ in zip(clips, rows, strict=True):
+                self.stored.add((encoder.name, clip.name, settings))
+                watcher.end_clip()
 
     def load(
         self,
@@ -226,6 +320,13 @@ class FeatureCache:
             return self.images.count_unknown(clips, recipe.frontend)
         copies = choose_augmentation(recipe, augment=augment)
         return self.embeddings.count_unknown(clips, make_encoder(recipe.frontend), copies)
+
+
+def open_shared(folder: Path, images: ImageFolder) -> FeatureCache:
+    """Open a cache in another process, which computes one clip at a time."""
+    cache = FeatureCache(1, folder)
+    cache.images.images = images
+    return cache
 
 
 def name_features(recipe: Recipe) -> str:

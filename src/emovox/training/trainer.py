@@ -27,6 +27,7 @@ from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
 from emovox.training.optimizers import make_optimizer
 from emovox.training.rounding import round_weights
+from emovox.training.threads import one_thread
 
 # Keras' ReduceLROnPlateau counts an epoch as better only above this improvement.
 PLATEAU_MIN_DELTA = 1e-4
@@ -57,6 +58,7 @@ class TrainedNetwork:
     labels: tuple[str, ...] = EMOTIONS
 
 
+@one_thread()
 def train_network(
     recipe: Recipe,
     train_set: ClipSet,
@@ -69,8 +71,8 @@ def train_network(
 ) -> TrainedNetwork:
     """Train a recipe's network, and write ``history.csv`` and ``checkpoint/`` on the way.
 
-    The same recipe, clips and number of threads produce the same bytes on the same machine, even
-    if training was interrupted and resumed.
+    It computes on one thread: the same recipe and clips produce the same bytes on the same kind of
+    processor, whatever its number of cores, even if training was interrupted and resumed.
 
     Args:
         recipe: The recipe.
@@ -220,10 +222,10 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
 
 
 def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
-    """Hash everything that a training depends on: recipe, inputs, labels and thread count."""
+    """Hash everything that a training depends on: recipe, inputs, labels, PyTorch."""
     # The search space does not affect the weights.
     digest = hashlib.sha256(change_settings(recipe, {}).to_toml().encode())
     for data in (training, validation):
         data.update_digest(digest)
-    digest.update(f"{training.labels} {torch.__version__} {torch.get_num_threads()}".encode())
+    digest.update(f"{training.labels} {torch.__version__}".encode())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ and Simon 2006, *Bias in error estimation when using cross-validation for model 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from emovox.errors import ProtocolError, RunError
 from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import Evaluation
 from emovox.experiments.finished import compare_runs, finish_run
-from emovox.experiments.train_and_test import check_encoder, run_fold
+from emovox.experiments.jobs import Job, Workers
+from emovox.experiments.train_and_test import Experiment, check_encoder, run_experiment_fold
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe, change_settings, load_recipe
 from emovox.runs.folder import CHOSEN_NAME, find_fold_folder, open_run
@@ -82,6 +84,7 @@ def tune_nested(
     settings: StudySettings | None = None,
     out: Path | None = None,
     features: FeatureCache | None = None,
+    jobs: int = 1,
     watch: Watch = lambda _: nullcontext(TuneWatcher()),
 ) -> NestedTuning:
     """Choose settings for each test fold on its training speakers only, and test each fold once.
@@ -100,6 +103,7 @@ def tune_nested(
         settings: Settings of the search, the same for each test fold.
         out: Path of the shared winner, instead of a file in ``folder``.
         features: Cache of features, shared with other trainings.
+        jobs: Number of trainings at the same time, each in a process with one thread.
         watch: Creates a watcher for the search or test of the given name.
 
     Returns:
@@ -112,7 +116,7 @@ def tune_nested(
             already tested with other settings.
         AudioError: A recording cannot be used.
     """
-    settings, features = settings or StudySettings(), features or FeatureCache()
+    settings, features = settings or StudySettings(), features or FeatureCache(jobs)
     check_nested(recipe, protocol, settings)
     inner = [split_training_speakers(fold, protocol.labels) for fold in protocol.folds]
     name = name_study(recipe, protocol, settings)
@@ -127,37 +131,43 @@ def tune_nested(
             settings=settings,
             out=out,
             features=features,
+            jobs=jobs,
             watcher=watcher,
         )
-    tunings = []
-    for fold, folds in zip(protocol.folds, inner, strict=True):
-        with watch(f"{name}, fold {fold.name}") as watcher:
-            tuning = run_study(
-                recipe,
-                f"the training speakers of fold {fold.name}, {protocol.name} v{protocol.version}",
-                Objective(folds, settings.metric, settings.n_seeds, features),
-                name=f"{name}-nested-{fold.name}",
-                storage=storage,
-                n_trials=settings.n_trials,
-                watcher=watcher,
-            )
-        tunings.append(tuning)
     nested_folder, shared_folder = folder / NESTED_NAME, folder / SHARED_NAME
-    with watch(f"{name}, nested") as watcher:
-        nested_score = evaluate_choices(recipe, protocol, tunings, nested_folder, features, watcher)
-    for fold, tuning in zip(protocol.folds, tunings, strict=True):
-        fold_folder = find_fold_folder(nested_folder, fold, len(protocol.folds))
-        write_trials(fold_folder / TRIALS_NAME, tuning)
-    with watch(f"{name}, shared") as watcher:
-        shared_score = evaluate_choices(
-            recipe,
-            protocol,
-            [shared] * len(tunings),
-            shared_folder,
-            features,
-            watcher,
-            keep_models=False,
-        )
+    tunings = []
+    with Workers(jobs, features) as workers:
+        for fold, folds in zip(protocol.folds, inner, strict=True):
+            source = f"the training speakers of fold {fold.name}, {protocol.name}"
+            with watch(f"{name}, fold {fold.name}") as watcher:
+                tuning = run_study(
+                    recipe,
+                    f"{source} v{protocol.version}",
+                    Objective(folds, settings.metric, settings.n_seeds),
+                    name=f"{name}-nested-{fold.name}",
+                    storage=storage,
+                    n_trials=settings.n_trials,
+                    workers=workers,
+                    watcher=watcher,
+                )
+            tunings.append(tuning)
+        with watch(f"{name}, nested") as watcher:
+            nested_score = evaluate_choices(
+                recipe, protocol, tunings, nested_folder, workers, watcher
+            )
+        for fold, tuning in zip(protocol.folds, tunings, strict=True):
+            fold_folder = find_fold_folder(nested_folder, fold, len(protocol.folds))
+            write_trials(fold_folder / TRIALS_NAME, tuning)
+        with watch(f"{name}, shared") as watcher:
+            shared_score = evaluate_choices(
+                recipe,
+                protocol,
+                [shared] * len(tunings),
+                shared_folder,
+                workers,
+                watcher,
+                keep_models=False,
+            )
     comparison, _ = compare_runs(nested_folder, shared_folder)
     return NestedTuning(
         shared=shared,
@@ -198,7 +208,7 @@ def evaluate_choices(
     protocol: Protocol,
     choices: list[Tuning],
     folder: Path,
-    features: FeatureCache,
+    workers: Workers,
     watcher: TuneWatcher,
     *,
     keep_models: bool = True,
@@ -213,11 +223,13 @@ def evaluate_choices(
     about = {"name": f"{recipe.name[:70]}-{kind}", "description": described}
     run_recipe = change_settings(recipe, about)
     open_run(folder, run_recipe, protocol, resume=True)
+    jobs = []
     for fold, fold_folder, chosen in zip(protocol.folds, folders, recipes, strict=True):
-        watcher.start_fold(fold.name, len(protocol.folds))
         write_text(fold_folder / CHOSEN_NAME, chosen.to_toml())
-        labels = protocol.labels
-        run_fold(chosen, fold, labels, fold_folder, features, watcher, keep_models=keep_models)
+        part = Experiment(kind, chosen, protocol, folder, keep_models=keep_models)
+        jobs.append(Job(kind, partial(run_experiment_fold, part, fold)))
+    for _ in workers.run(jobs, watcher):
+        pass
     return finish_run(run_recipe, protocol, folder, keep_models=keep_models).scores
 
 

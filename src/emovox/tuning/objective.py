@@ -3,7 +3,7 @@
 Test clips are never used: an ``InnerFold`` has none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -12,10 +12,13 @@ import torch
 
 from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold, Protocol
-from emovox.errors import ProtocolError
+from emovox.errors import ProtocolError, RecipeError
 from emovox.evaluation.metrics import compute_metrics
+from emovox.experiments.jobs import Job
+from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.training.features import FeatureCache
+from emovox.training.threads import one_thread
 from emovox.training.trainer import train_network
 
 N_INNER_FOLDS = 5
@@ -65,64 +68,68 @@ class Objective:
     """Objective function of a study's trials.
 
     Attributes:
-        folds: Folds to train and score, one after another.
+        folds: Folds to train and score.
         metric: Metric on the validation clips.
         n_seeds: Trainings per fold, with consecutive seeds starting at the recipe's.
-        features: Cache of spectrograms or embeddings.
     """
 
     folds: tuple[InnerFold, ...]
     metric: Metric
     n_seeds: int
-    features: FeatureCache
 
     @property
     def n_trainings(self) -> int:
         """Number of trainings in a complete trial."""
         return len(self.folds) * self.n_seeds
 
-    def load(self, recipe: Recipe, on_clip: Callable[[], None]) -> None:
-        """Compute the recipe's features of all clips, calling ``on_clip`` after each."""
-        for fold in self.folds:
-            load = partial(self.features.load, recipe=recipe, labels=fold.labels, on_clip=on_clip)
-            load(fold.train, augment=True)
-            load(fold.validation)
+    def store_features(self, recipe: Recipe, features: FeatureCache, watcher: Watcher) -> None:
+        """Compute the recipe's features of all clips."""
+        train = (clip for fold in self.folds for clip in fold.train)
+        validation = (clip for fold in self.folds for clip in fold.validation)
+        features.store(train, validation, recipe, watcher)
 
-    def count_unknown(self, recipe: Recipe) -> int:
-        """Return how many clips ``load`` would have to compute or read."""
-        train = {c.name: c for fold in self.folds for c in fold.train}
-        validation = {c.name: c for fold in self.folds for c in fold.validation}
-        if recipe.augmentation.copies == 0:
-            return self.features.count_unknown([*(train | validation).values()], recipe)
-        return self.features.count_unknown(
-            [*train.values()], recipe, augment=True
-        ) + self.features.count_unknown([*validation.values()], recipe)
+    def list_jobs(self, recipe: Recipe) -> list[Job]:
+        """Return the trainings of a trial: all folds with the first seed, then with the next."""
+        return [
+            Job(
+                f"fold {fold.name}, seed {seed}",
+                partial(score_training, change_settings(recipe, {"seed": seed}), fold, self.metric),
+            )
+            for seed in range(recipe.seed, recipe.seed + self.n_seeds)
+            for fold in self.folds
+        ]
 
-    def score(self, recipe: Recipe, training: int) -> float:
-        """Train one fold and score its validation clips.
 
-        Args:
-            recipe: Recipe with the settings of the trial.
-            training: Index of the training, from 0: all folds with the first seed, then the next.
+@one_thread()
+def score_training(
+    recipe: Recipe, fold: InnerFold, metric: Metric, features: FeatureCache, watcher: Watcher
+) -> float | RecipeError:
+    """Train one fold and score its validation clips.
 
-        Returns:
-            The score: UA in [0, 1], or the mean log-loss in nats.
+    Args:
+        recipe: Recipe with the settings of the trial.
+        fold: Fold to train.
+        metric: Score to return.
+        features: Cache of spectrograms or embeddings.
+        watcher: Receives progress updates.
 
-        Raises:
-            RecipeError: The loss diverged.
-        """
-        seed, index = divmod(training, len(self.folds))
-        fold = self.folds[index]
-        recipe = change_settings(recipe, {"seed": recipe.seed + seed})
-        load = partial(self.features.load, recipe=recipe, labels=fold.labels)
-        train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
-        trained = train_network(recipe, train_set, validation_set, None)
-        standardized = validation_set.standardize(trained.mean, trained.std)
-        with torch.inference_mode():
-            logits = torch.cat([trained.network(x) for x, _ in standardized.split_batches(256)])
-        probabilities = torch.softmax(logits.double(), dim=1).numpy()
-        metrics = compute_metrics(validation_set.classes.numpy(), probabilities, fold.labels)
-        return metrics.uar if self.metric is Metric.UA else metrics.log_loss
+    Returns:
+        The score: UA in [0, 1], or the mean log-loss in nats; or why these settings have none, such
+        as a loss that diverged.
+    """
+    load = partial(features.load, recipe=recipe, labels=fold.labels)
+    train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
+    watcher.start_training(recipe.training.epochs)
+    try:
+        trained = train_network(recipe, train_set, validation_set, None, on_epoch=watcher.end_epoch)
+    except RecipeError as error:
+        return error
+    standardized = validation_set.standardize(trained.mean, trained.std)
+    with torch.inference_mode():
+        logits = torch.cat([trained.network(x) for x, _ in standardized.split_batches(256)])
+    probabilities = torch.softmax(logits.double(), dim=1).numpy()
+    metrics = compute_metrics(validation_set.classes.numpy(), probabilities, fold.labels)
+    return metrics.uar if metric is Metric.UA else metrics.log_loss
 
 
 def take_inner_folds(protocol: Protocol, names: Sequence[str] = ()) -> tuple[InnerFold, ...]:

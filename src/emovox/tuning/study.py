@@ -10,10 +10,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from emovox.errors import RecipeError
+from emovox.experiments.jobs import Workers
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe, change_settings
 from emovox.recipes.search_space import Axis
-from emovox.training.features import name_features
 from emovox.tuning.objective import Metric, Objective
 from emovox.tuning.sampling import NumberedSampler, StepMedianPruner
 from emovox.tuning.storage import open_storage, open_study
@@ -36,11 +36,8 @@ N_COMPLETE_TRIALS = 5
 class TuneWatcher(Watcher):
     """Receives progress updates of trials too; the command line's shows progress bars."""
 
-    def start_trial(self, number: int, n_trials: int, n_trainings: int) -> None:
-        """A trial of at most ``n_trainings`` trainings begins."""
-
-    def start_trainings(self) -> None:
-        """The features of all clips are computed, and training begins."""
+    def start_trial(self, number: int, n_trials: int) -> None:
+        """A trial begins."""
 
     def end_fold(self) -> None:
         """One training of the trial is scored."""
@@ -78,12 +75,13 @@ def run_study(
     name: str,
     storage: str,
     n_trials: int,
+    workers: Workers,
     watcher: TuneWatcher,
 ) -> Tuning:
     """Run trials until a study has the requested number of finished ones.
 
-    With one worker, the same recipe, clips, number of threads and seed give the same trials, even
-    after an interruption.
+    The same recipe, clips and seed give the same trials for any number of processes, even after an
+    interruption, unless other commands work on the same study.
 
     Args:
         recipe: Recipe to tune; its ``tune.space`` is the search space.
@@ -92,6 +90,7 @@ def run_study(
         name: Name of the study.
         storage: URL of the study's database.
         n_trials: Total number of finished trials, including earlier ones.
+        workers: Processes that run the trainings of a trial, with the cache of features.
         watcher: Receives progress updates.
 
     Returns:
@@ -114,7 +113,7 @@ def run_study(
     study.sampler = NumberedSampler(recipe.seed, choose_first(recipe))
     # After fewer trainings, the mean depends mostly on the first fold.
     study.pruner = StepMedianPruner(N_COMPLETE_TRIALS, max(2, objective.n_trainings // 3))
-    run_trials(study, recipe, objective, n_trials, watcher)
+    run_trials(study, recipe, objective, n_trials, workers, watcher)
     return gather_tuning(study, recipe, protocol, objective)
 
 
@@ -151,27 +150,27 @@ def run_trials(
     recipe: Recipe,
     objective: Objective,
     n_trials: int,
+    workers: Workers,
     watcher: TuneWatcher,
 ) -> None:
     """Run trials until enough are finished, counting those of all workers."""
 
     def run_trial(trial: optuna.Trial) -> float:
         drawn = {key: draw_value(trial, key, axis) for key, axis in recipe.tune.space.items()}
-        watcher.start_trial(trial.number, n_trials, objective.n_trainings)
+        watcher.start_trial(trial.number, n_trials)
         scores: list[float] = []
         try:
             tried = change_settings(recipe, drawn)
-            n_unknown = objective.count_unknown(tried)
-            if n_unknown:
-                watcher.start_clips(name_features(tried), n_unknown)
-                objective.load(tried, watcher.end_clip)
-                watcher.start_trainings()
-            for training in range(objective.n_trainings):
-                scores.append(objective.score(tried, training))
+            objective.store_features(tried, workers.context, watcher)
+            # Scores count in the order of the trainings, so pruning does not depend on their speed.
+            for score in workers.run_in_order(objective.list_jobs(tried), watcher):
+                if isinstance(score, RecipeError):
+                    raise score
+                scores.append(score)
                 trial.set_user_attr(SCORES, scores)
-                trial.report(sum(scores) / len(scores), training)
+                trial.report(sum(scores) / len(scores), len(scores) - 1)
                 watcher.end_fold()
-                if training + 1 < objective.n_trainings and trial.should_prune():
+                if len(scores) < objective.n_trainings and trial.should_prune():
                     raise optuna.TrialPruned
         except RecipeError as error:
             # The settings are incompatible, or the loss diverged.

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from emovox.corpora.folds import Protocol
+from emovox.experiments.jobs import Workers
 from emovox.files import name_folder, write_text
 from emovox.recipes.recipe import Recipe
 from emovox.training.features import FeatureCache
@@ -27,6 +28,7 @@ def tune_recipe(
     settings: StudySettings | None = None,
     out: Path | None = None,
     features: FeatureCache | None = None,
+    jobs: int = 1,
     watcher: TuneWatcher | None = None,
 ) -> Tuning:
     """Search a recipe's space for better settings, scored on validation clips.
@@ -42,6 +44,7 @@ def tune_recipe(
         settings: Settings of the study; ``None`` for 40 trials scored by UA over all folds.
         out: Path of the winner, instead of ``winner.toml``.
         features: Cache of features, shared with other trainings.
+        jobs: Number of trainings of a trial at the same time, each in a process with one thread.
         watcher: Receives progress updates.
 
     Returns:
@@ -56,18 +59,20 @@ def tune_recipe(
     settings = settings or StudySettings()
     check_space(recipe)
     folds = take_inner_folds(protocol, settings.folds)
-    objective = Objective(folds, settings.metric, settings.n_seeds, features or FeatureCache())
+    objective = Objective(folds, settings.metric, settings.n_seeds)
     name = name_study(recipe, protocol, settings)
     folder = folder or find_study_folder(name)
-    tuning = run_study(
-        recipe,
-        f"{protocol.name} v{protocol.version}",
-        objective,
-        name=name,
-        storage=choose_storage(settings, folder),
-        n_trials=settings.n_trials,
-        watcher=watcher or TuneWatcher(),
-    )
+    with Workers(jobs, features or FeatureCache(jobs)) as workers:
+        tuning = run_study(
+            recipe,
+            f"{protocol.name} v{protocol.version}",
+            objective,
+            name=name,
+            storage=choose_storage(settings, folder),
+            n_trials=settings.n_trials,
+            workers=workers,
+            watcher=watcher or TuneWatcher(),
+        )
     write_trials(folder / TRIALS_NAME, tuning)
     write_page(folder / PAGE_NAME, tuning)
     winner = tuning.make_winner()
