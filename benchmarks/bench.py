@@ -13,11 +13,14 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from processes import Command, CommandError, Measurement, evict_from_memory, measure
@@ -34,6 +37,7 @@ OURS = (PYTHON, HERE / "ours.py")
 OURS_PREDICT = (EMOVOX, "predict", "--format", "json")
 OURS_BULK = (EMOVOX, "predict", "--format", "jsonl")
 PEER = (PEER_ENV / "bin" / "python", HERE / "peer_reference.py")
+TRAINING_JOBS = (PYTHON, HERE / "training_jobs.py")
 BARE_LOOP = (PYTHON, HERE / "bare_loop.py")
 BARE_HEAD = (PYTHON, HERE / "bare_head.py")
 BARE_PREDICT = (PYTHON, HERE / "bare_predict.py")
@@ -290,6 +294,44 @@ def bench_bulk(bench: Bench) -> Iterator[Row]:
     yield speedup(f"predict {clips} clips, --jobs 2, to --jobs 1", two, detecting, "")
 
 
+def bench_jobs(bench: Bench) -> Iterator[Row]:
+    """Repeat the reference experiment in two processes, and train many splits in one and in two."""
+    n_run = count(1)
+
+    def reproduce(*options: str | Path) -> Measurement:
+        # A folder of its own each time, with a cold cache of embeddings.
+        out = bench.folder / f"reproduce-{next(n_run)}"
+        more = ("--quick",) if bench.quick else ()
+        return measure((*TRAINING_JOBS, out, "--data", bench.data, *options, *more))
+
+    def train(jobs: int) -> Measurement:
+        options = ("--recipe", "vanilla", "--protocol", "reference-repeated", "--data", bench.data)
+        out = ("--out", bench.folder / f"splits-{next(n_run)}", "--jobs", str(jobs))
+        quick = ("--splits", "4", "--set", "training.epochs=20") if bench.quick else ()
+        return measure((EMOVOX, "train", *options, *out, *quick))
+
+    idle, threads = reproduce("--jobs", "2"), reproduce("--threads", "2")
+    name = "reproduce, two processes, to one of two threads"
+    yield cost(name, [idle.wall_s], [threads.wall_s], "<= 0.70")
+    with keep_a_core_busy():
+        busy = reproduce("--jobs", "2")
+    yield cost("reproduce beside a busy core, to idle", [busy.wall_s], [idle.wall_s], "<= 2.2")
+    n_splits = 4 if bench.quick else 20
+    two, one = train(2), train(1)
+    yield speedup(f"train {n_splits} splits, two jobs", [two.wall_s], [one.wall_s], ">= 1.7")
+
+
+@contextmanager
+def keep_a_core_busy() -> Iterator[None]:
+    """Run a process that computes without end inside the block."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 BENCHMARKS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "imports": bench_imports,
     "features": bench_features,
@@ -299,6 +341,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "embed": bench_embed,
     "predict": bench_predict,
     "bulk": bench_bulk,
+    "jobs": bench_jobs,
 }
 
 

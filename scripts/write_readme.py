@@ -192,9 +192,9 @@ def write_verdicts(reference: list[Row]) -> str:
         verdict = select(reference, protocol, DIFFERENCE)[0]["verdict"]
         lines.append(fill(f"- `{protocol}`: {verdict}", indent="  "))
     note = (
-        "Another processor or number of threads gives a CNN other weights from the same seed: seed "
-        "0 of optimized has read 69.4, 63.9 and 58.3 on `reference`. Means over seeds or splits "
-        "move far less."
+        "Another kind of processor gives a CNN other weights from the same seed: seed 0 of "
+        "optimized has read 69.4, 63.9 and 58.3 on `reference`. Means over seeds or splits move "
+        "far less."
     )
     return "\n".join([*lines, "", fill(note)])
 

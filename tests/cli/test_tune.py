@@ -101,7 +101,9 @@ def test_ctrl_c_keeps_what_is_finished(
     stdout, stderr = worker.communicate(timeout=60)
     assert (worker.returncode, stdout) == (130, "")
     *lines, last = (first + stderr).splitlines()
-    assert last == "emovox: interrupted; what was finished is kept"
+    assert last == (
+        "emovox: interrupted; what was finished is kept: run the same command again to continue"
+    )
     assert lines
     assert all(line.startswith("tune-tiny-loso, trial ") for line in lines)
     answer = call(*arguments, "--trials", "1", "--format", "json")

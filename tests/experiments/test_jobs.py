@@ -53,7 +53,7 @@ def test_results_and_progress_of_every_job(jobs: int) -> None:
         # Results that nobody waits for any more do not come up among later ones.
         left = workers.run(work, Watcher())
         next(left)
-        left.close()
+        del left
         assert list(workers.run_in_order(work[2:], Watcher())) == [14, 21, 28]
     assert not active_children()
 

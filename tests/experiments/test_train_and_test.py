@@ -242,6 +242,18 @@ class Recorder(Watcher):
             raise KeyboardInterrupt
 
 
+def test_two_processes_write_the_same_bytes(
+    run: Run, tiny_recipe: Recipe, protocol: Protocol, tmp_path: Path
+) -> None:
+    recorder = Recorder()
+    run_experiment(tiny_recipe, protocol, tmp_path / "tiny", jobs=2, watcher=recorder)
+    assert len(recorder.trained) == len(read_history(run.folder))
+    assert list_files(tmp_path / "tiny") == list_files(run.folder)
+    for path in run.folder.rglob("*"):
+        if path.suffix in (".safetensors", ".onnx") or path.name == "predictions.csv":
+            assert hash_file(tmp_path / "tiny" / path.relative_to(run.folder)) == hash_file(path)
+
+
 def test_resume_trains_only_what_is_missing(
     run: Run, tiny_recipe: Recipe, protocol: Protocol, tmp_path: Path
 ) -> None:
@@ -401,16 +413,18 @@ def long_recipe(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
-def start_training(recipe: Path, data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+def start_training(
+    recipe: Path, data: Path, out: Path, *more: str, jobs: int = 2
+) -> subprocess.Popen[str]:
     split = data / "tiny.csv"
     command = [sys.executable, "-c", "from emovox.cli.main import main; main()", "train"]
-    options = ["--recipe", recipe, "--data", data, "--split", split, "--out", out, "--jobs", "1"]
+    options = ["--recipe", recipe, "--data", data, "--split", split, "--out", out, "--jobs", jobs]
     return subprocess.Popen(
         [*command, *map(str, options), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1" if jobs == 2 else "2"},
     )
 
 
@@ -435,21 +449,26 @@ def test_killed_and_interrupted_process_ends_with_the_same_bytes(
 ) -> None:
     assert tiny_split == tiny_corpus / "tiny.csv"
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    uninterrupted = start_training(long_recipe, tiny_corpus, whole)
+    uninterrupted = start_training(long_recipe, tiny_corpus, whole, jobs=1)
     end_training(uninterrupted, 0)
 
     process = start_training(long_recipe, tiny_corpus, cut)
-    wait_for_epoch(process, cut / "fold-01" / "history.csv", 7)
+    for fold in ("fold-01", "fold-02"):
+        wait_for_epoch(process, cut / fold / "history.csv", 3)
     process.send_signal(signal.SIGKILL)
+    # It waits for the end of the workers too, which hold the pipes of its output.
     end_training(process, -signal.SIGKILL)
-    n_rows = len(read_history(cut / "fold-01"))
-    assert 8 <= n_rows < 61, "it was to be killed within training"
+    n_rows = len(read_history(cut / "fold-02"))
+    assert 4 <= n_rows < 61, "it was to be killed within training"
 
     process = start_training(long_recipe, tiny_corpus, cut, "--resume")
-    wait_for_epoch(process, cut / "fold-02" / "history.csv", 3)
+    wait_for_epoch(process, cut / "fold-02" / "history.csv", n_rows + 1)
     process.send_signal(signal.SIGINT)
-    assert "emovox: interrupted; what was finished is kept" in end_training(process, 130)
+    errors = end_training(process, 130)
+    assert errors.endswith("what was finished is kept: continue with --resume\n"), errors
+    assert "Traceback" not in errors
     assert len(read_history(cut / "fold-02")) < 61
+    assert not list(cut.rglob(".*")), "half-written files"
 
     process = start_training(long_recipe, tiny_corpus, cut, "--resume")
     end_training(process, 0)

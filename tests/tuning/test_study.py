@@ -46,6 +46,14 @@ def strip_times(trials: tuple[Trial, ...]) -> list[Trial]:
     return [replace(trial, seconds=0.0, number=at) for at, trial in enumerate(ordered)]
 
 
+def test_two_processes_find_the_same_trials(
+    tuning: Tuning, tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
+) -> None:
+    settings = StudySettings(n_trials=N_TRIALS)
+    found = tune_recipe(tune_recipe_tiny, tiny_protocol, tmp_path, settings=settings, jobs=2)
+    assert strip_times(found.trials) == strip_times(tuning.trials)
+
+
 def test_trials_come_best_first_and_start_from_the_recipe(tuning: Tuning) -> None:
     assert sorted(trial.number for trial in tuning.trials) == list(range(N_TRIALS))
     complete = [trial for trial in tuning.trials if trial.complete]

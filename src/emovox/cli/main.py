@@ -39,6 +39,11 @@ EXTRAS = {
 """Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
 """Extra that a command needs, whichever package is missing; it includes `evaluate`."""
+RESUMING = {
+    "train": ": continue with --resume",
+    **dict.fromkeys(("reproduce", "sweep", "tune"), ": run the same command again to continue"),
+}
+"""How to continue a command after Ctrl-C."""
 
 app = typer.Typer(
     help="Speech emotion recognition that people can trust.",
@@ -110,7 +115,8 @@ def main() -> None:
     try:
         run()
     except KeyboardInterrupt:
-        typer.echo("emovox: interrupted; what was finished is kept", err=True)
+        how = RESUMING.get(find_command(), "")
+        typer.echo(f"emovox: interrupted; what was finished is kept{how}", err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
@@ -153,7 +159,11 @@ def explain_missing(module: str) -> str:
     extra = next((extra for extra, names in EXTRAS.items() if name in names.split()), None)
     if extra is None:
         return f"this command needs {name}, which is not installed; pip install {name}"
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if extra in ("evaluate", "train"):
-        extra = COMMAND_EXTRAS.get(command, extra)
+        extra = COMMAND_EXTRAS.get(find_command(), extra)
     return f"this command needs {name}, which is not installed; pip install 'emovox[{extra}]'"
+
+
+def find_command() -> str:
+    """Return the name of the command on the command line; empty if there is none."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")

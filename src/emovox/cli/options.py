@@ -50,8 +50,8 @@ JobsOption = Annotated[
         "--jobs",
         metavar="N",
         min=1,
-        help="Processes that work at the same time, each with one thread. Default: one for each "
-        "core. Results do not depend on it.",
+        help="Number of jobs at the same time, each on one core. Default: one for each core. "
+        "Results do not depend on it.",
     ),
 ]
 SetOption = Annotated[
