@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, Protocol, Self
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -228,7 +230,6 @@ class FeatureCache:
     def __init__(self, jobs: int | None = None, folder: Path | None = None) -> None:
         self.images = ImageCache(jobs)
         self.embeddings = EmbeddingCache(folder, jobs)
-        self.temporary: TemporaryDirectory[str] | None = None
         self.stored: set[tuple[str, str, AugmentationSettings]] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -238,8 +239,8 @@ class FeatureCache:
     def share(self) -> None:
         """Keep spectrograms in files from now on, for other processes."""
         if isinstance(self.images.images, dict):
-            self.temporary = TemporaryDirectory(prefix="emovox-")
-            images = ImageFolder(Path(self.temporary.name))
+            images = ImageFolder(Path(mkdtemp(prefix="emovox-")))
+            finalize(self, rmtree, images.folder, ignore_errors=True)
             for key, image in self.images.images.items():
                 images[key] = image
             self.images.images = images
