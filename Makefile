@@ -33,7 +33,7 @@ accuracy: $(INSTALLED)  ## Score the shipped recipe under every protocol, three 
 
 model: accuracy  ## Train the shipped model on all clips, and write its card
 	$(BIN)/python scripts/make_model.py runs/accuracy
-	$(BIN)/emovox stress runs/accuracy/encoder-emobox-6-seed? --draws 3 --jobs 2 --out benchmarks/stress.csv
+	$(BIN)/emovox stress runs/accuracy/encoder-emobox-6-seed? --draws 3 --out benchmarks/stress.csv
 	$(BIN)/python scripts/make_model_card.py runs/accuracy
 
 test: $(INSTALLED) check  ## Run all checks and tests

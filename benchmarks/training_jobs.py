@@ -36,6 +36,7 @@ def main(
     replaced: dict[str, Any] = {}
     if quick:
         replaced["reproduce.load_recipe"] = load_quick
+        replaced["reproduce.N_SEEDS"] = {"reference": 2}
     if threads > 1:
         torch.set_num_threads(threads)
         # The function without its decorator, which restricts it to one thread.

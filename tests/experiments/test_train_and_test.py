@@ -429,14 +429,14 @@ def start_training(
 
 
 def end_training(process: subprocess.Popen[str], status: int) -> str:
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == status, errors
     return errors
 
 
 def wait_for_epoch(process: subprocess.Popen[str], history: Path, epoch: int) -> None:
     """Wait until an epoch is written; the process is then within the next one."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not history.exists() or history.read_text().count("\n") <= epoch:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no such epoch"
