@@ -23,18 +23,20 @@ from emovox.corpora.clips import Clip
 from emovox.errors import AudioError
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
-from emovox.training import embeddings
+from emovox.training import fingerprint
 from emovox.training.augment import perturb
 from emovox.training.embeddings import EmbeddingCache, EmbeddingSet
+from emovox.training.fingerprint import PROBE_S
 
 ALONE = AugmentationSettings()
 TWO_COPIES = AugmentationSettings(copies=2, reverberation=0, noise=1, codec=0)
+N_PROBE = round(16_000 * PROBE_S)
 Samples = NDArray[np.float32]
 
 
 @dataclass
 class PlainEncoder:
-    """Mean, level and length of a recording; notes what it was asked."""
+    """Mean, level and length of a recording; notes the clips and copies that it embedded."""
 
     name: str = "plain"
     sample_rate_hz: int = 16_000
@@ -44,7 +46,8 @@ class PlainEncoder:
 
     def embed(self, samples: Samples) -> Samples:
         time.sleep(self.pause_s(samples))
-        self.heard.append(samples)
+        if len(samples) != N_PROBE:
+            self.heard.append(samples)
         return np.array([samples.mean(), np.abs(samples).max(), len(samples)], np.float32)
 
     def read_graph(self) -> bytes:
@@ -167,7 +170,7 @@ def test_other_settings_are_other_copies(
     assert len(encoder.heard) == 1 + changed.copies
 
 
-def test_another_encoder_version_or_content_is_another_file(
+def test_another_encoder_arithmetic_or_content_is_another_file(
     clips: list[Clip], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = EmbeddingCache(folder)
@@ -175,9 +178,15 @@ def test_another_encoder_version_or_content_is_another_file(
     assert path.parent == folder / "plain"
     other = cache.find_file(clips[0], PlainEncoder(name="other"), ALONE)
     assert other.parent == folder / "other"
+    for name in ("fingerprint_copies", "fingerprint_decoding"):
+        with monkeypatch.context() as patch:
+            patch.setattr(fingerprint, name, lambda *_: "another")
+            found = EmbeddingCache(folder).find_file(clips[0], PlainEncoder(), ALONE)
+            # Without copies, it does not matter how copies are made.
+            assert (found == path) == (name == "fingerprint_copies")
     with monkeypatch.context() as patch:
-        patch.setattr(embeddings, "FORMAT_VERSION", 999)
-        assert cache.find_file(clips[0], PlainEncoder(), ALONE) != path
+        patch.setattr(PlainEncoder, "embed", lambda *_: np.zeros(3, np.float32))
+        assert EmbeddingCache(folder).find_file(clips[0], PlainEncoder(), ALONE) != path
     with clips[0].path.open("ab") as file:
         file.write(b"\0")
     assert cache.find_file(clips[0], PlainEncoder(), ALONE) != path

@@ -113,9 +113,6 @@ def draw_augmentation(
 ) -> Augmentation:
     """Draw the parameters of an augmented copy of a recording.
 
-    Stored embeddings depend on the order of the draws: changing it requires a new
-    ``emovox.training.embeddings.FORMAT_VERSION``.
-
     Args:
         samples: float32 ``(samples,)``; only their length and silence at the ends matter.
         rate_hz: Sampling rate in Hz.

@@ -21,10 +21,8 @@ from emovox.errors import AudioError
 from emovox.files import replace_file
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
+from emovox.training.fingerprint import fingerprint_embeddings
 from emovox.training.speech_encoder import Encoder
-
-FORMAT_VERSION = 1
-"""Increment when the same settings produce different copies, so old files are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +99,7 @@ class EmbeddingCache:
         self.folder = folder or find_cache() / "embeddings"
         self.jobs = jobs or count_cores()
         self.known: dict[tuple[str, str, AugmentationSettings], npt.NDArray[np.float32]] = {}
+        self.fingerprints: dict[tuple[str, bool], str] = {}
 
     def load(
         self,
@@ -159,12 +158,15 @@ class EmbeddingCache:
                     np.save(file, rows, allow_pickle=False)
             return rows
 
+        if clips:
+            # Before the threads, which would otherwise all compute it.
+            self.fingerprint(encoder, augmentation)
         with ThreadPoolExecutor(self.jobs) as pool:
             yield from pool.map(fetch_clip, clips)
 
     def find_file(self, clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Path:
-        """Return a clip's cache file, named by content, encoder and augmentation settings."""
-        settings = f"{FORMAT_VERSION} {augmentation.model_dump_json()}"
+        """Return a clip's cache file, named by all that its embeddings depend on."""
+        settings = f"{self.fingerprint(encoder, augmentation)} {augmentation.model_dump_json()}"
         try:
             content = hashlib.sha256(clip.path.read_bytes())
         except OSError as error:
@@ -175,6 +177,13 @@ class EmbeddingCache:
             ) from None
         content.update(hashlib.sha256(settings.encode()).digest())
         return self.folder / encoder.name / f"{content.hexdigest()}.npy"
+
+    def fingerprint(self, encoder: Encoder, augmentation: AugmentationSettings) -> str:
+        """Return what this process's decoding, copies and arithmetic are identified by."""
+        key = (encoder.name, augmentation.copies > 0)
+        if key not in self.fingerprints:
+            self.fingerprints[key] = fingerprint_embeddings(encoder, copies=key[1])
+        return self.fingerprints[key]
 
 
 def number_classes(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
