@@ -17,6 +17,7 @@ import pytest
 import soundfile as sf
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
@@ -62,6 +63,12 @@ def make_clip(folder: Path, number: int) -> Clip:
     return Clip(f"clip-{number}", path, "made", EMOTIONS[number % 8], f"speaker-{number}")
 
 
+def stack(data: EmbeddingSet) -> Tensor:
+    """Read a set into memory."""
+    rows = [torch.as_tensor(rows) for rows in data.embeddings]
+    return torch.stack(rows) if rows else torch.as_tensor(data.embeddings)
+
+
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Clip]:
     folder = tmp_path / "clips"
@@ -82,14 +89,14 @@ def test_clips_come_in_their_order_whichever_is_done_first(clips: list[Clip], fo
     encoder = PlainEncoder(pause_s=lambda samples: 0.05 * float(samples.max() < 0.4))
     data = EmbeddingCache(folder, jobs=4).load(clips, encoder, ALONE)
     assert [samples.max() > 0.4 for samples in encoder.heard] == [True, True, False, False]
-    assert data.embeddings.shape == (4, 1, 3)
-    assert data.embeddings.dtype == torch.float32
+    assert stack(data).shape == (4, 1, 3)
+    assert stack(data).dtype == torch.float32
     levels = [0.3, 0.1, 0.8, 0.5]
-    assert data.embeddings[:, 0, 1].tolist() == pytest.approx(levels, rel=1e-3)
-    assert data.embeddings[:, 0, 2].tolist() == [1_600] * 4
+    assert stack(data)[:, 0, 1].tolist() == pytest.approx(levels, rel=1e-3)
+    assert stack(data)[:, 0, 2].tolist() == [1_600] * 4
     assert data.classes.tolist() == [3, 1, 0, 5]
     turned = EmbeddingCache(folder).load(clips[::-1], PlainEncoder(), ALONE)
-    assert torch.equal(turned.embeddings, data.embeddings.flip(0))
+    assert torch.equal(stack(turned), stack(data).flip(0))
 
 
 def test_the_clip_itself_comes_first_then_its_copies(clips: list[Clip], folder: Path) -> None:
@@ -103,13 +110,13 @@ def test_the_clip_itself_comes_first_then_its_copies(clips: list[Clip], folder: 
         expected = perturb(samples, 16_000, TWO_COPIES, generator)
         assert np.array_equal(encoder.heard[1 + copy], expected)
         row = PlainEncoder().embed(expected)
-        assert np.array_equal(data.embeddings[0, 1 + copy].numpy(), row)
+        assert np.array_equal(stack(data)[0, 1 + copy].numpy(), row)
     assert len({heard.tobytes() for heard in encoder.heard}) == 3
 
 
 def test_no_clips_give_an_empty_set(folder: Path) -> None:
     data = EmbeddingCache(folder).load([], PlainEncoder(), TWO_COPIES)
-    assert (tuple(data.embeddings.shape), len(data)) == ((0, 1, 3), 0)
+    assert (tuple(stack(data).shape), len(data)) == ((0, 1, 3), 0)
     assert not folder.exists()
 
 
@@ -121,13 +128,13 @@ def test_everything_is_computed_once(clips: list[Clip], folder: Path) -> None:
     assert cache.count_unknown(clips, encoder, TWO_COPIES) == 0
     again = cache.load(clips[:2], encoder, TWO_COPIES, lambda: heard.append(1))
     assert (len(encoder.heard), len(heard)) == (4 * 3, 4)
-    assert torch.equal(again.embeddings, first.embeddings[:2])
+    assert torch.equal(stack(again), stack(first)[:2])
     # Another day.
     cache, encoder = EmbeddingCache(folder), PlainEncoder()
     assert cache.count_unknown(clips, encoder, TWO_COPIES) == 4
     later = cache.load(clips, encoder, TWO_COPIES, lambda: heard.append(1))
     assert (len(encoder.heard), len(heard)) == (0, 8)
-    assert torch.equal(later.embeddings, first.embeddings)
+    assert torch.equal(stack(later), stack(first))
     assert torch.equal(later.classes, first.classes)
     assert len(list_files(folder)) == 4
 
@@ -140,7 +147,7 @@ def test_name_place_and_label_of_a_clip_do_not_matter(clips: list[Clip], folder:
     encoder = PlainEncoder()
     again = EmbeddingCache(folder).load([clip], encoder, TWO_COPIES)
     assert encoder.heard == []
-    assert torch.equal(again.embeddings, first.embeddings)
+    assert torch.equal(stack(again), stack(first))
     assert again.classes.tolist() == [EMOTIONS.index("angry")]
 
 
@@ -241,7 +248,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_damaged_file_is_computed_again(clips: list[Clip], folder: Path, content: bytes) -> None:
-    first = EmbeddingCache(folder).load(clips, PlainEncoder(), TWO_COPIES)
+    first = stack(EmbeddingCache(folder).load(clips, PlainEncoder(), TWO_COPIES))
     path = EmbeddingCache(folder).find_file(clips[2], PlainEncoder(), TWO_COPIES)
     good = path.read_bytes()
     assert len(good) == len(GOOD)
@@ -249,7 +256,7 @@ def test_a_damaged_file_is_computed_again(clips: list[Clip], folder: Path, conte
     encoder = PlainEncoder()
     again = EmbeddingCache(folder).load(clips, encoder, TWO_COPIES)
     assert len(encoder.heard) == 3
-    assert torch.equal(again.embeddings, first.embeddings)
+    assert torch.equal(stack(again), first)
     assert path.read_bytes() == good
 
 
@@ -283,12 +290,12 @@ def test_two_that_compute_the_same_clips_at_once_do_not_mind(
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(load, range(2))
-    assert torch.equal(first.embeddings, second.embeddings)
+    assert torch.equal(stack(first), stack(second))
     assert len(list_files(folder)) == 4
     encoder = PlainEncoder()
     third = EmbeddingCache(folder).load(clips, encoder, TWO_COPIES)
     assert encoder.heard == []
-    assert torch.equal(third.embeddings, first.embeddings)
+    assert torch.equal(stack(third), stack(first))
 
 
 def test_half_written_files_do_not_stay(
@@ -369,13 +376,13 @@ def test_clips_without_copies_are_standardised_once_and_for_all() -> None:
     data = make_set(5, 0)
     mean, std = data.measure()
     found = data.standardize(mean, std)
-    torch.testing.assert_close(found.embeddings, (data.embeddings - mean) / std)
+    torch.testing.assert_close(stack(found), (stack(data) - mean) / std)
     ((clips, _),) = found.split_batches(5)
     ((drawn, classes),) = found.draw_batches(5, torch.Generator().manual_seed(0))
-    assert torch.equal(clips, found.embeddings[:, 0])
+    assert torch.equal(clips, stack(found)[:, 0])
     assert torch.equal(drawn[classes.argsort()], clips)
     # What was measured stays as it was.
-    assert torch.equal(data.embeddings, make_set(5, 0).embeddings)
+    assert torch.equal(stack(data), stack(make_set(5, 0)))
 
 
 def test_an_epoch_sees_each_clip_once_as_itself_or_a_copy() -> None:
@@ -422,7 +429,7 @@ def test_the_digest_hears_of_every_number_and_class() -> None:
         return found.hexdigest()
 
     data = make_set(4, 2)
-    changed = data.embeddings.clone()
+    changed = stack(data)
     changed[3, 2, 1] += 1e-3
     found = {digest(data), digest(EmbeddingSet(changed, data.classes))}
     found.add(digest(EmbeddingSet(data.embeddings, data.classes.roll(1))))

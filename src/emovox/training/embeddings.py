@@ -24,20 +24,29 @@ from emovox.recipes.settings import AugmentationSettings
 from emovox.training.fingerprint import fingerprint_embeddings
 from emovox.training.speech_encoder import Encoder
 
+Rows = npt.NDArray[np.float32]
+"""Embeddings of a clip and its copies, ``(1 + copies, features)``."""
+
+MAX_MAPPED = 30_000
+"""Clips whose embeddings are left on disk; those of more are read into memory, as Linux allows a
+process 65,530 mappings."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSet:
     """Embeddings and the class of each clip.
 
     Attributes:
-        embeddings: float32 ``(clips, 1 + copies, features)``; the original clip first.
+        embeddings: float32 ``(clips, 1 + copies, features)``; the original clip first. With copies
+            from a cache: one array ``(1 + copies, features)`` per clip, mapped from its file, of
+            which the system keeps in memory what fits.
         classes: int64 ``(clips,)``, index into ``labels``.
         mean: Subtracted from each embedding of a batch.
         std: Divides each embedding after subtraction of ``mean``.
         labels: Names of the classes.
     """
 
-    embeddings: Tensor
+    embeddings: Tensor | Sequence[Rows]
     classes: Tensor
     mean: Tensor | float = 0.0
     std: Tensor | float = 1.0
@@ -46,9 +55,27 @@ class EmbeddingSet:
     def __len__(self) -> int:
         return len(self.classes)
 
+    @property
+    def n_rows(self) -> int:
+        """Number of embeddings of a clip: its own and those of its copies."""
+        return len(self.embeddings[0])
+
+    def copy_rows(self, clips: Tensor, copies: Tensor) -> Tensor:
+        """Return one embedding of each clip, ``(batch, features)``; int64 ``(batch,)`` each."""
+        if isinstance(self.embeddings, Tensor):
+            return self.embeddings[clips, copies]
+        pairs = zip(clips.tolist(), copies.tolist(), strict=True)
+        return torch.from_numpy(np.stack([self.embeddings[clip][copy] for clip, copy in pairs]))
+
+    def select_clips(self, clips: slice) -> Tensor:
+        """Return the embeddings of clips without their copies, ``(clips, features)``."""
+        if isinstance(self.embeddings, Tensor):
+            return self.embeddings[clips, 0]
+        return torch.from_numpy(np.stack([rows[0] for rows in self.embeddings[clips]]))
+
     def measure(self) -> tuple[Tensor, Tensor]:
         """Return each feature's mean and standard deviation over the clips without copies."""
-        clips = self.embeddings[:, 0]
+        clips = self.select_clips(slice(None))
         # A constant feature carries no information and must not cause a division by zero.
         return clips.mean(0), clips.std(0, correction=0).clamp(min=1e-4)
 
@@ -58,7 +85,7 @@ class EmbeddingSet:
         With copies, batches are standardised as they are drawn: a standardised copy of the whole
         array would double the memory and take longer to make.
         """
-        if self.embeddings.shape[1] == 1:
+        if isinstance(self.embeddings, Tensor) and self.embeddings.shape[1] == 1:
             return replace(self, embeddings=(self.embeddings - mean) / std)
         return replace(self, mean=mean, std=std)
 
@@ -67,22 +94,21 @@ class EmbeddingSet:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every clip once in random order, each as the original or one of its copies."""
         order = torch.randperm(len(self), generator=generator)
-        copies = torch.randint(self.embeddings.shape[1], (len(self),), generator=generator)
+        copies = torch.randint(self.n_rows, (len(self),), generator=generator)
         for batch in order.split(batch_size):
-            rows = self.embeddings[batch, copies[batch]]  # (batch, features)
+            rows = self.copy_rows(batch, copies[batch])  # (batch, features)
             yield rows.sub_(self.mean).div_(self.std), self.classes[batch]
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every original clip once, in order."""
-        clips = self.embeddings[:, 0]
-        for rows, classes in zip(
-            clips.split(batch_size), self.classes.split(batch_size), strict=True
-        ):
-            yield (rows - self.mean) / self.std, classes
+        for start in range(0, len(self), batch_size):
+            batch = slice(start, start + batch_size)
+            yield (self.select_clips(batch) - self.mean) / self.std, self.classes[batch]
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
         """Add embeddings and classes; mean and std follow from the training set's."""
-        digest.update(self.embeddings.contiguous().numpy().data)
+        for rows in self.embeddings:
+            digest.update(np.ascontiguousarray(rows).data)
         digest.update(self.classes.contiguous().numpy().data)
 
 
@@ -98,7 +124,7 @@ class EmbeddingCache:
     def __init__(self, folder: Path | None = None, jobs: int | None = None) -> None:
         self.folder = folder or find_cache() / "embeddings"
         self.jobs = jobs or count_cores()
-        self.known: dict[tuple[str, str, AugmentationSettings], npt.NDArray[np.float32]] = {}
+        self.known: dict[tuple[str, str, AugmentationSettings], Rows] = {}
         self.fingerprints: dict[tuple[str, bool], str] = {}
 
     def load(
@@ -111,6 +137,8 @@ class EmbeddingCache:
         labels: tuple[str, ...] = EMOTIONS,
     ) -> EmbeddingSet:
         """Return the embeddings of ``clips`` in order, computing those that are not cached.
+
+        Those with copies stay on disk and are read as they are drawn.
 
         Args:
             clips: The recordings.
@@ -127,15 +155,16 @@ class EmbeddingCache:
         """
         missing = [c for c in clips if (encoder.name, c.name, augmentation) not in self.known]
         for clip, rows in zip(missing, self.fetch(missing, encoder, augmentation), strict=True):
-            self.known[encoder.name, clip.name, augmentation] = rows
+            kept = rows if len(self.known) < MAX_MAPPED else rows.copy()
+            self.known[encoder.name, clip.name, augmentation] = kept
             on_clip()
         known = [self.known[encoder.name, c.name, augmentation] for c in clips]
+        classes = number_classes(clips, labels)
+        if known and augmentation.copies:
+            return EmbeddingSet(known, classes, labels=labels)
         empty = np.zeros((0, 1, encoder.n_features), np.float32)
-        return EmbeddingSet(
-            torch.from_numpy(np.stack(known) if known else empty),
-            number_classes(clips, labels),
-            labels=labels,
-        )
+        embeddings = torch.from_numpy(np.stack(known) if known else empty)
+        return EmbeddingSet(embeddings, classes, labels=labels)
 
     def count_unknown(
         self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
@@ -145,18 +174,19 @@ class EmbeddingCache:
 
     def fetch(
         self, clips: Sequence[Clip], encoder: Encoder, augmentation: AugmentationSettings
-    ) -> Iterable[npt.NDArray[np.float32]]:
-        """Read rows ``(1 + copies, features)`` from disk, or compute and store them."""
+    ) -> Iterable[Rows]:
+        """Map stored rows ``(1 + copies, features)``, computing and storing those missing."""
 
-        def fetch_clip(clip: Clip) -> npt.NDArray[np.float32]:
+        def fetch_clip(clip: Clip) -> Rows:
             path = self.find_file(clip, encoder, augmentation)
             shape = (1 + augmentation.copies, encoder.n_features)
-            rows = read_rows(path, shape)
+            rows = map_rows(path, shape)
             if rows is None:
-                rows = compute_rows(clip, encoder, augmentation)
+                computed = compute_rows(clip, encoder, augmentation)
                 with replace_file(path) as part, part.open("wb") as file:
-                    np.save(file, rows, allow_pickle=False)
-            return rows
+                    np.save(file, computed, allow_pickle=False)
+                rows = map_rows(path, shape)
+            return computed if rows is None else rows
 
         if clips:
             # Before the threads, which would otherwise all compute it.
@@ -191,27 +221,32 @@ def number_classes(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
     return torch.tensor([labels.index(clip.emotion) for clip in clips], dtype=torch.int64)
 
 
-def read_rows(path: Path, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-    """Read stored rows; ``None`` if the file is missing or not as expected."""
+def map_rows(path: Path, shape: tuple[int, int]) -> Rows | None:
+    """Map stored rows; ``None`` if the file is missing or not as expected."""
     # Not np.load: it also accepts archives, and a damaged header could claim any size. The header
-    # must be byte for byte the one that np.save writes for these rows.
-    header = io.BytesIO()
+    # must be byte for byte the one that np.save writes for these rows. Nor np.memmap, which keeps
+    # every file open: the system allows 1,024.
+    buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+        buffer, {"descr": "<f4", "fortran_order": False, "shape": shape}
     )
-    start = header.getvalue()
+    header, n_values = buffer.getvalue(), math.prod(shape)
+    n_before = len(header) // 4  # np.save makes the header a multiple of 64 bytes long
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = file.read(len(header))
+            n_bytes = file.seek(0, io.SEEK_END)
     except OSError:
         return None
-    if not content.startswith(start) or len(content) != len(start) + 4 * math.prod(shape):
+    if found != header or n_bytes != len(header) + 4 * n_values:
         return None
-    return np.frombuffer(content, np.float32, offset=len(start)).reshape(shape)
+    # Private: what is written to the array, which nobody does, never reaches the file.
+    mapped = torch.from_file(str(path), shared=False, size=n_before + n_values, dtype=torch.float32)
+    rows: Rows = mapped.numpy()[n_before:].reshape(shape)  # (1 + copies, features)
+    return rows
 
 
-def compute_rows(
-    clip: Clip, encoder: Encoder, augmentation: AugmentationSettings
-) -> npt.NDArray[np.float32]:
+def compute_rows(clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Rows:
     """Embed a clip and its augmented copies, ``(1 + copies, features)``.
 
     A copy depends only on its number and the clip's content, so every fold, seed and run uses

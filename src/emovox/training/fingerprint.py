@@ -57,7 +57,7 @@ def make_probe(rate_hz: int, duration_s: float) -> npt.NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def fingerprint_decoding() -> str:
-    """Hash the source of ``emovox.audio`` and the versions of the libraries that it decodes with."""
+    """Hash the source of ``emovox.audio`` and the versions of its libraries."""
     versions = [sf.__libsndfile_version__, soxr.__libsoxr_version__]
     versions += [f"{name} {version}" for name, version in sorted(av.library_versions.items())]
     digest = hashlib.sha256("\n".join(versions).encode())
