@@ -104,7 +104,7 @@ def main(wheel: Path, data: Annotated[Path | None, typer.Option()] = None) -> No
 
 def multiply_by_floats(shipped: ModelProto, weights: Weights) -> ModelProto:
     """Replace the 8-bit products of the shipped model by float32 ones, and drop what is unused."""
-    model = ModelProto.FromString(shipped.SerializeToString())
+    model: ModelProto = ModelProto.FromString(shipped.SerializeToString())
     graph = model.graph
     users = {name: node for node in graph.node for name in node.input}
     makers = {name: node for node in graph.node for name in node.output}
