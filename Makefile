@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Reinstalled whenever the requirements change.
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo reproduce reproduce-all accuracy model test check format bench docs notebook clean
+.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench docs notebook clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ check: $(INSTALLED)  ## Check lint, format, types and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+fuzz: $(INSTALLED)  ## Feed damaged files to emovox (2 minutes; FUZZ='--count 9000' for the long run)
+	$(BIN)/python scripts/fuzz.py $(FUZZ)
 
 format: $(INSTALLED)  ## Fix lint and format the code
 	$(BIN)/ruff check --fix .
