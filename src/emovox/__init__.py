@@ -22,7 +22,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from emovox.audio.load import load_audio
+    from emovox.audio.load import iterate_audio, load_audio
+    from emovox.audio.raw import RawFormat
     from emovox.audio.waveform import Waveform
     from emovox.corpora.clips import Clip, CorpusListing
     from emovox.corpora.folds import Fold, Protocol
@@ -80,7 +81,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "emovox.audio.load": ("load_audio",),
+    "emovox.audio.load": (
+        "iterate_audio",
+        "load_audio",
+    ),
+    "emovox.audio.raw": ("RawFormat",),
     "emovox.audio.waveform": ("Waveform",),
     "emovox.corpora.clips": (
         "Clip",
@@ -207,6 +212,7 @@ __all__ = [
     "Predictions",
     "Protocol",
     "ProtocolError",
+    "RawFormat",
     "Recipe",
     "RecipeError",
     "Recognizer",
@@ -231,6 +237,7 @@ __all__ = [
     "find_confident_mistakes",
     "find_confused_pairs",
     "find_tests",
+    "iterate_audio",
     "list_recipes",
     "load_audio",
     "load_clips",

@@ -16,7 +16,7 @@ import soundfile as sf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emovox.audio.load import load_audio, waveform_from_array
+from emovox.audio.load import load_audio
 from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError
 
@@ -103,7 +103,7 @@ def test_long_many_channel_file_is_the_same_in_several_blocks(
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (10_000, 6))
     data = encode(noise, "FLAC", "PCM_16")
     whole = load_audio(data, RATE_HZ).samples
-    monkeypatch.setattr("emovox.audio.load._BLOCK_VALUES", 6 * 999)
+    monkeypatch.setattr("emovox.audio.soundfile_decoder.BLOCK_VALUES", 6 * 999)
     assert np.array_equal(load_audio(data, RATE_HZ).samples, whole)
     np.testing.assert_allclose(whole, noise.mean(axis=1), atol=2**-15)
 
@@ -204,7 +204,7 @@ def test_header_that_is_off_by_a_few_bytes_is_tolerated() -> None:
         ("FLAC", "PCM_16", 0.5, "damaged or cut short .*48000 samples, decoding fails before"),
         ("OGG", "VORBIS", 0.5, "cut short: .* end mid-page"),
         ("OGG", "OPUS", 0.9, "cut short: .* end mid-page"),
-        ("MP3", None, 0.5, r"cut short: .* promises 1\.00 s, the file holds 0\.4"),
+        ("MP3", None, 0.5, r"cut short: .* promises 1\.0\d s, the file holds 0\.4"),
         ("FLAC", "PCM_16", 0.002, "damaged"),
     ],
 )
@@ -260,7 +260,7 @@ def test_samples_that_are_not_finite_are_refused(bad: float) -> None:
     with pytest.raises(AudioError, match=r"<bytes>: holds NaN or infinite .*first at 0\.100 s"):
         load_audio(encode(tone, "WAV", "FLOAT"), RATE_HZ)
     with pytest.raises(AudioError, match=r"<array>: holds NaN or infinite .*first at 0\.100 s"):
-        waveform_from_array(np.stack([tone, -tone], axis=1), RATE_HZ, target_rate_hz=16_000)
+        load_audio(np.stack([tone, -tone], axis=1), 16_000, source_rate_hz=RATE_HZ)
 
 
 def test_floats_that_are_integers_are_refused() -> None:
@@ -301,9 +301,9 @@ def test_wanted_rate_out_of_range_is_refused(rate_hz: int) -> None:
     with pytest.raises(AudioError, match="the requested rate is .* expected 1,000 to 384,000"):
         load_audio(b"", rate_hz)
     with pytest.raises(AudioError, match="the requested rate is"):
-        waveform_from_array(np.zeros(9), RATE_HZ, target_rate_hz=rate_hz)
+        load_audio(np.zeros(9), rate_hz, source_rate_hz=RATE_HZ)
     with pytest.raises(AudioError, match="<array>: has a rate of"):
-        waveform_from_array(np.zeros(9), rate_hz, target_rate_hz=RATE_HZ)
+        load_audio(np.zeros(9), RATE_HZ, source_rate_hz=rate_hz)
 
 
 def test_limit_must_be_positive() -> None:
@@ -326,16 +326,14 @@ def test_array_is_scaled_by_its_type(
     dtype: str, given_values: list[int], expected: list[float]
 ) -> None:
     array = np.array(given_values, dtype=dtype)
-    waveform = waveform_from_array(array, 16_000, target_rate_hz=16_000)
+    waveform = load_audio(array, 16_000, source_rate_hz=16_000)
     assert waveform.samples.dtype == np.float32
     assert waveform.samples.tolist() == np.asarray(expected, np.float32).tolist()
 
 
 def test_array_equals_file(tone: Path) -> None:
     samples, rate_hz = sf.read(tone, dtype="int16")
-    from_array = waveform_from_array(
-        np.stack([samples, samples], axis=1), rate_hz, target_rate_hz=16_000
-    )
+    from_array = load_audio(np.stack([samples, samples], axis=1), 16_000, source_rate_hz=rate_hz)
     assert np.array_equal(from_array.samples, load_audio(tone, 16_000).samples)
 
 
@@ -362,14 +360,14 @@ def test_array_equals_file(tone: Path) -> None:
 )
 def test_array_that_is_no_sound_is_refused(array: npt.ArrayLike, found: str) -> None:
     with pytest.raises(AudioError, match=f"^<array>: {found}"):
-        waveform_from_array(array, RATE_HZ, target_rate_hz=16_000)
+        load_audio(array, 16_000, source_rate_hz=RATE_HZ)
 
 
 def test_one_sample_is_kept_or_refused_when_too_few_to_resample() -> None:
     one = np.array([0.5], np.float32)
-    assert waveform_from_array(one, RATE_HZ, target_rate_hz=RATE_HZ).samples.tolist() == [0.5]
+    assert load_audio(one, RATE_HZ, source_rate_hz=RATE_HZ).samples.tolist() == [0.5]
     with pytest.raises(AudioError, match="holds 1 sample.* too few to resample to 16000 Hz"):
-        waveform_from_array(one, RATE_HZ, target_rate_hz=16_000)
+        load_audio(one, 16_000, source_rate_hz=RATE_HZ)
 
 
 def test_import_takes_numpy_and_soundfile_only() -> None:

@@ -4,7 +4,7 @@ import json
 import pickle
 import sys
 from copy import deepcopy
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, replace
 from typing import Any, cast
 
 import pandas as pd
@@ -30,6 +30,8 @@ def test_a_prediction_has_its_attributes_names() -> None:
         "confidence": 0.75,
         "abstained": None,
         "scores": SCORES,
+        "channel": None,
+        "notes": [],
     }
     assert list(ANSWER.to_dict()["scores"]) == ["calm", "angry"]
 
@@ -112,8 +114,8 @@ def test_a_frame_has_audformat_s_segmented_index() -> None:
 def test_a_frame_has_a_column_for_each_emotion() -> None:
     results: list[Prediction | FileFailure] = [ANSWER, UNCERTAIN, NO_SPEECH, FAILURE]
     frame = to_frame(iter(results))
-    columns = ["emotion", "confidence", "abstained", "error_code", "error", "calm", "angry"]
-    assert list(frame.columns) == columns
+    columns = "emotion confidence abstained channel notes error_code error calm angry"
+    assert " ".join(frame.columns) == columns
     assert frame["angry"].tolist()[:2] == [0.75, 0.5]
     assert frame["confidence"].tolist()[:2] == [0.75, 0.5]
     assert frame[["confidence", "calm", "angry"]].isna().all(axis=1).tolist() == [
@@ -128,9 +130,16 @@ def test_a_frame_has_a_column_for_each_emotion() -> None:
     assert (frame["error_code"].iloc[3], frame["error"].iloc[3]) == ("audio.empty", FAILURE.error)
 
 
+def test_a_frame_has_channel_and_notes() -> None:
+    frame = to_frame([replace(ANSWER, channel=2, notes=("a", "b")), ANSWER, FAILURE])
+    assert frame["channel"].isna().tolist() == [False, True, True]
+    assert (frame["channel"].iloc[0], frame["notes"].iloc[0]) == (2, "a; b")
+    assert frame["notes"].isna().tolist() == [False, True, True]
+
+
 def test_no_predictions_make_an_empty_frame() -> None:
     frame = to_frame([])
-    assert frame.shape == (0, 5)
+    assert frame.shape == (0, 7)
     assert frame.index.names == ["file", "start", "end"]
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,45 @@ from typing import Any, BinaryIO
 from emovox.errors import AudioError
 
 MAX_STREAM_BYTES = 512 * 2**20
+MAX_MEMORY_BYTES = 32 * 2**20
+
+
+class Section(io.RawIOBase):
+    """A part of a binary file, which decoders read as if it were a file of its own.
+
+    Seeking outside it is ignored: decoders call back from C, where Python could only print an
+    exception, and detect the damage themselves.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        self._file, self._start, self._end, self._position = file, start, end, start
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read up to the end of the section, wherever the file was left by others."""
+        view = memoryview(buffer).cast("B")[: self._end - self._position]
+        self._file.seek(self._position)
+        count = self._file.readinto(view)  # type: ignore[attr-defined]
+        self._position += count
+        return int(count)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position in the section; others are ignored."""
+        base = {os.SEEK_SET: self._start, os.SEEK_CUR: self._position, os.SEEK_END: self._end}
+        if whence in base and self._start <= base[whence] + offset <= self._end:
+            self._position = base[whence] + offset
+        return self.tell()
+
+    def tell(self) -> int:
+        """Return the position in the section."""
+        return self._position - self._start
 
 
 def name_source(source: object) -> str:
@@ -45,9 +85,14 @@ def open_source(source: object) -> Iterator[BinaryIO]:
     elif isinstance(source, str | Path):
         with _open_file(source) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            yield file if regular else _read_stream(file)
+            if regular:
+                yield file
+            else:
+                with _read_stream(file) as buffer:
+                    yield buffer
     elif hasattr(source, "read"):
-        yield _read_stream(source)
+        with _read_stream(source) as buffer:
+            yield buffer
     else:
         raise TypeError(
             f"source is {type(source).__name__}, expected a path, bytes, a binary file object, a "
@@ -75,8 +120,8 @@ def _open_file(path: str | Path) -> BinaryIO:
 
 
 def _read_stream(stream: Any) -> BinaryIO:
-    """Read a file object to its end, up to the size limit."""
-    buffer = io.BytesIO()
+    """Read a file object to its end, up to the size limit; long ones are kept on disk."""
+    buffer: Any = tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES)  # noqa: SIM115
     try:
         while chunk := stream.read(2**20):
             if not isinstance(chunk, bytes | bytearray):
@@ -94,4 +139,4 @@ def _read_stream(stream: Any) -> BinaryIO:
             code="audio.unreadable",
         ) from error
     buffer.seek(0)
-    return buffer
+    return buffer  # type: ignore[no-any-return]

@@ -1,6 +1,8 @@
 """The one waveform type, and its resampling."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +55,63 @@ def resample(
 
     resampled: npt.NDArray[np.float32] = soxr.resample(samples, found_rate_hz, rate_hz, "HQ")
     if len(resampled) == 0:
-        raise AudioError(
-            f"holds {len(samples)} sample(s) at {found_rate_hz} Hz, too few to resample to "
-            f"{rate_hz} Hz; record more",
-            code="audio.too_short",
-        )
+        _refuse_short(len(samples), found_rate_hz, rate_hz)
     return resampled
+
+
+def resample_blocks(
+    blocks: Iterable[npt.NDArray[np.float32]], found_rate_hz: int, rate_hz: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Resample mono samples block by block, with the result of ``resample`` on all of them.
+
+    Args:
+        blocks: float32 ``(samples,)`` each.
+        found_rate_hz: Sampling rate of the blocks in Hz.
+        rate_hz: Sampling rate of the result in Hz.
+
+    Yields:
+        float32 ``(samples,)``, at least one sample; the same blocks if the rates are equal.
+
+    Raises:
+        AudioError: There are too few samples to produce one at the new rate.
+
+    Examples:
+        >>> blocks = [np.zeros(200, np.float32), np.zeros(280, np.float32)]
+        >>> sum(map(len, resample_blocks(blocks, 48_000, 16_000)))
+        160
+    """
+    if found_rate_hz == rate_hz:
+        yield from blocks
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(found_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
+    n_in = n_out = 0
+    for block in blocks:
+        n_in += len(block)
+        resampled = stream.resample_chunk(np.ascontiguousarray(block))
+        if len(resampled):
+            n_out += len(resampled)
+            yield resampled
+    rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    if n_out + len(rest) == 0:
+        _refuse_short(n_in, found_rate_hz, rate_hz)
+    if len(rest):
+        yield rest
+
+
+def join_blocks(blocks: Iterable[npt.NDArray[np.float32]], rate_hz: int) -> Waveform:
+    """Join blocks to a waveform, without holding them twice."""
+    joined = bytearray()
+    for block in blocks:
+        joined += block.data.cast("B")
+    return Waveform(np.frombuffer(joined, np.float32), rate_hz)
+
+
+def _refuse_short(n_samples: int, found_rate_hz: int, rate_hz: int) -> NoReturn:
+    """Raise the error for samples of which none remains at the new rate."""
+    raise AudioError(
+        f"holds {n_samples} sample(s) at {found_rate_hz} Hz, too few to resample to "
+        f"{rate_hz} Hz; record more",
+        code="audio.too_short",
+    )

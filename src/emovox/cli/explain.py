@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emovox.cli.options import ScoreFormat, ScoreFormatOption
+from emovox.cli.options import ChannelOption, ScoreFormat, ScoreFormatOption, TrackOption
 
 if TYPE_CHECKING:
     from emovox.explain.regions import Explanation, Region
@@ -28,6 +28,8 @@ def explain(
             "--emotion", metavar="NAME", help="Emotion to explain. Default: the most probable."
         ),
     ] = None,
+    channel: ChannelOption = "mix",
+    track: TrackOption = None,
     vad: Annotated[
         bool,
         typer.Option(" /--no-vad", help="Skip speech detection."),
@@ -51,7 +53,8 @@ def explain(
     if out is not None:
         check_suffix(out)
     recognizer = Recognizer.load(model, vad=vad)
-    waveform = load_speech(recognizer, sys.stdin.buffer if source == STDIN else source)
+    opened = sys.stdin.buffer if source == STDIN else source
+    waveform = load_speech(recognizer, opened, channel=channel, track=track)
     explanation = explain_waveform(recognizer, waveform, emotion=emotion)
     if out is not None:
         write_explanation(out, explanation, waveform, Path(source).name)

@@ -40,6 +40,23 @@ DataOption = Annotated[
         "data fetch'.",
     ),
 ]
+ChannelOption = Annotated[
+    str,
+    typer.Option(
+        "--channel",
+        metavar="NAME|N",
+        help="mix (all channels that hold speech), left, right, or the number of a channel.",
+    ),
+]
+TrackOption = Annotated[
+    int | None,
+    typer.Option(
+        "--track",
+        metavar="N",
+        min=1,
+        help="Number of the audio track. Default: the default track, or the first with speech.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 ScoreFormatOption = Annotated[
     ScoreFormat, typer.Option("--format", case_sensitive=False, help="Output format.")

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emovox.audio.channels import EACH
+from emovox.audio.raw import RawFormat
 from emovox.cli.interrupts import raise_lost_interrupt
-from emovox.cli.options import Format
+from emovox.cli.options import Format, TrackOption
 from emovox.recognition.results import FileFailure, Prediction, list_cells
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from emovox.recognition.recognizer import Recognizer
 
 STDIN = "-"
-CSV_COLUMNS = "file start_s end_s emotion confidence abstained error_code error".split()
+CSV_COLUMNS = (
+    "file start_s end_s emotion confidence abstained channel notes error_code error".split()
+)
 LABEL_STYLES = {None: "bold green", "uncertain": "yellow", "no speech": "dim"}
 
 Results = Iterable[Prediction | FileFailure]
@@ -65,6 +69,35 @@ def predict(
             "--max-duration", metavar="SECONDS", min=0.1, help="Maximum duration of a recording."
         ),
     ] = 300,
+    channel: Annotated[
+        str,
+        typer.Option(
+            "--channel",
+            metavar="NAME|N",
+            help="mix (all channels that hold speech), left, right, the number of a channel, or "
+            "each: one prediction per channel.",
+        ),
+    ] = "mix",
+    track: TrackOption = None,
+    raw_rate_hz: Annotated[
+        int | None,
+        typer.Option(
+            "--raw-rate", metavar="HZ", help="Sampling rate of files of samples without a header."
+        ),
+    ] = None,
+    raw_encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--raw-format",
+            metavar="NAME",
+            help="Their sample format: s16le (default), s16be, s8, u8, s24le, s32le, f32le, f64le, "
+            "mulaw, alaw or vox.",
+        ),
+    ] = None,
+    raw_channels: Annotated[
+        int | None,
+        typer.Option("--raw-channels", metavar="N", help="Their number of channels; default 1."),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Files processed in parallel.")
     ] = 1,
@@ -76,6 +109,7 @@ def predict(
     """
     from emovox.recognition.recognizer import Recognizer
 
+    raw = make_raw_format(raw_rate_hz, raw_encoding, raw_channels)
     recognizer = Recognizer.load(
         model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s
     )
@@ -85,7 +119,8 @@ def predict(
     to_terminal = sys.stdout.isatty()
     console = make_console() if to_terminal and output is Format.TABLE else None
     has_bar = sys.stderr.isatty() and (console or not to_terminal or output is Format.JSON)
-    results = predict_sources(recognizer, found, jobs)
+    options = {"jobs": jobs, "channel": channel, "track": track, "raw": raw}
+    results = predict_sources(recognizer, found, options)
     if has_bar:
         results = show_progress(results, len(found), console)
     n_failures = 0
@@ -97,12 +132,28 @@ def predict(
             if isinstance(result, FileFailure):
                 n_failures += 1
                 typer.echo(f"emovox: {result.error}", err=True)
+            # Notes about a recording come with the first of its channels.
+            elif result.channel in (None, 1) or channel != EACH:
+                for note in result.notes:
+                    name = printable(result.file or STDIN)
+                    typer.echo(f"emovox: {name}: note: {note}", err=True)
             yield result
 
     with closing(results):
         write(output, watch_failures(), recognizer.info.labels, console)
     if n_failures:
         raise typer.Exit(1)
+
+
+def make_raw_format(
+    rate_hz: int | None, encoding: str | None, channels: int | None
+) -> RawFormat | None:
+    """Return the format of samples without a header, if any option names it."""
+    if rate_hz is None:
+        if encoding is not None or channels is not None:
+            raise typer.BadParameter("--raw-format and --raw-channels also need --raw-rate")
+        return None
+    return RawFormat(rate_hz, encoding or "s16le", 1 if channels is None else channels)
 
 
 def find_sources(sources: list[str]) -> Iterator[Any]:
@@ -129,14 +180,14 @@ def find_sources(sources: list[str]) -> Iterator[Any]:
 
 
 def predict_sources(
-    recognizer: "Recognizer", sources: Iterable[Any], jobs: int
+    recognizer: "Recognizer", sources: Iterable[Any], options: dict[str, Any]
 ) -> Generator[Prediction | FileFailure, None, None]:
     """Predict recordings, and pass earlier failures through, in the given order."""
     for failed, group in groupby(sources, key=lambda source: isinstance(source, FileFailure)):
         if failed:
             yield from group
         else:
-            yield from recognizer.predict_many(group, jobs=jobs)
+            yield from recognizer.predict_many(group, **options)
 
 
 def make_console() -> "Console":
@@ -191,7 +242,8 @@ def write_table(results: Results, labels: tuple[str, ...], console: "Console | N
             second = f"{emotion} {p.scores[emotion]:.3f}"
         cells = f"{label}{confidence:>10}  {second:<{width + 6}} "
         style = LABEL_STYLES[p.abstained]
-        print_row(console, cells, printable(p.file or STDIN), style, len(label))
+        name = printable(p.file or STDIN) + (f" (channel {p.channel})" if p.channel else "")
+        print_row(console, cells, name, style, len(label))
 
 
 def print_row(

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from emovox.audio.load import load_audio
+from emovox.audio.channels import MIX
+from emovox.audio.recording import open_recording
 from emovox.audio.sources import name_source
 from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError
@@ -112,12 +113,20 @@ class Explanation:
         }
 
 
-def load_speech(recognizer: Recognizer, source: str | Path | bytes | BinaryIO) -> Waveform:
+def load_speech(
+    recognizer: Recognizer,
+    source: str | Path | bytes | BinaryIO,
+    *,
+    channel: str | int = MIX,
+    track: int | None = None,
+) -> Waveform:
     """Load a recording at a recogniser's rate, and check that it contains speech.
 
     Args:
         recognizer: Provides the sampling rate and the voice-activity detector.
         source: Path, encoded bytes, or binary file object.
+        channel: As in ``Recognizer.predict``.
+        track: As in ``Recognizer.predict``.
 
     Returns:
         The recording at the model's rate.
@@ -126,7 +135,9 @@ def load_speech(recognizer: Recognizer, source: str | Path | bytes | BinaryIO) -
         AudioError: The recording cannot be used, or no speech was detected.
     """
     rate_hz = recognizer.info.sample_rate_hz
-    waveform = load_audio(source, rate_hz, max_duration_s=recognizer.max_duration_s)
+    with open_recording(source, max_duration_s=recognizer.max_duration_s) as recording:
+        selection = recognizer.select_sound(recording, channel, track)[0]
+        waveform = recording.read(rate_hz, selection.signs, selection.track)
     if recognizer.predict(waveform).abstained == "no speech":
         raise AudioError(
             "no speech detected, so there is no prediction to explain; expected speech. "
@@ -142,6 +153,8 @@ def explain_recording(
     source: str | Path | bytes | BinaryIO,
     *,
     emotion: str | None = None,
+    channel: str | int = MIX,
+    track: int | None = None,
     n_times: int = N_TIMES,
     n_bands: int = N_BANDS,
 ) -> Explanation:
@@ -152,6 +165,8 @@ def explain_recording(
             most probable emotion is explained.
         source: Path, encoded bytes, or binary file object.
         emotion: Emotion to explain; ``None`` for the most probable.
+        channel: As in ``Recognizer.predict``.
+        track: As in ``Recognizer.predict``.
         n_times: Number of stretches of equal length.
         n_bands: Number of bands up to 8 kHz, equally spaced in mel.
 
@@ -162,7 +177,7 @@ def explain_recording(
         AudioError: The recording cannot be used or is too long, or no speech was detected.
         EmovoxError: The model does not know the emotion, or the grid is too fine.
     """
-    waveform = load_speech(recognizer, source)
+    waveform = load_speech(recognizer, source, channel=channel, track=track)
     return explain_waveform(recognizer, waveform, emotion=emotion, n_times=n_times, n_bands=n_bands)
 
 

@@ -20,8 +20,8 @@ def to_frame(results: Iterable[Prediction | FileFailure]) -> "pd.DataFrame":
         One row per result, in the given order. The index is audformat's segmented index
         (https://audeering.github.io/audformat): ``file``, and ``start`` and ``end`` as timedelta;
         ``file`` is missing for sources other than paths, ``end`` for failures. Columns:
-        ``emotion``, ``confidence``, ``abstained``, ``error_code``, ``error``, then the probability
-        of each emotion. Absent values are missing.
+        ``emotion``, ``confidence``, ``abstained``, ``channel``, ``notes``, ``error_code``,
+        ``error``, then the probability of each emotion. Absent values are missing.
 
     Raises:
         EmovoxError: pandas is not installed.
@@ -45,6 +45,6 @@ def to_frame(results: Iterable[Prediction | FileFailure]) -> "pd.DataFrame":
         names=["file", "start", "end"],
     )
     labels = dict.fromkeys(label for r in results for label in getattr(r, "scores", None) or ())
-    columns = ["emotion", "confidence", "abstained", "error_code", "error"]
+    columns = "emotion confidence abstained channel notes error_code error".split()
     frame = pd.DataFrame([list_cells(r) for r in results], index=index, columns=[*columns, *labels])
-    return frame.astype({"confidence": float, **dict.fromkeys(labels, float)})
+    return frame.astype({"confidence": float, "channel": "Int64", **dict.fromkeys(labels, float)})

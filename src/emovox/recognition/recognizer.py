@@ -3,15 +3,21 @@
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from dataclasses import replace
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from emovox.audio.channels import EACH, MIX, parse_channel
 from emovox.audio.folders import list_audio_files
-from emovox.audio.load import MAX_DURATION_S, AudioSource, load_source
+from emovox.audio.limits import MAX_DURATION_S, SILENCE_PEAK
+from emovox.audio.raw import RawFormat
+from emovox.audio.recording import AudioSource, Recording, open_recording
+from emovox.audio.selection import Selection, select_sound
 from emovox.audio.sources import name_source
 from emovox.audio.waveform import Waveform, resample
 from emovox.errors import EmovoxError, ModelFileError
@@ -25,12 +31,9 @@ from emovox.recognition.model_file import (
 )
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.voice_activity import SpeechDetector
-from emovox.recognition.windows import cut_windows
+from emovox.recognition.windows import iterate_windows
 
 _log = logging.getLogger(__name__)
-
-SILENCE_PEAK = 1e-4
-"""Recordings that peak below this (-80 dBFS) count as digital silence, without speech."""
 
 MIN_SPEECH_S = 0.1
 """Shorter recordings cannot contain a syllable, and count as no speech."""
@@ -112,7 +115,15 @@ class Recognizer:
         """Metadata of the model file."""
         return self.model.info
 
-    def predict(self, source: AudioSource, *, rate_hz: int | None = None) -> Prediction:
+    def predict(
+        self,
+        source: AudioSource,
+        *,
+        rate_hz: int | None = None,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> Prediction:
         """Predict the emotion of one recording.
 
         Args:
@@ -120,30 +131,39 @@ class Recognizer:
                 ``(samples,)`` or ``(samples, channels)``: floats in [-1, 1] or integers.
             rate_hz: Sampling rate of an array in Hz; required for arrays, and not accepted for
                 other sources, which carry their rate. Any rate is resampled to the model's.
+            channel: ``mix`` averages the channels, but leaves out those without speech if others
+                have it, and inverts those of opposite phase; ``left``, ``right`` or a number from
+                1 selects one.
+            track: Number of the audio track, from 1; ``None``: the default track, or if it has no
+                speech, the first that has.
+            raw: Format of a source that is a file of samples without a header.
 
         Returns:
             The prediction for the whole recording; its ``file`` is ``None`` unless the source is
-            a path.
+            a path. Its ``notes`` say what was chosen where the recording left a choice.
 
         Raises:
-            AudioError: The recording cannot be used, or ``rate_hz`` is missing for an array or
-                given for another source.
+            AudioError: The recording cannot be used, has no such channel or track, or ``rate_hz``
+                is missing for an array or given for another source.
             ModelFileError: The model fails, or returns no valid probabilities.
             TypeError: The source has an unsupported type.
         """
-        waveform = load_source(
-            source,
-            rate_hz,
-            target_rate_hz=self.info.sample_rate_hz,
-            max_duration_s=self.max_duration_s,
-        )
-        prediction = self._classify(waveform, name_file(source))
-        outcome = prediction.emotion or prediction.abstained
-        _log.info("%s: %.2f s, %s", name_source(source), waveform.duration_s, outcome)
+        if channel == EACH:
+            raise EmovoxError(
+                "channel is 'each', which gives a prediction for each; expected one channel or "
+                "'mix': use predict_many"
+            )
+        (prediction,) = self._predict_selections(source, rate_hz, channel, track, raw)
         return prediction
 
     def predict_many(
-        self, sources: Iterable[AudioSource | tuple[npt.ArrayLike, int]], *, jobs: int = 1
+        self,
+        sources: Iterable[AudioSource | tuple[npt.ArrayLike, int]],
+        *,
+        jobs: int = 1,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
     ) -> Iterator[Prediction | FileFailure]:
         """Predict many recordings, in their order.
 
@@ -151,14 +171,19 @@ class Recognizer:
             sources: Any mixture of the sources that ``predict`` accepts, with arrays as
                 ``(samples, rate_hz)`` pairs; consumed lazily.
             jobs: Number of recordings to process in parallel.
+            channel: As in ``predict``, or ``each`` for a prediction per channel.
+            track: As in ``predict``.
+            raw: As in ``predict``.
 
         Yields:
             A prediction per recording, or a failure that describes what is wrong with it; the
             remaining recordings are still processed.
 
         Raises:
-            EmovoxError: ``jobs`` is under 1, or ``sources`` is a single recording.
+            EmovoxError: ``jobs`` is under 1, ``sources`` is a single recording, or ``channel`` is
+                not a channel.
         """
+        parse_channel(channel)
         if jobs < 1:
             raise EmovoxError(f"jobs is {jobs}; expected at least 1")
         if isinstance(sources, str | Path | bytes | np.ndarray | Waveform):
@@ -166,38 +191,36 @@ class Recognizer:
                 f"sources is {type(sources).__name__}; expected a list of recordings: use predict "
                 "for a single one"
             )
+        predict = partial(self._predict_or_explain, channel=channel, track=track, raw=raw)
         remaining = iter(sources)
         if jobs == 1:
-            yield from map(self._predict_or_explain, remaining)
+            yield from chain.from_iterable(map(predict, remaining))
             return
         with ThreadPoolExecutor(jobs) as pool:
             # Queue a few items, not all of them: a folder may contain a million.
-            waiting = [
-                pool.submit(self._predict_or_explain, s) for s in islice(remaining, 4 * jobs)
-            ]
+            waiting = [pool.submit(predict, s) for s in islice(remaining, 4 * jobs)]
             try:
                 while waiting:
-                    yield waiting.pop(0).result()
-                    following = islice(remaining, 1)
-                    waiting += [pool.submit(self._predict_or_explain, s) for s in following]
+                    yield from waiting.pop(0).result()
+                    waiting += [pool.submit(predict, s) for s in islice(remaining, 1)]
             finally:
                 # After an early exit or Ctrl-C, wait for the running items only.
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def predict_files(
-        self, files: Iterable[str | Path], *, jobs: int = 1
+        self, files: Iterable[str | Path], **options: Any
     ) -> Iterator[Prediction | FileFailure]:
         """Predict many files: ``predict_many`` for paths."""
-        return self.predict_many(files, jobs=jobs)
+        return self.predict_many(files, **options)
 
     def predict_folder(
-        self, folder: str | Path, *, jobs: int = 1
+        self, folder: str | Path, **options: Any
     ) -> Iterator[Prediction | FileFailure]:
         """Predict every audio file in a folder and its subfolders.
 
         Args:
             folder: The folder to search.
-            jobs: Number of files to process in parallel.
+            **options: Those of ``predict_many``.
 
         Returns:
             An iterator as in ``predict_many``, in natural order (``clip_2`` before ``clip_10``),
@@ -206,7 +229,30 @@ class Recognizer:
         Raises:
             AudioError: The folder does not exist, or contains no audio files.
         """
-        return self.predict_many(list_audio_files(folder), jobs=jobs)
+        return self.predict_many(list_audio_files(folder), **options)
+
+    def select_sound(
+        self, recording: Recording, channel: str | int = MIX, track: int | None = None
+    ) -> tuple[Selection, ...]:
+        """Choose the track and channels of a recording, those with speech first.
+
+        Args:
+            recording: An open recording.
+            channel: As in ``predict_many``.
+            track: As in ``predict``.
+
+        Returns:
+            One selection, or one per channel.
+
+        Raises:
+            AudioError: The recording cannot be used, or has no such channel or track.
+        """
+        return select_sound(
+            recording,
+            channel,
+            track,
+            lambda selection: any(map(self._has_speech, self._cut(recording, selection))),
+        )
 
     def score_waveform(self, waveform: Waveform) -> npt.NDArray[np.float64]:
         """Run the model once on a whole waveform, without speech detection, windows or threshold.
@@ -245,14 +291,35 @@ class Recognizer:
         normalized: npt.NDArray[np.float64] = probabilities / probabilities.sum()
         return normalized
 
-    def _predict_or_explain(self, source: Any) -> Prediction | FileFailure:
+    def _predict_selections(
+        self,
+        source: AudioSource,
+        rate_hz: int | None,
+        channel: str | int,
+        track: int | None,
+        raw: RawFormat | None,
+    ) -> list[Prediction]:
+        """Predict one recording, or each of its channels."""
+        with open_recording(
+            source, rate_hz, raw=raw, max_duration_s=self.max_duration_s
+        ) as recording:
+            predictions = [
+                self._classify(recording, selection, name_file(source))
+                for selection in self.select_sound(recording, channel, track)
+            ]
+        for prediction in predictions:
+            outcome = prediction.emotion or prediction.abstained
+            _log.info("%s: %.2f s, %s", name_source(source), prediction.end_s, outcome)
+        return predictions
+
+    def _predict_or_explain(self, source: Any, **options: Any) -> list[Prediction | FileFailure]:
         """Predict one recording, or return the failure."""
         is_pair = isinstance(source, tuple) and len(source) == 2
         samples, rate_hz = source if is_pair else (source, None)
         try:
-            return self.predict(samples, rate_hz=rate_hz)
+            return [*self._predict_selections(samples, rate_hz, **options)]
         except EmovoxError as error:
-            return FileFailure(name_file(source), str(error), error.code, error.detail)
+            return [FileFailure(name_file(source), str(error), error.code, error.detail)]
         except Exception as error:  # one recording must not stop the others
             _log.info("%s failed", name_source(source), exc_info=True)
             code = "source.failed"
@@ -260,7 +327,7 @@ class Recognizer:
                 code = "source.invalid" if isinstance(error, TypeError) else "source.memory"
             detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
             text = f"{name_source(source)}: {detail}"
-            return FileFailure(name_file(source), text, code, detail)
+            return [FileFailure(name_file(source), text, code, detail)]
 
     def _has_speech(self, waveform: Waveform) -> bool:
         """Return whether speech is detected in a waveform."""
@@ -269,20 +336,40 @@ class Recognizer:
             return False
         return self.detector is None or self.detector.has_speech(waveform)
 
-    def _classify(self, waveform: Waveform, file: str | None) -> Prediction:
-        """Predict a waveform at the model's rate: average over its windows with speech."""
+    def _cut(self, recording: Recording, selection: Selection) -> Iterator[Waveform]:
+        """Yield the windows of a selection, at the model's rate."""
+        rate_hz = self.info.sample_rate_hz
+        blocks = recording.iterate(rate_hz, selection.signs, selection.track)
+        return iterate_windows(blocks, rate_hz)
+
+    def _classify(self, recording: Recording, selection: Selection, file: str | None) -> Prediction:
+        """Predict a selection: average over its windows with speech."""
         labels = self.info.labels
-        spoken = [window for window in cut_windows(waveform) if self._has_speech(window)]
-        if not spoken:
-            return Prediction(file, 0.0, waveform.duration_s, None, None, None, "no speech")
-        probabilities = np.mean([self.score_waveform(window) for window in spoken], axis=0)
+        scores: list[npt.NDArray[np.float64]] = []
+        n_samples = 0
+        for window in self._cut(recording, selection):
+            n_samples += len(window.samples)
+            if self._has_speech(window):
+                scores.append(self.score_waveform(window))
+        silent = Prediction(
+            file=file,
+            start_s=0.0,
+            end_s=n_samples / self.info.sample_rate_hz,
+            emotion=None,
+            confidence=None,
+            scores=None,
+            abstained="no speech",
+            channel=selection.channel,
+            notes=selection.notes,
+        )
+        if not scores:
+            return silent
+        probabilities = np.mean(scores, axis=0)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         uncertain = confidence < self.min_confidence
-        return Prediction(
-            file=file,
-            start_s=0.0,
-            end_s=waveform.duration_s,
+        return replace(
+            silent,
             emotion=None if uncertain else labels[best],
             confidence=confidence,
             scores=dict(zip(labels, probabilities.tolist(), strict=True)),

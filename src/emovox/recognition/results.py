@@ -42,6 +42,8 @@ class Prediction:
             speech.
         abstained: Why there is no emotion: ``"no speech"`` (no speech detected),
             ``"uncertain"`` (confidence below the threshold of the model or the user), or ``None``.
+        channel: Number of the requested channel, from 1; ``None`` for the mix of all.
+        notes: What was chosen where the recording left a choice, such as a track or channels.
     """
 
     file: str | None
@@ -51,8 +53,11 @@ class Prediction:
     confidence: float | None
     scores: Mapping[str, float] | None
     abstained: str | None = None
+    channel: int | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "notes", tuple(self.notes))
         if self.scores is not None:
             object.__setattr__(self, "scores", Scores(self.scores))
 
@@ -111,5 +116,5 @@ def list_cells(result: Prediction | FileFailure) -> dict[str, Any]:
     """Return a result as a table row, keyed by column; each emotion is a column."""
     if isinstance(result, FileFailure):
         return {"file": result.file, "error_code": result.code, "error": result.error}
-    cells = result.to_dict()
+    cells = result.to_dict() | {"notes": "; ".join(result.notes) or None}
     return cells | (cells.pop("scores") or {})
