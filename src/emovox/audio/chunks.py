@@ -1,11 +1,18 @@
 """Find out how many bytes of samples a WAV, RF64, W64, AIFF, AU or CAF file promises and holds."""
 
+import math
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from emovox.errors import AudioError
+
 _MAX_CHUNKS = 1_000
+_TOLERATED_BYTES = 64
+"""By which writers miscount, for example their own header."""
+
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -34,15 +41,33 @@ def find_data_chunk(file: BinaryIO) -> DataChunk | None:
     found: DataChunk | None = None
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
         found = _find_iff_data(file, head, file_bytes)
+        if head[8:12] == b"AVI ":
+            declared = int.from_bytes(head[4:8], "little") + 8
+            found = _make_chunk(declared, file_bytes, declared in (8, 2**32 + 7))
     elif head[:4] == b"riff":
         found = _find_w64_data(file, file_bytes)
     elif head[:4] == b"caff":  # codespell:ignore caff
         found = _find_caf_data(file, file_bytes)
+    elif head[:4] == b"NIST":
+        found = _find_nist_data(file, file_bytes)
     elif head[:4] == b".snd" and len(head) >= 12:
         start, size = struct.unpack(">II", head[4:12])
         found = _make_chunk(size, file_bytes - start, size in (0, 2**32 - 1))
     file.seek(0)
     return found
+
+
+def check_held_bytes(file: BinaryIO) -> None:
+    """Raise AudioError if a file holds fewer bytes of samples than its header states."""
+    chunk = find_data_chunk(file)
+    if chunk is None or chunk.streamed:
+        return
+    if chunk.held_bytes < chunk.declared_bytes - _TOLERATED_BYTES:
+        raise AudioError(
+            f"is cut short: the header promises {chunk.declared_bytes:,} bytes, the file holds "
+            f"{chunk.held_bytes:,}; copy or record it again",
+            code="audio.truncated",
+        )
 
 
 def _walk_chunks(
@@ -117,3 +142,35 @@ def _find_caf_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
     if found is not None and not found.streamed and end > file_bytes:
         return DataChunk(found.declared_bytes, found.declared_bytes - (end - file_bytes), False)
     return found
+
+
+def _find_nist_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
+    """Return the samples of a NIST SPHERE file, if they are not compressed."""
+    file.seek(0)
+    fields = dict(re.findall(rb"(\w+) -\w+ (\S+)", file.read(1_024)))
+    try:
+        names = (b"sample_count", b"channel_count", b"sample_n_bytes")
+        declared = math.prod(int(fields[name]) for name in names)
+    except (KeyError, ValueError):
+        return None
+    if fields.get(b"sample_coding", b"pcm") not in (b"pcm", b"ulaw", b"alaw"):
+        return None
+    return _make_chunk(declared, file_bytes - 1_024, False)
+
+
+def find_joined_forms(file: BinaryIO) -> list[tuple[int, int]]:
+    """Return start and end of each WAV or AIFF file in a file; joined files have several."""
+    file_bytes = file.seek(0, 2)
+    starts = [0]
+    for _ in range(_MAX_CHUNKS):
+        file.seek(starts[-1])
+        head = file.read(12)
+        is_big = head[:4] in (b"RIFX", b"FORM")
+        size = int.from_bytes(head[4:8], "big" if is_big else "little")
+        following = starts[-1] + 8 + size + size % 2
+        file.seek(following)
+        after = file.read(12)
+        if after[:4] != head[:4] or after[8:] != head[8:]:
+            break
+        starts.append(following)
+    return list(zip(starts, [*starts[1:], file_bytes], strict=True))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from emovox.audio.blocks import Block
+from emovox.audio.chunks import check_held_bytes, find_joined_forms
 from emovox.audio.containers import SOUNDFILE_FORMATS, find_container, refuse_unknown
 from emovox.audio.ffmpeg_decoder import decode_with_ffmpeg, find_default_tracks
 from emovox.audio.mpeg import find_mpeg_parts
@@ -64,6 +65,7 @@ class AudioFile:
             yield from read_blocks(open_raw(self._cut(0), self._raw), None, self._max_duration_s)
         elif self._kind not in SOUNDFILE_FORMATS:
             file = self._cut(self._start)
+            check_held_bytes(file)
             yield from decode_with_ffmpeg(file, self._kind, self._max_duration_s, track)
         else:
             for part, exact in self._find_parts():
@@ -76,6 +78,7 @@ class AudioFile:
             return blocks
         if self._kind == "mpeg" and exact:
             refuse_unknown(self._file)
+        check_held_bytes(part)
         return decode_with_ffmpeg(part, self._kind, self._max_duration_s)
 
     def _find_parts(self) -> Iterator[tuple[BinaryIO, bool]]:
@@ -86,6 +89,9 @@ class AudioFile:
         file = self._cut(self._start)
         if self._kind == "ogg":
             for start, end in find_ogg_links(file):
+                yield self._cut(self._start + start, self._start + end), True
+        elif self._kind in ("wav", "aiff"):
+            for start, end in find_joined_forms(file):
                 yield self._cut(self._start + start, self._start + end), True
         elif self._kind == "flac":
             starts = [*_find_flac_starts(file), self._size - self._start]

@@ -61,6 +61,8 @@ def _open(file: BinaryIO, kind: str) -> "Iterator[av.container.InputContainer]":
     demuxer = name_demuxer(kind)
     file.seek(0)
     options = {"format_whitelist": PROBED_DEMUXERS} if demuxer is None else {}
+    if kind == "rf64":  # left to FFmpeg where the size is not known, as written to a pipe
+        options = {"ignore_length": "1"}
     try:
         opened = av.open(file, "r", format=demuxer, options=options, metadata_errors="ignore")
     except (av.FFmpegError, ValueError, EOFError) as error:
@@ -105,6 +107,9 @@ def _decode_stream(
         raise AudioError(
             "has a codec that FFmpeg lacks, or is damaged; convert it", code="audio.unknown_format"
         )
+    if opened.format.name == "caf":  # codespell:ignore caf
+        # FFmpeg would cut the padding off a last packet that its ALAC decoder already shortened.
+        context.options = {"flags2": "+skip_manual"}
     if context.sample_rate and context.layout.nb_channels:
         # A frame of some formats holds a second: too much to decode before the limits are checked.
         check_header(context.sample_rate, context.layout.nb_channels)
