@@ -1,4 +1,7 @@
-"""Find out how many bytes of samples a WAV, RF64, W64, AIFF, AU or CAF file promises and holds."""
+"""Find out how many bytes of samples a file promises, and how many it holds.
+
+WAV, RF64, W64, AIFF, AU, CAF, AVI, WMA and NIST SPHERE state it.
+"""
 
 import math
 import re
@@ -10,6 +13,7 @@ from typing import BinaryIO
 from emovox.errors import AudioError
 
 _MAX_CHUNKS = 1_000
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _TOLERATED_BYTES = 64
 """By which writers miscount, for example their own header."""
 
@@ -48,6 +52,8 @@ def find_data_chunk(file: BinaryIO) -> DataChunk | None:
         found = _find_w64_data(file, file_bytes)
     elif head[:4] == b"caff":  # codespell:ignore caff
         found = _find_caf_data(file, file_bytes)
+    elif head[:4] == b"\x30\x26\xb2\x75":
+        found = _find_asf_data(file, file_bytes)
     elif head[:4] == b"NIST":
         found = _find_nist_data(file, file_bytes)
     elif head[:4] == b".snd" and len(head) >= 12:
@@ -142,6 +148,18 @@ def _find_caf_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
     if found is not None and not found.streamed and end > file_bytes:
         return DataChunk(found.declared_bytes, found.declared_bytes - (end - file_bytes), False)
     return found
+
+
+def _find_asf_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
+    """Return the whole of a WMA file, whose properties state its size."""
+    file.seek(0)
+    head = file.read(2**16)
+    place = head.find(_ASF_PROPERTIES)
+    if not 0 <= place <= len(head) - 92:
+        return None
+    (declared,) = struct.unpack("<Q", head[place + 40 : place + 48])
+    is_broadcast = head[place + 88] & 1
+    return _make_chunk(declared, file_bytes, declared == 0 or bool(is_broadcast))
 
 
 def _find_nist_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:

@@ -16,8 +16,9 @@ READABLE = (
 )
 """The formats that an error names; FFmpeg reads some rarer ones too."""
 
-SOUNDFILE_FORMATS = frozenset("wav rf64 w64 aiff au flac ogg mpeg nist".split())
-"""Formats left to libsndfile, if it can decode the file: its rarer readers are not well tested."""
+SOUNDFILE_FORMATS = frozenset("wav rf64 w64 aiff au flac ogg nist mpeg".split())
+"""Formats with one track, left to libsndfile except for MPEG, if it can decode the file: its rarer
+readers are not well tested."""
 
 PROBED = "probed"
 """The format of a file that FFmpeg may identify, among ``_PROBED_DEMUXERS``."""
@@ -89,8 +90,6 @@ def find_container(file: BinaryIO, suffix: str) -> tuple[str, int] | None:
     first_frame = find_first_frame(head)
     if first_frame is not None:
         return "mpeg", start + first_frame
-    if head[:1] == b"\xff":  # MP3 of a free bit rate
-        return "mpeg", start
     if suffix.lower() in _SUFFIXES:
         return _SUFFIXES[suffix.lower()], start
     return (PROBED, start) if head else None

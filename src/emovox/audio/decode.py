@@ -52,8 +52,15 @@ class AudioFile:
         self._kind, self._start = found
         self.default_tracks: tuple[bool, ...] = (True,)
         """Whether each audio track is marked as the default."""
-        if self._kind not in SOUNDFILE_FORMATS and raw is None:
-            self.default_tracks = find_default_tracks(self._cut(self._start), self._kind)
+        self._by_soundfile = self._kind in SOUNDFILE_FORMATS
+        if not self._by_soundfile and raw is None:
+            try:
+                self.default_tracks = find_default_tracks(self._cut(self._start), self._kind)
+            except AudioError:
+                # FFmpeg refuses what libsndfile writes if the last packet is full.
+                self._by_soundfile = self._kind == "caf"  # codespell:ignore caf
+                if not self._by_soundfile:
+                    raise
 
     def decode(self, track: int = 1) -> Iterator[Block]:
         """Yield the blocks of a track, the first of which has number 1.
@@ -63,56 +70,45 @@ class AudioFile:
         """
         if self._raw is not None:
             yield from read_blocks(open_raw(self._cut(0), self._raw), None, self._max_duration_s)
-        elif self._kind not in SOUNDFILE_FORMATS:
+        elif not self._by_soundfile:
             file = self._cut(self._start)
             check_held_bytes(file)
             yield from decode_with_ffmpeg(file, self._kind, self._max_duration_s, track)
         else:
-            for part, exact in self._find_parts():
-                yield from self._decode_part(part, exact)
+            for part in self._find_parts():
+                yield from self._decode_part(part)
 
-    def _decode_part(self, part: BinaryIO, exact: bool) -> Iterator[Block]:
+    def _decode_part(self, part: BinaryIO) -> Iterator[Block]:
         """Return the blocks of one recording, by libsndfile if it can tell the length."""
-        blocks = decode_with_soundfile(part, self._max_duration_s) if exact else None
-        if blocks is not None:
-            return blocks
-        if self._kind == "mpeg" and exact:
-            refuse_unknown(self._file)
+        # libsndfile guesses the length of an MP3 of variable rate from its first frame.
+        if self._kind != "mpeg":
+            blocks = decode_with_soundfile(part, self._max_duration_s)
+            if blocks is not None:
+                return blocks
         check_held_bytes(part)
         return decode_with_ffmpeg(part, self._kind, self._max_duration_s)
 
-    def _find_parts(self) -> Iterator[tuple[BinaryIO, bool]]:
-        """Yield each recording that is joined in the file, and whether its length is exact.
+    def _find_parts(self) -> Iterator[BinaryIO]:
+        """Yield each recording that is joined in the file.
 
         Decoders stop after the first one, or stumble over the next.
         """
-        file = self._cut(self._start)
-        if self._kind == "ogg":
-            for start, end in find_ogg_links(file):
-                yield self._cut(self._start + start, self._start + end), True
-        elif self._kind in ("wav", "aiff"):
-            for start, end in find_joined_forms(file):
-                yield self._cut(self._start + start, self._start + end), True
-        elif self._kind == "flac":
-            starts = [*_find_flac_starts(file), self._size - self._start]
-            for start, end in zip(starts, starts[1:], strict=False):
-                yield self._cut(self._start + start, self._start + end), True
-        elif self._kind == "mpeg":
-            parts = find_mpeg_parts(file)
-            for part in parts:
-                yield self._cut(self._start + part.start, self._start + part.end), part.exact
-            if not parts:  # a free bit rate
-                yield file, True
-        else:
-            yield file, True
+        find = _FIND_PARTS.get(self._kind, _find_whole)
+        for start, end in find(self._cut(self._start)):
+            yield self._cut(self._start + start, self._start + end)
 
     def _cut(self, start: int, end: int | None = None) -> BinaryIO:
         """Return a part of the file."""
         return cast(BinaryIO, Section(self._file, start, self._size if end is None else end))
 
 
-def _find_flac_starts(file: BinaryIO) -> list[int]:
-    """Return the positions of the FLAC streams in a file."""
+def _find_whole(file: BinaryIO) -> list[tuple[int, int]]:
+    """Return start and end of a file that holds one recording."""
+    return [(0, file.seek(0, 2))]
+
+
+def _find_flac_streams(file: BinaryIO) -> list[tuple[int, int]]:
+    """Return start and end of each FLAC stream in a file."""
     starts = {0}
     position, overlap = 0, len(_FLAC_STARTS[0]) - 1
     while True:
@@ -124,5 +120,16 @@ def _find_flac_starts(file: BinaryIO) -> list[int]:
                 starts.add(position + place)
                 place = data.find(magic, place + 1)
         if len(data) < _SEARCH_BYTES:
-            return sorted(starts)
+            ends = [*sorted(starts)[1:], position + len(data)]
+            return list(zip(sorted(starts), ends, strict=True))
         position += _SEARCH_BYTES - overlap
+
+
+_FIND_PARTS = {
+    "ogg": find_ogg_links,
+    "mpeg": find_mpeg_parts,
+    "flac": _find_flac_streams,
+    "wav": find_joined_forms,
+    "aiff": find_joined_forms,
+}
+"""How recordings are found that are joined in a file of a format."""

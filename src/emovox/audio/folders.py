@@ -12,7 +12,8 @@ from emovox.errors import AudioError
 AUDIO_SUFFIXES = tuple(
     ".wav .flac .aiff .aif .ogg .opus .m4a .mp3 .aac .aifc .amr .au .caf "  # codespell:ignore caf
     ".mka .mp4 .oga .w64 .webm .wma .3g2 .3gp .ac3 .avi .eac3 .flv .m4b .m4v .mkv .mov .mp2 .tta "
-    ".weba .wmv .wv".split()
+    ".weba .wmv .wv .ape .awb .dts .g722 .gsm .m2ts .mpc .mpeg .mpg .mts .nist .oma .qcp .ra .rf64 "
+    ".rm .snd .sph .spx .tak .vob .voc".split()
 )
 """File name suffixes of audio files. The format is determined from the content.
 

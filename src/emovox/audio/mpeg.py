@@ -47,21 +47,6 @@ class Frame:
     side_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MpegPart:
-    """One of the recordings in an MPEG audio file.
-
-    Attributes:
-        start: Position of its first frame.
-        end: Position after its last frame.
-        exact: Whether its first frame states this length, which libsndfile then reads.
-    """
-
-    start: int
-    end: int
-    exact: bool
-
-
 def parse_frame(head: bytes) -> Frame | None:
     """Return the frame that four bytes begin, or None; free bit rates are not supported."""
     bits = int.from_bytes(head[:4], "big")
@@ -101,14 +86,14 @@ def find_first_frame(data: bytes) -> int | None:
     return None
 
 
-def find_mpeg_parts(file: BinaryIO) -> list[MpegPart]:
-    """Return the recordings in an MPEG audio file; joined files have several.
+def find_mpeg_parts(file: BinaryIO) -> list[tuple[int, int]]:
+    """Return start and end of each recording in an MPEG audio file; joined files have several.
 
     Raises:
         AudioError: Frames are missing, or the last one is incomplete.
     """
     file_bytes = file.seek(0, 2)
-    parts: list[MpegPart] = []
+    parts: list[tuple[int, int]] = []
     position = start = 0
     promised, counted, first = None, 0, None
 
@@ -118,7 +103,7 @@ def find_mpeg_parts(file: BinaryIO) -> list[MpegPart]:
         frame_s = first.samples / first.rate_hz
         if promised is not None and promised - counted > TOLERATED_FRAMES:
             refuse_cut(promised * frame_s, counted * frame_s)
-        parts.append(MpegPart(start, end, promised == counted))
+        parts.append((start, end))
 
     while position < file_bytes:
         file.seek(position)

@@ -13,6 +13,9 @@ from emovox.audio.channels import (
 from emovox.audio.recording import Recording
 from emovox.errors import AudioError
 
+MAX_SEARCHED_CHANNELS = 8
+"""More channels are mixed without searching each for speech, which decodes them one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -132,7 +135,7 @@ def _mix(
             f"{_name_channels(survey.opposite)} of opposite phase to the loudest and inverted "
             "before mixing"
         )
-    if survey.different and has_speech is not None:
+    if survey.different and has_speech is not None and len(survey.loud) <= MAX_SEARCHED_CHANNELS:
         spoken = [i for i in survey.loud if has_speech(Selection(track, _only(i, n_channels)))]
         silent = [i for i in survey.loud if i not in spoken]
         if spoken and silent:
