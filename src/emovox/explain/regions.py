@@ -18,7 +18,7 @@ from emovox.errors import AudioError, EmovoxError
 from emovox.evaluation.metrics import FloatArray
 from emovox.explain.occlusion import make_band_edges, make_time_windows, split_signal
 from emovox.recognition.recognizer import Recognizer
-from emovox.recognition.windows import MAX_WINDOW_S
+from emovox.recognition.windows import WINDOW_S
 
 N_TIMES = 16
 N_BANDS = 8
@@ -209,9 +209,9 @@ def explain_waveform(
         EmovoxError: The model does not know the emotion, or the grid is too fine.
     """
     labels = recognizer.info.labels
-    if waveform.duration_s > MAX_WINDOW_S:
+    if waveform.duration_s > WINDOW_S:
         raise AudioError(
-            f"found {waveform.duration_s:.1f} s; expected at most {MAX_WINDOW_S:g} s: a longer "
+            f"found {waveform.duration_s:.1f} s; expected at most {WINDOW_S:g} s: a longer "
             "recording is predicted by the mean of its windows: cut out the part to explain",
             code="audio.too_long",
         )

@@ -31,7 +31,7 @@ from emovox.recognition.model_file import (
 )
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.voice_activity import SpeechDetector
-from emovox.recognition.windows import iterate_windows
+from emovox.recognition.windows import average_windows, iterate_windows, measure_powers
 
 _log = logging.getLogger(__name__)
 
@@ -343,14 +343,16 @@ class Recognizer:
         return iterate_windows(blocks, rate_hz)
 
     def _classify(self, recording: Recording, selection: Selection, file: str | None) -> Prediction:
-        """Predict a selection: average over its windows with speech."""
+        """Predict a selection: average over its windows, by how much speech each has."""
         labels = self.info.labels
         scores: list[npt.NDArray[np.float64]] = []
+        powers: list[npt.NDArray[np.float64]] = []
         n_samples = 0
         for window in self._cut(recording, selection):
             n_samples += len(window.samples)
             if self._has_speech(window):
                 scores.append(self.score_waveform(window))
+                powers.append(measure_powers(window.samples, window.rate_hz))
         silent = Prediction(
             file=file,
             start_s=0.0,
@@ -364,7 +366,7 @@ class Recognizer:
         )
         if not scores:
             return silent
-        probabilities = np.mean(scores, axis=0)
+        probabilities = average_windows(scores, powers)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         uncertain = confidence < self.min_confidence

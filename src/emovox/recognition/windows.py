@@ -1,6 +1,5 @@
-"""Split long recordings into windows for the model."""
+"""Split long recordings into windows for the model, at pauses."""
 
-import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -8,47 +7,84 @@ import numpy.typing as npt
 
 from emovox.audio.waveform import Waveform
 
-MAX_WINDOW_S = 15.0
-"""Longer recordings are split into windows of at most this length."""
+WINDOW_S = 6.0
+"""Longer recordings are split. Models are trained on utterances of 2 to 5 s, and predict other
+emotions for longer ones."""
 
-MAX_HELD_S = 300.0
-"""Longer recordings are split while they are decoded; a multiple of ``MAX_WINDOW_S``."""
+MIN_WINDOW_S = 3.0
+"""The first place where a window may end."""
 
+PAUSE_S = 0.2
+"""Length of the stretch that must be quiet for a window to end in its middle."""
 
-def cut_windows(waveform: Waveform) -> list[Waveform]:
-    """Split a recording into windows of equal length, at most ``MAX_WINDOW_S`` each.
-
-    Models are trained on utterances of a few seconds. Windows also keep time and memory linear in
-    the duration; an encoder's would otherwise grow quadratically.
-    """
-    n_windows = max(1, math.ceil(waveform.duration_s / MAX_WINDOW_S))
-    pieces = np.array_split(waveform.samples, n_windows)
-    return [Waveform(piece, waveform.rate_hz) for piece in pieces]
+FRAME_S = 0.02
+SPEECH_DB = 30.0
+"""Frames within this range of a recording's loudest ones count as speech."""
 
 
 def iterate_windows(blocks: Iterable[npt.NDArray[np.float32]], rate_hz: int) -> Iterator[Waveform]:
-    """Split a recording that arrives in blocks into windows.
+    """Split a recording that arrives in blocks into windows, each of which ends in a pause.
+
+    Memory does not grow with the duration.
 
     Args:
         blocks: float32 ``(samples,)`` each.
         rate_hz: Sampling rate in Hz.
 
     Yields:
-        The windows of ``cut_windows``; of a recording longer than ``MAX_HELD_S``, first those of
-        that many seconds, again and again, so that memory does not grow with its length.
+        The whole recording, if it is at most ``WINDOW_S`` long; otherwise windows of
+        ``MIN_WINDOW_S`` to ``WINDOW_S``, cut where it is quietest. The last one may be shorter.
     """
-    chapter = round(MAX_HELD_S * rate_hz)
-    # The last windows are never much shorter than the others.
-    least = chapter + round(MAX_WINDOW_S * rate_hz)
-    held: list[npt.NDArray[np.float32]] = []
-    n_held = 0
+    longest = round(WINDOW_S * rate_hz)
+    held = np.empty(0, np.float32)
     for block in blocks:
-        held.append(block)
-        n_held += len(block)
-        if n_held >= least:
-            joined = np.concatenate(held)
-            yield from cut_windows(Waveform(joined[:chapter], rate_hz))
-            held = [joined[chapter:].copy()]
-            n_held -= chapter
-    if n_held:
-        yield from cut_windows(Waveform(np.concatenate(held), rate_hz))
+        # A block may be a whole recording of hours, which is copied piece by piece.
+        for start in range(0, len(block), rate_hz):
+            held = np.concatenate([held, block[start : start + rate_hz]])
+            if len(held) > longest:
+                end = find_pause(held[:longest], rate_hz)
+                yield Waveform(held[:end], rate_hz)
+                held = held[end:]
+    if len(held):
+        yield Waveform(held, rate_hz)
+
+
+def find_pause(samples: npt.NDArray[np.float32], rate_hz: int) -> int:
+    """Return the middle of the quietest stretch of samples ``(samples,)``, as an index.
+
+    It lies after ``MIN_WINDOW_S``; of stretches that are equally quiet, it is in the last.
+    """
+    powers = measure_powers(samples, rate_hz)
+    n_pause = round(PAUSE_S / FRAME_S)
+    first = round(MIN_WINDOW_S / FRAME_S)
+    sums = np.convolve(powers[first:], np.ones(n_pause), mode="valid")
+    quietest = len(sums) - 1 - int(sums[::-1].argmin())
+    return (first + quietest + n_pause // 2) * round(FRAME_S * rate_hz)
+
+
+def measure_powers(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return the mean square of each whole frame of ``FRAME_S``, float64 ``(frames,)``."""
+    n_frame = round(FRAME_S * rate_hz)
+    n_frames = len(samples) // n_frame
+    frames = samples[: n_frames * n_frame].reshape(n_frames, n_frame)
+    powers: npt.NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
+    return powers
+
+
+def average_windows(
+    scores: list[npt.NDArray[np.float64]], powers: list[npt.NDArray[np.float64]]
+) -> npt.NDArray[np.float64]:
+    """Average the scores of windows, each weighted by its amount of speech.
+
+    Args:
+        scores: Probabilities of each window, float64 ``(classes,)``.
+        powers: Mean squares of each window's frames, float64 ``(frames,)``.
+
+    Returns:
+        float64 ``(classes,)``.
+    """
+    # The 95th percentile, so that a click does not set the level that speech is compared with.
+    loud = np.quantile(np.concatenate(powers), 0.95) * 10 ** (-SPEECH_DB / 10) if powers else 0.0
+    weights = [max(1, int((frames >= loud).sum())) for frames in powers]
+    averaged: npt.NDArray[np.float64] = np.average(scores, axis=0, weights=weights)
+    return averaged

@@ -15,7 +15,7 @@ from emovox.explain.plot import plot_explanation
 from emovox.explain.regions import Explanation, explain_waveform
 from emovox.pages.media import ClipMedia, make_clip_media
 from emovox.recognition.recognizer import Recognizer
-from emovox.recognition.windows import MAX_WINDOW_S
+from emovox.recognition.windows import WINDOW_S
 from emovox.wording import count
 
 MAP_TIMES = 10
@@ -127,7 +127,7 @@ def draw_map(answer: ClipAnswer, clip: Clip, models: FoldModels) -> ClipMap | No
     if recognizer is None:
         return None
     waveform = load_audio(clip.path, recognizer.info.sample_rate_hz)
-    if waveform.duration_s > MAX_WINDOW_S:
+    if waveform.duration_s > WINDOW_S:
         return None
     explanation = explain_waveform(
         recognizer, waveform, emotion=answer.predicted, n_times=MAP_TIMES, n_bands=MAP_BANDS
