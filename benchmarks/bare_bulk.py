@@ -10,6 +10,9 @@ import json
 import time
 from pathlib import Path
 
+import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort

@@ -15,6 +15,9 @@ import statistics
 import time
 from pathlib import Path
 
+import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
+
+# isort: split
 import numpy as np
 import onnxruntime as ort
 

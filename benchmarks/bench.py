@@ -23,6 +23,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import emovox  # noqa: F401  # its switches reach every process that is measured
 from processes import Command, CommandError, Measurement, evict_from_memory, measure
 from rows import Row, cost, format_header, format_row, speedup
 

@@ -20,6 +20,9 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 import onnx

@@ -15,6 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+import emovox  # noqa: F401  # before any test imports onnxruntime: it switches usage events off
+
 if TYPE_CHECKING:
     from emovox.recipes.recipe import Recipe
 

@@ -1,14 +1,18 @@
 """What is installed without an extra has to do: nothing of training is imported to predict."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime  # noqa: F401  # the tests below find it imported
 import pytest
 import soundfile as sf
 
+from emovox import telemetry
 from emovox.recognition.model_file import find_default_model
 
 TRAINING = (
@@ -57,11 +61,74 @@ def test_importing_emovox_imports_no_more_than_its_names() -> None:
 def test_usage_events_are_off_before_onnxruntime_is_imported() -> None:
     code = """
 import emovox, os
+from emovox.telemetry import SWITCHES
 assert "onnxruntime" not in sys.modules
-print(os.environ["ORT_DISABLE_TELEMETRY"], os.environ["HF_HUB_DISABLE_TELEMETRY"])
+assert {name: os.environ[name] for name in SWITCHES} == SWITCHES
+print(os.environ["ORT_DISABLE_TELEMETRY"])
 """
     result = run_blocked([], code)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "1 1\n", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "imported", "kept", "warnings"),
+    [
+        ("", True, "1", 1),
+        ("0", True, "0", 1),
+        ("true", True, "true", 0),
+        ("", False, "1", 0),
+        ("0", False, "0", 0),
+    ],
+)
+def test_events_that_are_on_already_are_logged_once(
+    before: str,
+    imported: bool,
+    kept: str,
+    warnings: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in telemetry.SWITCHES:
+        monkeypatch.setenv(name, before if name == "ORT_DISABLE_TELEMETRY" else "mine")
+    monkeypatch.setattr(telemetry, "_events_may_be_on", False)
+    if not imported:
+        monkeypatch.delitem(sys.modules, "onnxruntime")
+    telemetry.switch_off()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == kept
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "mine"
+    for _ in range(2):
+        telemetry.warn_of_usage_events()
+    assert len(caplog.messages) == warnings
+    assert all("ORT_DISABLE_TELEMETRY=1" in message for message in caplog.messages)
+
+
+def test_a_host_program_that_imported_onnxruntime_first_is_warned(
+    loudness_model: Path,
+) -> None:
+    code = """
+import os
+os.environ["CI"] = "true"  # onnxruntime sends nothing then, but emovox cannot know
+os.environ.pop("ORT_DISABLE_TELEMETRY", None)
+import onnxruntime  # noqa: F401  # the tests below find it imported
+from emovox import Recognizer
+for _ in range(2):
+    Recognizer.load(sys.argv[1])
+"""
+    result = run_blocked([], code, loudness_model)
+    assert (result.returncode, result.stdout) == (0, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("onnxruntime was imported before emovox and may send usage events")
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "scripts"])
+def test_what_is_not_emovox_imports_it_before_onnxruntime(folder: str) -> None:
+    found = 0
+    for path in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
+        imports = re.findall(r"^(?:import|from) (\w+)", path.read_text(), flags=re.MULTILINE)
+        if "onnxruntime" in imports:
+            found += 1
+            assert imports.index("emovox") < imports.index("onnxruntime"), path.name
+    assert found == 2
 
 
 def test_every_public_name_is_there() -> None:

@@ -12,14 +12,13 @@ Data flow, with the package of each stage:
 imports torch.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# onnxruntime's official builds send usage events unless this is set before its first import, and
-# Hugging Face's hub client likewise. Here is the one place that every other import passes.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+from emovox import telemetry
+
+# Before any dependency is imported: every other import of emovox passes here first.
+telemetry.switch_off()
 
 if TYPE_CHECKING:
     from emovox.audio.load import iterate_audio, load_audio

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from emovox.cli import (
     tune,
 )
 from emovox.cli.interrupts import catch_lost_interrupts, raise_lost_interrupt
+from emovox.corpora.locate import find_cache
 from emovox.errors import EmovoxError
 
 EXIT_FAILURE = 1
@@ -109,6 +111,8 @@ class EchoHandler(logging.Handler):
 def main() -> None:
     """Run the command line; failures print one line on stderr and exit with status 1."""
     catch_lost_interrupts()
+    # Matplotlib's list of fonts; a program that uses emovox as a library keeps its own place.
+    os.environ.setdefault("MPLCONFIGDIR", str(find_cache() / "matplotlib"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may be invalid text, or have characters that the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from emovox.corpora.locate import find_cache
 from emovox.errors import ExportError
 from emovox.files import replace_file
 from emovox.recipes.recipe import Recipe
@@ -90,9 +91,11 @@ def export_keras(
 
 def import_keras() -> Any:
     """Import Keras with its torch backend, unless the user chose another or already imported it."""
-    chosen = os.environ.get("KERAS_BACKEND")
-    # Keras reads its backend once, at the first import; its default is TensorFlow.
-    os.environ["KERAS_BACKEND"] = chosen or "torch"
+    # Keras reads both once, at its first import. Its default backend is TensorFlow, and it writes a
+    # file of settings into its folder, by default ~/.keras.
+    chosen = {name: os.environ.get(name) for name in ("KERAS_BACKEND", "KERAS_HOME")}
+    os.environ["KERAS_BACKEND"] = chosen["KERAS_BACKEND"] or "torch"
+    os.environ["KERAS_HOME"] = chosen["KERAS_HOME"] or str(find_cache() / "keras")
     try:
         importlib.import_module("h5py")
         return importlib.import_module("keras")
@@ -108,8 +111,9 @@ def import_keras() -> Any:
             "which is not installed; unset KERAS_BACKEND to use PyTorch"
         ) from None
     finally:
-        if chosen is None:
-            del os.environ["KERAS_BACKEND"]
+        for name, value in chosen.items():
+            if value is None:
+                del os.environ[name]
 
 
 def build_model(keras: Any, recipe: Recipe, n_classes: int) -> Any:

@@ -32,6 +32,7 @@ from emovox.recognition.model_file import (
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.voice_activity import SpeechDetector
 from emovox.recognition.windows import average_windows, iterate_windows, measure_powers
+from emovox.telemetry import warn_of_usage_events
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ class Recognizer:
     ) -> "Recognizer":
         """Load a model file.
 
+        Logs a warning, once, if the host program imported onnxruntime before emovox with its usage
+        events on; ``ORT_DISABLE_TELEMETRY=1`` switches them off.
+
         Args:
             path: A ``model.onnx``; ``None``: the bundled model.
             threads: CPU threads per prediction.
@@ -102,6 +106,7 @@ class Recognizer:
         Raises:
             ModelFileError: The file is missing, damaged or inconsistent.
         """
+        warn_of_usage_events()
         model = open_model(path or find_default_model(), threads=threads)
         return cls(
             model,
