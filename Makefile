@@ -4,16 +4,18 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Reinstalled whenever the requirements change.
 INSTALLED := $(VENV)/.installed
+# What tells whether new versions of dependencies do as before.
+SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/cli/test_train.py
 
-.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench docs notebook clean
+.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench docs notebook lock \
+	newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt requirements.lock scripts/install.sh
 	@echo "Installing emovox and its dependencies, PyTorch included, into $(VENV): one to five minutes."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --editable '.[dev]' --constraint constraints.txt
+	sh scripts/install.sh $(PYTHON) $(VENV)
 	touch $@
 
 install: $(INSTALLED)  ## Create .venv and install everything into it
@@ -62,5 +64,19 @@ bench: $(INSTALLED)  ## Compare speed and memory with the peers (installs Tensor
 docs: $(INSTALLED)  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+lock:  ## Lock the dependencies of pyproject.toml, with hashes (UPGRADE=--upgrade: newest versions)
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet uv
+	UV_FIND_LINKS="$${PIP_FIND_LINKS:-https://download.pytorch.org/whl/cpu/torch/}" .venv-lock/bin/uv \
+		pip compile pyproject.toml --extra dev --constraint constraints.txt --generate-hashes --no-annotate \
+		--python-version 3.11.5 --python-platform x86_64-manylinux_2_28 --native-tls --quiet \
+		--custom-compile-command "make lock" --output-file requirements.lock $(UPGRADE)
+
+newest:  ## Run the smoke tests on the newest versions that pyproject.toml allows, in .venv-newest
+	rm -rf .venv-newest
+	sh scripts/install.sh $(PYTHON) .venv-newest --newest
+	.venv-newest/bin/python -m pip list
+	.venv-newest/bin/python -m pytest $(SMOKE)
+
 clean:  ## Remove build outputs; keep runs and data
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-lock .venv-newest build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
