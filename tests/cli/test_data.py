@@ -216,7 +216,12 @@ def test_fetch_installs_a_users_zip_and_shows_the_licence(tmp_path: Path, cache:
     assert result.stdout == f"1,440 clips installed in {cache / 'ravdess'}\n"
     assert "CC BY-NC-SA 4.0" in result.stderr
     assert "Livingstone" in result.stderr
+    assert "zenodo.org" not in result.stderr
     again = RUN.invoke(app, ["fetch", "ravdess", "--format", "json"])
+    contacted = again.stderr.splitlines()[-1]
+    assert contacted.startswith(
+        "If it is not installed yet: 208 MB from https://zenodo.org/records/"
+    )
     assert json.loads(again.stdout) == {
         "corpus": "ravdess",
         "folder": str(cache / "ravdess"),

@@ -218,8 +218,8 @@ def ensure_ravdess(data: Path | None) -> Path:
 
 
 def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus":
-    """Print the licence, then download or unpack with a progress bar."""
-    from emovox.corpora.fetch import fetch_ravdess
+    """Print the licence and what is contacted, then download or unpack with a progress bar."""
+    from emovox.corpora.fetch import fetch_ravdess, find_archive
     from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
 
     typer.echo(
@@ -227,6 +227,12 @@ def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus"
         f"alike.\nCite: {RAVDESS_CITATION}.",
         err=True,
     )
+    if archive is None:
+        remote = find_archive()
+        typer.echo(
+            f"If it is not installed yet: {remote.size_bytes / 1e6:.0f} MB from {remote.url}",
+            err=True,
+        )
     with _show_progress() as report:
         return fetch_ravdess(folder, archive=archive, report=report)
 

@@ -79,16 +79,20 @@ def fetch_ravdess(
     if archive is not None:
         unpack_ravdess(archive, target, report=report)
         return FetchedCorpus(target, RAVDESS_CLIPS, installed=True)
-    mirror = os.environ.get("EMOVOX_RAVDESS_URL") or RAVDESS_ARCHIVE.url
-    source = remote or replace(RAVDESS_ARCHIVE, url=mirror)
     downloaded = download_file(
-        source,
+        remote or find_archive(),
         find_cache() / "downloads" / "Audio_Speech_Actors_01-24.zip",
         report=lambda done, whole: report("download", done, whole),
     )
     unpack_ravdess(downloaded, target, report=report)
     downloaded.unlink()
     return FetchedCorpus(target, RAVDESS_CLIPS, installed=True)
+
+
+def find_archive() -> RemoteFile:
+    """Return the archive of the speech part: Zenodo's, or a mirror's (``EMOVOX_RAVDESS_URL``)."""
+    mirror = os.environ.get("EMOVOX_RAVDESS_URL") or RAVDESS_ARCHIVE.url
+    return replace(RAVDESS_ARCHIVE, url=mirror)
 
 
 def unpack_ravdess(
