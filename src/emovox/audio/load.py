@@ -5,6 +5,8 @@ array and its rate         ->                       selected channels -> checked
 """
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -122,3 +124,28 @@ def iterate_audio(
     ) as recording:
         (selection,) = select_sound(recording, channel, track)
         yield from recording.iterate(rate_hz, selection.signs, selection.track)
+
+
+def decode_audio(
+    source: str | Path | bytes | BinaryIO, *, max_duration_s: float = MAX_DURATION_S
+) -> Waveform:
+    """Decode a recording to mono at its own rate, as ``load_audio`` does before it resamples.
+
+    Args:
+        source: Path, encoded bytes, or binary file object (read from its current position).
+        max_duration_s: Maximum duration in seconds; checked before and during decoding.
+
+    Returns:
+        Float32 samples of shape ``(samples,)``, at least one, at the recording's rate.
+
+    Raises:
+        AudioError: As in ``load_audio``.
+
+    Examples:
+        >>> decode_audio("clip.opus").rate_hz
+        48000
+    """
+    with open_recording(source, max_duration_s=max_duration_s) as recording:
+        (selection,) = select_sound(recording, MIX, None)
+        rate_hz = next(recording.decode(selection.track)).rate_hz
+        return recording.read(rate_hz, selection.signs, selection.track)

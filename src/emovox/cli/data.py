@@ -162,7 +162,7 @@ def fetch_corpus(
     typer.echo(f"{fetched.clips:,} clips {verb} {_show(fetched.folder)}")
 
 
-@app.command("verify", short_help="Decode every clip; report what is missing.")
+@app.command("verify", short_help="Decode and check every clip and its label.")
 def verify_corpus(
     corpus: Annotated[
         str, typer.Argument(metavar="NAME|PATH", help="A known corpus, a list or a folder.")
@@ -170,7 +170,7 @@ def verify_corpus(
     data: DataOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Decode every clip; report missing, damaged and duplicate ones; exit 1 if incomplete."""
+    """Decode and check every clip, as before a training; exit 1 if not all can be used."""
     from emovox.corpora.locate import find_ravdess
     from emovox.corpora.read import read_corpus
     from emovox.corpora.verify import verify_listing, verify_ravdess
@@ -265,16 +265,14 @@ def _describe_list_check(check: "ListCheck") -> list[str]:
         f"{check.duration_s / 60:.1f} min",
         *_list_paths("missing", listing.missing),
         *_list_paths("damaged", [f"{clip.path}: {clip.problem}" for clip in check.damaged]),
-        *_list_paths("copies of another recording, not used", check.copies),
-        *(f"{n:,} not used: {why}" for why, n in listing.skipped),
     ]
 
 
 def _print_check(check: "CorpusCheck | ListCheck", lines: list[str]) -> None:
     from rich.console import Console
 
-    for line in lines:
-        typer.echo(line)
+    for line in (*lines, "", *check.check.describe()):
+        typer.echo(_show(line))
     console = Console()
     console.print(_make_table("emotion", check.emotions))
     console.print(_make_table("speaker", check.speakers))

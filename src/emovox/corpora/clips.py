@@ -62,6 +62,7 @@ class CorpusListing:
         clips: Each usable clip once, in a fixed order.
         skipped: Reasons for skipping recordings, each with the number of recordings.
         missing: Recordings that are listed but do not exist.
+        cause: Why the first of these is probably missing.
         ignored: Columns of the list that are not read.
     """
 
@@ -70,6 +71,7 @@ class CorpusListing:
     clips: tuple[Clip, ...]
     skipped: tuple[tuple[str, int], ...] = ()
     missing: tuple[Path, ...] = ()
+    cause: str = ""
     ignored: tuple[str, ...] = ()
 
     def describe_unused(self) -> list[str]:
@@ -77,7 +79,8 @@ class CorpusListing:
         notes = [f"{self.corpus}: {n:,} not used: {why}" for why, n in self.skipped]
         if self.missing:
             notes.append(
-                f"{self.corpus}: {len(self.missing):,} not there, such as {self.missing[0]}"
+                f"{self.corpus}: {len(self.missing):,} not there, such as "
+                f"{self.missing[0].absolute()}: {self.cause}"
             )
         if self.ignored:
             notes.append(f"{self.corpus}: columns not read: {', '.join(self.ignored)}")

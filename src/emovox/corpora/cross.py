@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold, Protocol, check_folds, find_shared_speakers
@@ -30,7 +31,8 @@ def parse_cross(protocol: str) -> CrossName | None:
 
     Args:
         protocol: Name of any protocol. Cross-corpus names are ``cross:A->B``, where A and B are
-            corpus names or paths of lists, and A may be several joined by ``+``.
+            corpus names or paths of lists, and A may be several joined by ``+``. A ``+`` within
+            the path of an existing list or folder is part of that path.
 
     Returns:
         The corpora, or ``None`` if it is not a cross-corpus protocol.
@@ -45,13 +47,25 @@ def parse_cross(protocol: str) -> CrossName | None:
     if not protocol.startswith(_PREFIX):
         return None
     trained, arrow, tested = protocol.removeprefix(_PREFIX).partition("->")
-    names = tuple(name.strip() for name in trained.split("+"))
+    names = _split_names(trained)
     if not arrow or not tested.strip() or "->" in tested or not all(names):
         raise ProtocolError(
             f"cannot read the protocol {protocol!r}; expected cross:A->B with two corpora, such as "
             "'cross:ravdess->nemo' (in quotes, because > redirects output in a shell)"
         )
     return CrossName(names, tested.strip())
+
+
+def _split_names(trained: str) -> tuple[str, ...]:
+    """Split corpora at each ``+`` that is not part of the path of an existing list or folder."""
+    parts = trained.split("+")
+    names = []
+    while parts:
+        joined = ("+".join(parts[:n]).strip() for n in range(len(parts), 1, -1))
+        name = next((j for j in joined if Path(j).expanduser().exists()), parts[0].strip())
+        names.append(name)
+        parts = parts[name.count("+") + 1 :]
+    return tuple(names)
 
 
 def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:

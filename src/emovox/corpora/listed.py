@@ -1,16 +1,22 @@
 """Convert rows of any list to clips: map labels, find files, recognize known speakers."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+from emovox.audio.folders import walk_audio
 from emovox.corpora.clips import UNKNOWN_SPEAKER, Clip, CorpusListing
 from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
 from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
 from emovox.errors import CorpusError
 from emovox.labels import map_label
+
+_SEARCHED = 20_000
+"""Files to look through for a recording that is not where its list says."""
 
 _GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
 
@@ -67,7 +73,8 @@ def collect_rows(
     clips: dict[str, Clip] = {}
     missing: list[Path] = []
     reasons: Counter[str] = Counter(dict(skipped))
-    base = _find_base(source, rows)
+    folder = source if source.is_dir() else source.parent
+    base = _find_base(folder, rows)
     for row in rows:
         emotion = map_label(row.label, row.dataset)
         if not emotion:
@@ -87,7 +94,10 @@ def collect_rows(
     if not clips:
         found = [f"{n:,} with {why}" for why, n in reasons.items()]
         if missing:
-            found.append(f"{len(missing):,} that are not there, such as {missing[0]}")
+            found.append(
+                f"{len(missing):,} that are not there, the first looked for at "
+                f"{missing[0].absolute()}: {explain_missing(missing[0], folder)}"
+            )
         raise CorpusError(
             f"{source} holds no clip that can be used: found {', '.join(found) or 'nothing'}; "
             "expected labelled recordings"
@@ -98,8 +108,39 @@ def collect_rows(
         tuple(clips.values()),
         tuple(sorted(reasons.items())),
         tuple(missing),
+        explain_missing(missing[0], folder) if missing else "",
         tuple(ignored),
     )
+
+
+def explain_missing(path: Path, folder: Path) -> str:
+    """Guess why a listed recording is missing.
+
+    Args:
+        path: Where it was looked for.
+        folder: The folder that paths of its list are relative to.
+
+    Returns:
+        A clause with the likely cause; paths in it are relative to ``folder``.
+    """
+    if any(re.fullmatch("[A-Za-z]:", part) for part in path.parts):
+        return "this is a path of a Windows computer; write paths relative to the list's folder"
+    near = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    for there in near:
+        if there.name.casefold() == path.name.casefold():
+            return f"there is {there.name}, and upper and lower case differ"
+    for there in near:
+        if there.stem == path.stem or there.stem == path.name:
+            return f"there is {there.name}, with another ending"
+    files = (Path(file) for _, file in islice(walk_audio(folder), _SEARCHED))
+    elsewhere = next((file for file in files if file.name == path.name), None)
+    if elsewhere is not None:
+        return (
+            f"a file of this name is at {os.path.relpath(elsewhere, folder)}; paths are relative "
+            "to the list's folder"
+        )
+    gone = [parent for parent in path.parents if not parent.is_dir()]
+    return f"there is no folder {gone[-1].name}" if gone else "its folder has no such file"
 
 
 def recognize_label(path: Path) -> str | None:
@@ -138,9 +179,8 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
     )
 
 
-def _find_base(source: Path, rows: Sequence[ListedRow]) -> Path:
+def _find_base(folder: Path, rows: Sequence[ListedRow]) -> Path:
     """Return the base folder of clip names: the list's, or the deepest common parent."""
-    folder = source if source.is_dir() else source.parent
     top = os.path.abspath(folder)
     parents = {os.path.abspath(row.path.parent) for row in rows}
     if all(parent == top or parent.startswith(top + os.sep) for parent in parents):

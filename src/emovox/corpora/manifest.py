@@ -1,6 +1,8 @@
 """Manifests: CSV lists of recordings with ``file,emotion,speaker`` and other columns."""
 
+import codecs
 import csv
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,9 +51,15 @@ def read_manifest(path: Path) -> CorpusListing:
     for row in table:
         values = {name: row[column] for name, column in found.items()}
         file, label = values.pop("file"), values.pop("emotion")
-        rows.append(ListedRow(path.parent / file, label, **values))
+        rows.append(ListedRow(_find_file(path.parent, file), label, **values))
     ignored = [column for column in columns if column and column not in found.values()]
     return collect_rows(path.stem, path, rows, ignored=ignored)
+
+
+def _find_file(folder: Path, file: str) -> Path:
+    """Return a listed file's path; backslashes are separators unless a file is named so."""
+    path = folder / file
+    return folder / file.replace("\\", "/") if "\\" in file and not path.is_file() else path
 
 
 def find_columns(columns: Sequence[str]) -> dict[str, str]:
@@ -74,7 +82,9 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Read a table with a header and strip surrounding blanks from its values.
 
     Args:
-        path: The table; its delimiter (comma, semicolon or tab) is the most frequent in its header.
+        path: The table, in UTF-8, or in UTF-16 with a byte order mark. Its delimiter is named by a
+            first line such as ``sep=;``, which Excel writes and reads; otherwise it is the comma,
+            semicolon or tab that is most frequent in the header.
 
     Returns:
         The columns, and one dictionary per row.
@@ -83,14 +93,31 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         CorpusError: It cannot be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            delimiter = max(_DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d))))
-            reader = csv.DictReader(file, delimiter=delimiter)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [{key: (row.get(key) or "").strip() for key in columns} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = path.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error}); expected a table") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise CorpusError(
+            f"{path}: is neither UTF-8 nor UTF-16 with a byte order mark; expected a table in one "
+            "of these: in Excel, save it as 'CSV UTF-8'"
+        )
+    named = re.match(r'"?sep=(.)"?\r?\n', text)
+    text = text[named.end() :] if named else text
+    header = text.partition("\n")[0]
+    delimiter = (
+        named[1]
+        if named
+        else max(_DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d), [])))
+    )
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        rows = [{key: (row.get(key) or "").strip() for key in columns} for row in reader]
+    except csv.Error as error:
         raise CorpusError(f"{path}: cannot be read ({error}); expected a table") from None
     return columns, rows

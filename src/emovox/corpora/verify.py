@@ -2,33 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from emovox.cores import count_cores
+from emovox.corpora.check import SHORTEST_S, DataCheck, Verdict, check_clips, find_unusable
 from emovox.corpora.clips import Clip, CorpusListing
-from emovox.corpora.combine import find_copies
+from emovox.corpora.measure import ClipFacts, Measured, measure_clips
 from emovox.corpora.ravdess import (
     RAVDESS_CLIPS,
     list_ravdess_names,
     parse_ravdess_name,
     scan_ravdess,
 )
-from emovox.errors import AudioError, CorpusError
+from emovox.errors import CorpusError
 from emovox.labels import EMOTIONS, order_labels
 
-_RATE_HZ = 48_000
 _SHORTEST_RAVDESS_S = 2.5
 """The originals last 2.94 to 5.27 s; a shorter clip is truncated."""
-
-_SHORTEST_S = 0.1
-_SILENT_PEAK = 1e-4
-"""80 dB below full scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +78,7 @@ class CorpusCheck:
         misplaced: Clips in an ``Actor_NN`` folder of a different actor.
         duplicates: Additional copies of clips, not used.
         strays: Audio files with no valid RAVDESS name, not used.
+        check: What the check before every training finds.
         emotions: Counts of intact clips by emotion.
         speakers: Counts of intact clips by speaker.
     """
@@ -99,6 +91,7 @@ class CorpusCheck:
     misplaced: tuple[Path, ...]
     duplicates: tuple[Path, ...]
     strays: tuple[Path, ...]
+    check: DataCheck
     emotions: tuple[GroupCount, ...]
     speakers: tuple[GroupCount, ...]
 
@@ -126,6 +119,7 @@ class CorpusCheck:
             "misplaced": [str(path) for path in self.misplaced],
             "duplicates": [str(path) for path in self.duplicates],
             "strays": [str(path) for path in self.strays],
+            "findings": [finding.to_dict() for finding in self.check.findings],
             "emotions": [group.to_dict() for group in self.emotions],
             "speakers": [group.to_dict() for group in self.speakers],
         }
@@ -137,15 +131,15 @@ class ListCheck:
 
     Attributes:
         listing: Its clips and the recordings that are not used.
+        check: What the check before every training finds.
         damaged: Clips that do not decode, are silent or too short.
-        copies: Byte-for-byte copies of earlier clips, not used in training.
         emotions: Counts of intact clips by label.
         speakers: Counts of intact clips by speaker.
     """
 
     listing: CorpusListing
+    check: DataCheck
     damaged: tuple[DamagedClip, ...]
-    copies: tuple[Path, ...]
     emotions: tuple[GroupCount, ...]
     speakers: tuple[GroupCount, ...]
 
@@ -161,8 +155,9 @@ class ListCheck:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every listed recording exists and can be used."""
-        return not self.damaged and not self.listing.missing
+        """Whether every listed recording exists and can be used, and scores would be true."""
+        refused = any(f.verdict is Verdict.REFUSED for f in self.check.findings)
+        return not (self.damaged or self.listing.missing or refused)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-serializable types."""
@@ -174,7 +169,7 @@ class ListCheck:
             "duration_s": round(self.duration_s, 3),
             "missing": [str(path) for path in self.listing.missing],
             "damaged": [{"file": str(clip.path), "problem": clip.problem} for clip in self.damaged],
-            "duplicates": [str(path) for path in self.copies],
+            "findings": [finding.to_dict() for finding in self.check.findings],
             "unused": dict(self.listing.skipped),
             "emotions": [group.to_dict() for group in self.emotions],
             "speakers": [group.to_dict() for group in self.speakers],
@@ -184,22 +179,23 @@ class ListCheck:
 def verify_listing(
     listing: CorpusListing, *, report: Callable[[int, int], None] | None = None
 ) -> ListCheck:
-    """Decode every clip of a corpus and count the usable ones.
+    """Decode every clip of a corpus, check it as before a training, and count the usable ones.
 
     Args:
         listing: The corpus.
         report: Called with the number of clips decoded so far and the number found.
 
     Returns:
-        Missing, damaged, silent, truncated and duplicate clips, and the counts.
+        What the check found, damaged clips, and the counts.
     """
-    durations_s, damaged = _measure_clips(listing.clips, _SHORTEST_S, report)
+    measured = measure_clips(listing.clips, report=report, fresh=True)
+    durations_s, damaged = _part_damaged(listing.clips, measured, SHORTEST_S)
     genders = {clip.speaker: clip.gender or "" for clip in listing.clips}
     labels = order_labels(clip.emotion for clip in listing.clips)
     return ListCheck(
         listing,
-        tuple(damaged),
-        tuple(find_copies(listing.clips)),
+        check_clips(listing.clips, measured, [listing]),
+        damaged,
         tuple(
             _count_group(label, None, [c for c in listing.clips if c.emotion == label], durations_s)
             for label in labels
@@ -234,7 +230,8 @@ def verify_ravdess(
             f"{folder} holds no RAVDESS speech clip to verify: expected files named like "
             "03-01-06-02-01-02-12.wav; name another folder or run 'emovox data fetch ravdess'"
         )
-    durations_s, damaged = _measure_clips(listing.clips, _SHORTEST_RAVDESS_S, report)
+    measured = measure_clips(listing.clips, report=report, fresh=True)
+    durations_s, damaged = _part_damaged(listing.clips, measured, _SHORTEST_RAVDESS_S)
     present = {clip.name for clip in listing.clips}
     names = list_ravdess_names()
     expected = [parse_ravdess_name(name) for name in names]
@@ -247,10 +244,11 @@ def verify_ravdess(
         expected=RAVDESS_CLIPS,
         sound=len(sound),
         missing=tuple(name for name in names if name not in present),
-        damaged=tuple(damaged),
+        damaged=damaged,
         misplaced=listing.misplaced,
         duplicates=listing.duplicates,
         strays=listing.strays,
+        check=check_clips(listing.clips, measured),
         emotions=tuple(
             _count_group(
                 emotion,
@@ -274,23 +272,18 @@ def verify_ravdess(
     )
 
 
-def _measure_clips(
-    clips: Sequence[Clip], shortest_s: float, report: Callable[[int, int], None] | None
-) -> tuple[dict[str, float], list[DamagedClip]]:
+def _part_damaged(
+    clips: Sequence[Clip], measured: Measured, shortest_s: float
+) -> tuple[dict[str, float], tuple[DamagedClip, ...]]:
     """Return the length of each intact clip by name, and the damaged clips."""
-    durations_s: dict[str, float] = {}
-    damaged: list[DamagedClip] = []
-    # Decoding releases the GIL, so threads can use all cores.
-    with ThreadPoolExecutor(max_workers=min(8, count_cores())) as pool:
-        measured = pool.map(_measure_clip, (clip.path for clip in clips), repeat(shortest_s))
-        for done, (clip, result) in enumerate(zip(clips, measured, strict=False), 1):
-            if isinstance(result, str):
-                damaged.append(DamagedClip(clip.path, result))
-            else:
-                durations_s[clip.name] = result
-            if report:
-                report(done, len(clips))
-    return durations_s, damaged
+    unusable = find_unusable(clips, measured, shortest_s)
+    durations_s = {
+        clip.name: facts.duration_s
+        for clip in clips
+        if clip.name not in unusable and isinstance(facts := measured[clip.path], ClipFacts)
+    }
+    damaged = (DamagedClip(c.path, unusable[c.name][1]) for c in clips if c.name in unusable)
+    return durations_s, tuple(damaged)
 
 
 def _count_group(
@@ -305,20 +298,3 @@ def _count_group(
     n_expected = len(clips) if expected is None else expected
     return GroupCount(name, gender, len(lengths_s), n_expected, sum(lengths_s))
 
-
-def _measure_clip(path: Path, shortest_s: float) -> float | str:
-    """Return a clip's length in seconds, or a description of the problem."""
-    from emovox.audio.load import load_audio
-
-    try:
-        waveform = load_audio(path, _RATE_HZ)
-    except AudioError as error:
-        return str(error).removeprefix(f"{path}: ")
-    if np.abs(waveform.samples).max() < _SILENT_PEAK:
-        return "is silent, expected speech; record or copy it again"
-    if waveform.duration_s < shortest_s:
-        return (
-            f"lasts {waveform.duration_s:.2f} s, expected at least {shortest_s} s; it was cut off, "
-            "record or copy it again"
-        )
-    return waveform.duration_s
