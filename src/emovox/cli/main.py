@@ -96,8 +96,8 @@ def start(
 ) -> None:
     """Speech emotion recognition that people can trust."""
     logger = logging.getLogger("emovox")
-    logger.handlers = [EchoHandler()] if verbose else []
-    logger.setLevel(logging.INFO if verbose else logging.NOTSET)
+    logger.handlers = [EchoHandler()]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 class EchoHandler(logging.Handler):

@@ -88,6 +88,14 @@ CorpusOption = Annotated[
         "the first corpus, the others are used for training only. Default: the recipe's.",
     ),
 ]
+SimilarSpeakersOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-similar-speakers",
+        help="Treat speakers whose names differ only in case, zeros or blanks (EB0 and eb0, 1 and "
+        "01) as different people.",
+    ),
+]
 SplitsOption = Annotated[
     int | None,
     typer.Option(

@@ -12,6 +12,7 @@ from emovox.cli.options import (
     ScoreFormat,
     ScoreFormatOption,
     SetOption,
+    SimilarSpeakersOption,
     SplitsOption,
 )
 from emovox.cores import count_cores
@@ -34,6 +35,7 @@ def sweep(
     protocol: Annotated[
         str, typer.Option("--protocol", metavar="NAME", help="Evaluation protocol.")
     ] = "reference-repeated",
+    allow_similar_speakers: SimilarSpeakersOption = False,
     splits: SplitsOption = None,
     data: DataOption = None,
     out: Annotated[
@@ -62,6 +64,7 @@ def sweep(
             protocol=protocol,
             n_splits=splits,
             data=data,
+            allow_similar_speakers=allow_similar_speakers,
             jobs=jobs or count_cores(),
             watcher=watcher,
         )

@@ -1,12 +1,19 @@
 """``emovox train``: train and test a recipe under a protocol."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from emovox.cli.options import CorpusOption, DataOption, JobsOption, SetOption, SplitsOption
+from emovox.cli.check import echo_check
+from emovox.cli.options import (
+    CorpusOption,
+    DataOption,
+    JobsOption,
+    SetOption,
+    SimilarSpeakersOption,
+    SplitsOption,
+)
 from emovox.cores import count_cores
 
 
@@ -40,6 +47,7 @@ def train(
             help="Allow a custom split, or two corpora, with speakers in both training and test.",
         ),
     ] = False,
+    allow_similar_speakers: SimilarSpeakersOption = False,
     splits: SplitsOption = None,
     data: DataOption = None,
     out: Annotated[
@@ -58,26 +66,30 @@ def train(
     from emovox.experiments.folds import load_protocol, name_protocol
     from emovox.experiments.train_and_test import run_experiment
     from emovox.files import name_folder
-    from emovox.recipes.recipe import load_recipe
+    from emovox.recipes.recipe import format_change, load_recipe
 
-    changes = [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
-    if corpora:
-        changes.append(f"data.corpora={json.dumps(corpora)}")
+    changes = [
+        *(changes or []),
+        *([format_change("data.protocol", protocol)] if protocol else []),
+        *([format_change("data.corpora", corpora)] if corpora else []),
+    ]
     if recipe is None and resume and out is not None:
         recipe = str(out / "recipe.toml")
     chosen = load_recipe(recipe or "vanilla", changes)
-    folds = load_protocol(
-        chosen,
-        data,
-        n_splits=splits,
-        split=split,
-        allow_speaker_overlap=allow_speaker_overlap,
-        may_choose=not any("data.protocol" in change for change in changes),
-    )
+    with ProgressBars(chosen.name) as watcher:
+        folds = load_protocol(
+            chosen,
+            data,
+            n_splits=splits,
+            split=split,
+            allow_speaker_overlap=allow_speaker_overlap,
+            allow_similar_speakers=allow_similar_speakers,
+            may_choose=not any("data.protocol" in change for change in changes),
+            watcher=watcher,
+        )
     if split is None:
         chosen = name_protocol(chosen, folds)
-    for note in folds.notes:
-        typer.echo(f"emovox: {note}", err=True)
+    echo_check(folds)
     folder = out or Path("runs") / name_folder(f"{chosen.name}-{folds.name}")
     with ProgressBars(chosen.name) as watcher:
         run = run_experiment(

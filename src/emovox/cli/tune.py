@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emovox.cli.check import echo_check
 from emovox.cli.options import (
     DataOption,
     JobsOption,
     ScoreFormat,
     ScoreFormatOption,
     SetOption,
+    SimilarSpeakersOption,
 )
 from emovox.cores import count_cores
 
@@ -73,6 +75,7 @@ def tune(
             help="Name of the study and of its folder in runs. Default: tune-RECIPE-PROTOCOL.",
         ),
     ] = None,
+    allow_similar_speakers: SimilarSpeakersOption = False,
     data: DataOption = None,
     out: Annotated[
         Path | None,
@@ -100,9 +103,10 @@ def tune(
     train. With --nested, each test fold is tested once, with settings chosen on its own training
     speakers.
     """
+    from emovox.cli.progress import ProgressBars
     from emovox.cli.tune_progress import TuneProgress
     from emovox.experiments.folds import load_protocol
-    from emovox.recipes.recipe import load_recipe
+    from emovox.recipes.recipe import format_change, load_recipe
     from emovox.tuning.nested import tune_nested
     from emovox.tuning.objective import Metric
     from emovox.tuning.study import StudySettings
@@ -116,12 +120,13 @@ def tune(
 
     if metric not in list(Metric):
         raise typer.BadParameter(f"{metric!r}; expected {' or '.join(Metric)}")
-    chosen = load_recipe(
-        recipe, [*(changes or []), *([f"data.protocol={protocol!r}"] if protocol else [])]
-    )
-    split = load_protocol(chosen, data)
-    for note in split.notes:
-        typer.echo(f"emovox: {note}", err=True)
+    named = [format_change("data.protocol", protocol)] if protocol else []
+    chosen = load_recipe(recipe, [*(changes or []), *named])
+    with ProgressBars(chosen.name) as watcher:
+        split = load_protocol(
+            chosen, data, allow_similar_speakers=allow_similar_speakers, watcher=watcher
+        )
+    echo_check(split)
     settings = StudySettings(
         study, storage, Metric(metric), n_seeds=seeds, folds=tuple(folds or ()), n_trials=trials
     )

@@ -1,6 +1,6 @@
 """Check a corpus before it is trained on: what makes its scores false, and what to know about it.
 
-    clips + figures of measure.py + listings -> findings: refused, left out, or a warning
+clips + figures of measure.py + listings -> findings: refused, left out, or a warning
 """
 
 import os
@@ -22,9 +22,6 @@ from emovox.labels import EMOTIONS, order_labels
 from emovox.wording import count
 
 SHORTEST_S = 0.1
-SILENT_PEAK = 1e-4
-"""80 dB below full scale."""
-
 CLIPPED_SHARE = 1e-3
 """Share of samples at full scale from which a clip is reported as clipped."""
 
@@ -111,6 +108,16 @@ class DataCheck:
             for row in rows
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as JSON-serializable types, without where the corpora are."""
+        return {
+            "clips": self.n_clips,
+            "speakers": self.n_speakers,
+            "labels": dict(self.labels),
+            "duration_s": round(self.duration_s, 3),
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
     def refuse_false_scores(self) -> None:
         """Refuse a corpus whose scores would be false.
 
@@ -153,10 +160,12 @@ def check_clips(
     show = _make_shower(listings)
     unusable = find_unusable(clips, measured)
     usable = [clip for clip in clips if clip.name not in unusable]
-    facts = {clip.name: found for clip in usable if isinstance(found := measured[clip.path], ClipFacts)}
+    facts = {
+        clip.name: found for clip in usable if isinstance(found := measured[clip.path], ClipFacts)
+    }
     copies = _group_copies(usable, facts)
     findings = [
-        *([] if allow_similar_speakers else check_speakers(clips)),
+        *check_speakers(clips, Verdict.WARNING if allow_similar_speakers else Verdict.REFUSED),
         *_check_copies(copies, show),
         *_check_unusable(clips, unusable, show),
         *_check_sound(usable, facts, show),
@@ -187,7 +196,7 @@ def find_unusable(
         facts = measured[clip.path]
         if isinstance(facts, str):
             unusable[clip.name] = "cannot be decoded", facts
-        elif facts.peak < SILENT_PEAK:
+        elif facts.is_silent:
             reason = "is silent, expected speech; record or copy it again"
             unusable[clip.name] = "silent", reason
         elif facts.duration_s < shortest_s:
@@ -199,7 +208,7 @@ def find_unusable(
     return unusable
 
 
-def check_speakers(clips: Iterable[Clip]) -> list[Finding]:
+def check_speakers(clips: Iterable[Clip], verdict: Verdict = Verdict.REFUSED) -> list[Finding]:
     """Find speakers of the user's own lists whose names look like one name written in two ways."""
     groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for clip in clips:
@@ -211,12 +220,15 @@ def check_speakers(clips: Iterable[Clip]) -> list[Finding]:
         return []
     shown = "; ".join(" = ".join(map(repr, names)) for names in alike[:_SHOWN])
     more = f" and {len(alike) - _SHOWN} more" if len(alike) > _SHOWN else ""
-    detail = (
-        f"the speakers {shown}{more} look like the same people written in different ways, and one "
-        "person in training and in the test makes the score false; write each name in one way, or "
-        "pass --allow-similar-speakers if these are different people"
-    )
-    return [Finding("speakers alike", Verdict.REFUSED, sum(n.total() for n in alike), detail)]
+    detail = f"the speakers {shown}{more} look like the same people written in different ways"
+    if verdict is Verdict.REFUSED:
+        detail += (
+            ", and one person in training and in the test makes the score false; write each name "
+            "in one way, or pass --allow-similar-speakers if these are different people"
+        )
+    else:
+        detail += ", and are taken as different people, as requested"
+    return [Finding("speakers alike", verdict, sum(names.total() for names in alike), detail)]
 
 
 def simplify_speaker(name: str) -> str:
@@ -379,8 +391,10 @@ def _check_listings(listings: Sequence[CorpusListing], show: Show) -> list[Findi
             detail = f"{listing.corpus}: {n:,} not used: {why}"
             findings.append(Finding("not used", Verdict.LEFT_OUT, n, detail))
         if listing.missing:
-            detail = listing.describe_missing()
             files = tuple(map(show, listing.missing))
+            detail = (
+                f"{listing.corpus}: {len(files):,} not there, such as {files[0]}: {listing.cause}"
+            )
             findings.append(Finding("missing", Verdict.LEFT_OUT, len(files), detail, files))
         if listing.ignored:
             detail = f"{listing.corpus}: columns not read: {', '.join(listing.ignored)}"

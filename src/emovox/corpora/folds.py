@@ -1,8 +1,10 @@
 """Folds of clips, and what makes them invalid or limits what their scores mean."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from emovox.corpora.check import DataCheck, Finding, Verdict
 from emovox.corpora.clips import Clip
 from emovox.corpora.registry import identify_speaker
 from emovox.errors import ProtocolError
@@ -40,6 +42,7 @@ class Protocol:
         speaker_independent: No test speaker is used for training or validation, in any fold.
         folds: The folds in order.
         notes: Which clips are not used and why, for display.
+        check: What the check of its clips found; ``None`` if they were not checked.
     """
 
     name: str
@@ -48,15 +51,21 @@ class Protocol:
     speaker_independent: bool
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
+    check: DataCheck | None = None
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """All clips of its folds, each once."""
+        return tuple(
+            dict.fromkeys(
+                clip for fold in self.folds for clip in (*fold.train, *fold.validation, *fold.test)
+            )
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels of its clips, which its models learn, in the order of a model's outputs."""
-        return order_labels(
-            clip.emotion
-            for fold in self.folds
-            for clip in (*fold.train, *fold.validation, *fold.test)
-        )
+        return order_labels(clip.emotion for clip in self.clips)
 
 
 def check_folds(protocol: Protocol) -> None:
@@ -92,12 +101,7 @@ def find_shared_speakers(fold: Fold) -> list[str]:
 
 def doubt_speakers(protocol: Protocol) -> Protocol:
     """Mark a protocol as speaker-dependent if some of its clips have unknown speakers."""
-    unknown = {
-        clip.name
-        for fold in protocol.folds
-        for clip in (*fold.train, *fold.validation, *fold.test)
-        if not clip.has_speaker
-    }
+    unknown = [clip for clip in protocol.clips if not clip.has_speaker]
     if not (protocol.speaker_independent and unknown):
         return protocol
     note = (
@@ -121,6 +125,37 @@ def check_labels(protocol: Protocol) -> None:
                 f"labelled {', '.join(labels)}; expected two labels or more to tell apart: add "
                 "recordings of others, or run 'emovox data list' to see what is read as a label"
             )
+
+
+def find_absent_labels(protocol: Protocol) -> tuple[Finding, ...]:
+    """Find labels that a fold does not train on, and those that it does not test."""
+    untrained: defaultdict[str, list[str]] = defaultdict(list)
+    untested: defaultdict[str, list[str]] = defaultdict(list)
+    n_wrong = 0
+    for fold in protocol.folds:
+        trained, tested = {c.emotion for c in fold.train}, {c.emotion for c in fold.test}
+        n_wrong += sum(clip.emotion not in trained for clip in fold.test)
+        for label in fold.labels or protocol.labels:
+            if label not in trained:
+                untrained[label].append(fold.name)
+            if fold.test and label not in tested:
+                untested[label].append(fold.name)
+    findings = []
+    if untrained:
+        shown = _show_folds(untrained)
+        detail = (
+            f"no training clip of {shown}: such a model never predicts it, and {n_wrong:,} test "
+            "clips of it count as wrong"
+        )
+        findings.append(Finding("classes in folds", Verdict.WARNING, n_wrong, detail))
+    if untested:
+        detail = f"no test clip of {_show_folds(untested)}: means over classes leave it out there"
+        findings.append(Finding("classes in folds", Verdict.WARNING, 0, detail))
+    return tuple(findings)
+
+
+def _show_folds(absent: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{label} in fold {', '.join(names)}" for label, names in absent.items())
 
 
 def describe_rare_labels(protocol: Protocol) -> tuple[str, ...]:

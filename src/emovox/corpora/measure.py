@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Increment when the same file gives other figures, so that old ones are not read."""
 
+SILENT_PEAK = 1e-4
+"""80 dB below full scale."""
+
 _FULL_SCALE = 0.999
 
 
@@ -50,6 +53,11 @@ class ClipFacts:
     peak: float
     full_scale: float
     speaks: bool
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the clip is digital silence."""
+        return self.peak < SILENT_PEAK
 
 
 Measured = dict[Path, ClipFacts | str]
@@ -81,10 +89,11 @@ def measure_clips(
     with ThreadPoolExecutor(max_workers=min(8, count_cores())) as pool:
         for folder, paths in folders.items():
             kept = _FolderFigures(folder)
-            for path, facts in zip(
-                paths, pool.map(lambda p: (not fresh and kept.find(p)) or measure_clip(p), paths),  # noqa: B023
-                strict=True,
-            ):
+            known = {} if fresh else {path: kept.find(path) for path in paths}
+            found = pool.map(
+                lambda path, facts: facts or measure_clip(path), paths, map(known.get, paths)
+            )
+            for path, facts in zip(paths, found, strict=True):
                 measured[path] = facts
                 kept.add(path, facts)
                 if report:

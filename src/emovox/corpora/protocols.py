@@ -210,6 +210,15 @@ def list_speakers(name: str, clips: Sequence[Clip], at_least: int) -> list[str]:
             f"{name} needs at least {at_least} known speakers; found {n_known} among "
             f"{len(clips):,} clips: {'use loso' if n_known >= _FEWEST_SPEAKERS else hint}"
         )
+    n_unknown = sum(not clip.has_speaker for clip in clips)
+    if n_unknown:
+        raise ProtocolError(
+            f"{name} tests unseen speakers, but {n_unknown:,} of {len(clips):,} clips do not say "
+            "who speaks, and their speakers may be in training; fill in the speaker of each clip, "
+            "take these clips out of the list, or name the protocol random-10, whose scores are "
+            "speaker-dependent",
+            code="protocol.speaker_unknown",
+        )
     return speakers
 
 

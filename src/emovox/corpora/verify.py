@@ -297,4 +297,3 @@ def _count_group(
     lengths_s = [durations_s[clip.name] for clip in clips if clip.name in durations_s]
     n_expected = len(clips) if expected is None else expected
     return GroupCount(name, gender, len(lengths_s), n_expected, sum(lengths_s))
-

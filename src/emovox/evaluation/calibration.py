@@ -104,10 +104,16 @@ def fit_temperature(predictions: Predictions) -> float:
     Returns:
         The temperature, in [0.01, 100]; above 1 if the model is overconfident.
     """
+    # A class that was not trained on has probability 0 in every prediction, at any temperature.
+    predicted = np.any(predictions.probabilities > 0, axis=0)  # (classes,)
+    seen = np.asarray(predicted)[predictions.true]
+    if not seen.any():
+        return 1.0
+    probabilities, true = predictions.probabilities[seen], predictions.true[seen]
 
     def mean_log_loss(log_temperature: float) -> float:
-        scaled = apply_temperature(predictions.probabilities, float(np.exp(log_temperature)))
-        of_true = scaled[np.arange(len(predictions)), predictions.true]
+        scaled = apply_temperature(probabilities, float(np.exp(log_temperature)))
+        of_true = scaled[np.arange(len(true)), true]
         return -float(np.log(np.maximum(of_true, np.finfo(np.float64).tiny)).mean())
 
     limit = float(np.log(MAX_TEMPERATURE))

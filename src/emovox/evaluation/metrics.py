@@ -17,6 +17,14 @@ FloatArray = npt.NDArray[np.float64]
 SCORE_NAMES = ("WA", "UA", "F1")
 """Accuracy, mean recall over classes, and macro F1: the order of every triple of scores."""
 
+SCORE_DEFINITIONS = {
+    "accuracy": "share of the test clips that are right",
+    "uar": "mean recall over the classes with test clips",
+    "macro_f1": "mean F1 over the classes with test clips; scikit-learn's default also counts a "
+    "class without test clips, as 0, if it is predicted",
+}
+"""What each of the three scores is, for ``metrics.json``."""
+
 CALIBRATION_BINS = 15
 """Equal-width confidence bins, as in Guo et al. (2017), https://arxiv.org/abs/1706.04599."""
 

@@ -37,6 +37,7 @@ from emovox.recognition.model_file import (
 )
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import Prediction
+from emovox.runs.corpus import write_places
 from emovox.runs.folder import METRICS_NAME, PREDICTIONS_NAME, RECIPE_NAME
 from emovox.runs.predictions import write_predictions
 from emovox.wording import count
@@ -138,6 +139,7 @@ def evaluate_model(
     )
     if out is not None:
         write_evaluation(out, evaluation, clips)
+        write_places(out, [(corpus, listing.source)])
     return evaluation
 
 

@@ -71,10 +71,9 @@ def predict_clips(
     probabilities = []
     for clip in clips:
         scores = recognizer.predict(clip.path).scores
-        # Digital silence has no scores and counts as a uniform guess.
-        probabilities.append(
-            [1 / len(labels)] * len(labels) if scores is None else list(scores.values())
-        )
+        # Digital silence has no scores and is never right: a uniform guess among the other labels.
+        guess = {label: (label != clip.emotion) / (len(labels) - 1) for label in labels}
+        probabilities.append(list((guess if scores is None else scores).values()))
         on_clip()
     return Predictions(
         clips=np.array([c.name for c in clips]),

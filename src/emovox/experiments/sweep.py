@@ -14,7 +14,7 @@ from emovox.experiments.folds import load_protocol
 from emovox.experiments.train_and_test import Experiment, run_experiments
 from emovox.files import name_folder
 from emovox.progress import Watcher
-from emovox.recipes.recipe import Recipe, load_recipe
+from emovox.recipes.recipe import Recipe, format_change, load_recipe
 
 # The question of the reference: which of these techniques help?
 DEFAULT_OPTIMIZERS = ("rmsprop", "adam")
@@ -74,6 +74,7 @@ def sweep_recipe(
     protocol: str = "reference-repeated",
     n_splits: int | None = None,
     data: Path | None = None,
+    allow_similar_speakers: bool = False,
     jobs: int = 1,
     watcher: Watcher | None = None,
 ) -> tuple[SweepRow, ...]:
@@ -90,6 +91,7 @@ def sweep_recipe(
         protocol: Name of the protocol.
         n_splits: Keep only the first folds, for a quick look.
         data: Folder of the corpora; ``None`` searches the usual places.
+        allow_similar_speakers: As in ``load_protocol``.
         jobs: Number of folds that train at the same time, each in a process with one thread.
         watcher: Receives progress updates.
 
@@ -101,12 +103,17 @@ def sweep_recipe(
         ProtocolError: The protocol does not fit the corpus, or has no test clips.
         CorpusError: The corpus was not found.
     """
-    shared = [*changes, f"data.protocol={protocol!r}"]
+    shared = [*changes, format_change("data.protocol", protocol)]
     combinations = make_grid_sweep(base, shared, grid) if grid else make_default_sweep(base, shared)
     folder = folder or Path("runs") / name_folder(f"sweep-{protocol}")
     experiments = []
     for number, combination in enumerate(combinations, 1):
-        folds = load_protocol(combination.recipe, data, n_splits=n_splits)
+        folds = load_protocol(
+            combination.recipe,
+            data,
+            n_splits=n_splits,
+            allow_similar_speakers=allow_similar_speakers,
+        )
         if not any(fold.test for fold in folds.folds):
             raise ProtocolError(
                 f"{protocol} has no test clips, which a sweep compares; choose another --protocol"

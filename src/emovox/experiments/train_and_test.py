@@ -23,6 +23,7 @@ from emovox.corpora.registry import describe_licence
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
 from emovox.experiments.finished import Run, finish_run
+from emovox.experiments.folds import check_protocol
 from emovox.experiments.jobs import Job, Workers
 from emovox.experiments.predict_clips import predict_clips, predict_fold
 from emovox.export.onnx import build_onnx, check_parity
@@ -31,6 +32,7 @@ from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.recipes.settings import FrontendSettings, HuggingFaceSettings
 from emovox.recognition.model_file import ModelInfo, hash_clip_names
+from emovox.runs.corpus import write_corpus
 from emovox.runs.folder import (
     CALIBRATION_NAME,
     CHECKPOINT_FOLDER,
@@ -113,6 +115,7 @@ def run_experiment(
 
     Raises:
         ProtocolError: A fold trains on fewer than two labels.
+        CorpusError: A clip of a protocol that ``load_protocol`` did not make cannot be used.
         RunError: The folder holds a run and ``resume`` is not set, or a run with another recipe or
             split; or a process was killed.
         EncoderError: The recipe's encoder cannot be found or used.
@@ -144,12 +147,17 @@ def run_experiments(
     """
     features = features or FeatureCache(jobs)
     watcher = watcher or Watcher()
+    experiments = [
+        e if e.protocol.check else replace(e, protocol=check_protocol(e.protocol, watcher))
+        for e in experiments
+    ]
     for experiment in experiments:
         check_labels(experiment.protocol)
         check_encoder(experiment.recipe)
         open_run(
             experiment.folder, experiment.recipe, experiment.protocol, resume=experiment.resume
         )
+        write_corpus(experiment.folder, experiment.recipe, experiment.protocol)
     unfinished = [(index, f) for index, e in enumerate(experiments) for f in e.list_unfinished()]
     if min(jobs, len(unfinished)) > 1:
         store_features(

@@ -1,6 +1,7 @@
 """A recipe: all settings of a training run, typed and read from TOML."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -189,6 +190,17 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
     for change in changes:
         apply_change(values, change)
     return build_recipe(values)
+
+
+def format_change(key: str, value: Any) -> str:
+    """Return a change that sets a key to a text or a list of texts, whatever their characters.
+
+    Examples:
+        >>> format_change("data.corpora", ["./caf\u00e9.csv"])
+        'data.corpora=["./caf\xe9.csv"]'
+    """
+    # JSON's escapes of surrogate pairs, which it uses for emoji, are not valid TOML.
+    return f"{key}={json.dumps(value, ensure_ascii=False)}"
 
 
 def apply_change(values: dict[str, Any], change: str) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from emovox.corpora.clips import Clip
 from emovox.corpora.cross import list_corpora, name_tested
-from emovox.corpora.read import load_clips
 from emovox.errors import RunError
 from emovox.evaluation.abstention import Abstention, answer_as_shipped, measure_abstention
 from emovox.evaluation.predictions import Predictions, restrict_labels
@@ -15,6 +14,7 @@ from emovox.evaluation.stress_scores import StressRow
 from emovox.recipes.recipe import load_recipe
 from emovox.recognition.model_file import find_model
 from emovox.report import notes
+from emovox.runs.corpus import RunCorpus, load_run_clips, read_run_corpus
 from emovox.runs.folder import (
     HISTORY_NAME,
     METRICS_NAME,
@@ -62,6 +62,7 @@ class ReportSource:
         settings: Heading, and recipe of the model as TOML.
         histories: Training histories; none for a model file.
         stress: Rows of a stress test, if any.
+        checked: What the check of the run's clips found.
     """
 
     scores: RunScores | ModelScores
@@ -84,6 +85,7 @@ class ReportSource:
     settings: tuple[str, str]
     histories: tuple[FoldHistory, ...] = ()
     stress: tuple[StressRow, ...] = ()
+    checked: RunCorpus = RunCorpus()
 
     @property
     def run(self) -> RunScores | None:
@@ -115,7 +117,7 @@ def load_report_clips(folder: Path, data: Path | None = None) -> dict[str, Clip]
     else:
         settings = open_finished_run(folder).recipe.data
         corpora = list_corpora(settings.protocol, settings.corpora)
-    return {clip.name: clip for clip in load_clips(data, corpora)}
+    return {clip.name: clip for clip in load_run_clips(folder, corpora, data)}
 
 
 def read_source(folder: Path) -> ReportSource:
@@ -173,6 +175,7 @@ def read_run(folder: Path) -> ReportSource:
         settings=("recipe.toml", (folder / RECIPE_NAME).read_text(encoding="utf-8").strip()),
         histories=read_history(folder / HISTORY_NAME),
         stress=read_stress(stress_path) if stress_path.exists() else (),
+        checked=read_run_corpus(folder),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from emovox.evaluation.calibration import Calibration
 from emovox.evaluation.evaluate import Evaluation
 from emovox.evaluation.intervals import DRAWS
+from emovox.evaluation.metrics import SCORE_DEFINITIONS
 from emovox.evaluation.summary import Summary
 from emovox.files import write_text
 from emovox.recipes.recipe import Recipe
@@ -80,6 +81,7 @@ def summary_to_dict(summary: Summary) -> dict[str, Any]:
             key: {"mean": s.value, "low": s.interval.low, "high": s.interval.high}
             for key, s in zip(_KEYS, summary.scores, strict=True)
         },
+        "definitions": SCORE_DEFINITIONS,
         "interval": f"95%, {describe_draws(summary)}",
     }
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from emovox.corpora.cross import list_corpora, restore_labels
 from emovox.corpora.folds import Fold, Protocol, check_folds
-from emovox.corpora.read import load_clips
 from emovox.corpora.splits import read_folds
 from emovox.recipes.recipe import Recipe
+from emovox.runs.corpus import load_run_clips
 from emovox.runs.folder import SPLIT_NAME, FinishedRun, read_split_text
 
 
@@ -32,7 +32,7 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
 def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
     """Read a run's folds from its ``split.csv``, with clips of the corpora in its recipe."""
     corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
-    return read_folds(folder / SPLIT_NAME, load_clips(data, corpora))
+    return read_folds(folder / SPLIT_NAME, load_run_clips(folder, corpora, data))
 
 
 def measure_test_to_train(run: FinishedRun) -> float:

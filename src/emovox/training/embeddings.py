@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,8 @@ from torch import Tensor
 from emovox.audio.load import load_audio
 from emovox.cores import count_cores
 from emovox.corpora.clips import Clip
-from emovox.corpora.locate import find_cache
+from emovox.corpora.locate import find_cache, write_cached
 from emovox.errors import AudioError
-from emovox.files import replace_file
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
 from emovox.training.fingerprint import fingerprint_embeddings
@@ -183,8 +183,7 @@ class EmbeddingCache:
             rows = map_rows(path, shape)
             if rows is None:
                 computed = compute_rows(clip, encoder, augmentation)
-                with replace_file(path) as part, part.open("wb") as file:
-                    np.save(file, computed, allow_pickle=False)
+                write_cached(path, partial(write_rows, rows=computed))
                 rows = map_rows(path, shape)
             return computed if rows is None else rows
 
@@ -244,6 +243,12 @@ def map_rows(path: Path, shape: tuple[int, int]) -> Rows | None:
     mapped = torch.from_file(str(path), shared=False, size=n_before + n_values, dtype=torch.float32)
     rows: Rows = mapped.numpy()[n_before:].reshape(shape)  # (1 + copies, features)
     return rows
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Store rows for ``map_rows``."""
+    with path.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
 
 
 def compute_rows(clip: Clip, encoder: Encoder, augmentation: AugmentationSettings) -> Rows:

@@ -20,6 +20,9 @@ from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.hf_encoder import HuggingFaceFrontend
 from emovox.training.speech_encoder import EncoderFrontend
 
+UNSEEN_LOGIT = -1e5
+"""Low enough for a probability of 0 at the highest temperature."""
+
 
 class GeneratorDropout(nn.Module):
     """Dropout that draws from a given generator, so that a run can stop and resume exactly.
@@ -242,6 +245,22 @@ def make_network(
     if isinstance(recipe.network, HeadSettings):
         return EmbeddingHead(recipe, n_features, n_classes, generator)
     return SpectrogramCnn(recipe, n_classes, generator)
+
+
+@torch.no_grad()
+def mask_unseen(network: LayeredNetwork, classes: Tensor) -> None:
+    """Give the classes without a training clip a probability of 0, in every file of the network.
+
+    Args:
+        network: The trained network.
+        classes: int64 ``(clips,)``: class of each training clip.
+    """
+    output = network.linear_layers()[-1]
+    bias = output.get_parameter("bias")  # (..., classes)
+    unseen = torch.ones(bias.shape[-1], dtype=torch.bool)
+    unseen[classes] = False
+    output.weight[..., unseen, :] = 0
+    bias[..., unseen] = UNSEEN_LOGIT
 
 
 def make_dense_layers(

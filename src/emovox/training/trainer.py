@@ -24,7 +24,7 @@ from emovox.training.checkpoint import (
     save_checkpoint,
 )
 from emovox.training.features import ClipSet
-from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network
+from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network, mask_unseen
 from emovox.training.optimizers import make_optimizer
 from emovox.training.rounding import round_weights
 from emovox.training.threads import one_thread
@@ -134,6 +134,7 @@ def train_network(
         network.load_state_dict(state.best_weights)
     if isinstance(network, EmbeddingHead):
         round_weights(network)
+    mask_unseen(network, train_set.classes)
     history = tuple(state.progress.history)
     return TrainedNetwork(network.eval(), mean, std, history, state.kept_epoch, train_set.labels)
 
