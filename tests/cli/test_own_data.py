@@ -73,12 +73,19 @@ def test_own_labels_from_a_list_to_a_model_a_report_and_exports(
     manifest = write_manifest(tmp_path, "mine.csv", recordings)
     answer = train("--corpus", manifest, "--set", "training.epochs=8")
     assert answer.status == 0, answer.stderr
-    assert answer.stderr.splitlines()[:3] == [
-        "emovox: mine: columns not read: room",
+    counts = ", ".join(f"{label} 8" for label in OWN)
+    lines = [" ".join(line.split()) for line in answer.stderr.splitlines()]
+    assert lines[:2] == [
+        "check clips result found",
+        f"usable 32 4 speakers, 0.2 min; 4 labels: {counts}",
+    ]
+    assert "columns warning mine: columns not read: room" in lines
+    notes = [
+        f"emovox: 4 labels: {', '.join(OWN)}",
         f"emovox: protocol loso for {manifest}: each of its 4 speakers is tested in turn (name "
         "another by --protocol; everything trains one model on all clips)",
-        f"emovox: 4 labels: {', '.join(OWN)}",
     ]
+    assert [line for line in lines if line.startswith("emovox: ")] == notes
     assert "loso v1, speaker-independent, 1 seed, 32 clips of 4 speakers" in answer.stdout
     run = tmp_path / "run"
     assert 'protocol = "loso"' in (run / "recipe.toml").read_text()
@@ -103,6 +110,7 @@ def test_own_labels_from_a_list_to_a_model_a_report_and_exports(
     assert again.predict(recordings / "Positive" / "ann1.wav").scores == pytest.approx(before)
     scored = call("evaluate", run)
     assert scored.status == 0, scored.stderr
+    assert "columns not read: room" in (run / "report.html").read_text()
     assert scored.stdout.splitlines()[:3] == answer.stdout.splitlines()[:3]
 
 

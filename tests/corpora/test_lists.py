@@ -85,7 +85,7 @@ def test_manifest_counts_what_it_cannot_use(tmp_path: Path) -> None:
     assert listing.describe_unused() == [
         "m: 1 not used: further copies",
         "m: 1 not used: no label",
-        f"m: 1 not there, such as {tmp_path / 'gone.wav'}",
+        f"m: 1 not there, such as {tmp_path / 'gone.wav'}: its folder has no such file",
     ]
 
 
@@ -100,7 +100,10 @@ def test_manifest_counts_what_it_cannot_use(tmp_path: Path) -> None:
         ("path,mood\n1.wav,sad\n", r"expected one for the emotion, called .*\(emotion: emotion,"),
         ("", r"found columns \(none\); expected one for the file and one for the emotion"),
         ("file,emotion\n1.wav,\n", "no clip that can be used: found 1 with no label; expected"),
-        ("file,emotion\n9.wav,sad\n", "found 1 that are not there, such as .*9.wav; expected"),
+        (
+            "file,emotion\n9.wav,sad\n",
+            "found 1 that are not there, the first looked for at .*9.wav: its folder has no such",
+        ),
         ("file,emotion\n", "found nothing; expected labelled recordings"),
         ("file,emotion\n1.wav,sad\n1.wav,happy\n", "1.wav is happy, but .*, is sad; expected one"),
     ],
@@ -113,7 +116,7 @@ def test_a_manifest_that_is_none_is_refused(text: str, message: str, tmp_path: P
 
 def test_a_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CorpusError, match="cannot be read"):
+    with pytest.raises(CorpusError, match="save it as 'CSV UTF-8'"):
         read_path(tmp_path / "m.csv")
 
 

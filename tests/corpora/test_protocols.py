@@ -11,6 +11,7 @@ from sklearn.model_selection import KFold, train_test_split
 
 from emovox.corpora import protocols
 from emovox.corpora.clips import Clip
+from emovox.corpora.combine import add_training_clips
 from emovox.corpora.folds import (
     Fold,
     Protocol,
@@ -232,9 +233,18 @@ def test_a_fitting_protocol_is_chosen(clips: list[Clip], expected: str, reason: 
 def test_unknown_speakers_make_a_score_speaker_dependent() -> None:
     known = make_protocol("loso", make_list(4))
     assert doubt_speakers(known) is known
-    doubted = doubt_speakers(make_protocol("loso", make_list(4, 3)))
+    unknown = [replace(clip, name=f"more-{clip.name}") for clip in make_list(0, 3)]
+    doubted = doubt_speakers(add_training_clips(known, unknown))
     assert not doubted.speaker_independent
     assert "3 clips do not say who speaks" in doubted.notes[0]
+
+
+@pytest.mark.parametrize("name", ["loso", "speaker-folds"])
+def test_empty_speaker_cells_are_refused_with_their_number(name: str) -> None:
+    with pytest.raises(ProtocolError, match="3 of 17 clips do not say who speaks.*random-10") as no:
+        make_protocol(name, make_list(7, 3))
+    assert no.value.code == "protocol.speaker_unknown"
+    assert not make_protocol("random-10", make_list(7, 3)).speaker_independent
 
 
 def test_labels_are_those_of_all_clips() -> None:

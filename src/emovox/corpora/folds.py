@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from emovox.corpora.check import DataCheck, Finding, Verdict
+from emovox.corpora.check import DataCheck
 from emovox.corpora.clips import Clip
+from emovox.corpora.findings import Finding, Verdict
 from emovox.corpora.registry import identify_speaker
 from emovox.errors import ProtocolError
 from emovox.labels import order_labels

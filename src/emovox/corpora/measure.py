@@ -39,7 +39,7 @@ class ClipFacts:
     """What decoding a clip showed.
 
     Attributes:
-        content: SHA-256 of the decoded mono samples and their rate, the same in any lossless format.
+        content: SHA-256 of the decoded mono samples and their rate.
         duration_s: Length in seconds.
         rate_hz: The recording's own sampling rate.
         peak: Largest absolute sample.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emovox.corpora.check import SHORTEST_S, DataCheck, Verdict, check_clips, find_unusable
+from emovox.corpora.check import DataCheck, check_clips
 from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.findings import SHORTEST_S, Verdict, find_unusable
 from emovox.corpora.measure import ClipFacts, Measured, measure_clips
 from emovox.corpora.ravdess import (
     RAVDESS_CLIPS,

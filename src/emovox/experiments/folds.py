@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from emovox.corpora.check import Verdict, check_clips, check_speakers
+from emovox.corpora.check import check_clips
 from emovox.corpora.clips import Clip, CorpusListing
 from emovox.corpora.combine import LISTED_BEFORE, add_training_clips
 from emovox.corpora.cross import list_corpora, make_cross, parse_cross
+from emovox.corpora.findings import Verdict, check_speakers
 from emovox.corpora.folds import (
     Fold,
     Protocol,
@@ -67,6 +68,7 @@ def load_protocol(
     """
     names = list_corpora(recipe.data.protocol, recipe.data.corpora)
     listings = load_listings(data, names)
+    notes = describe_left_out(recipe, listings)
     corpora = [choose_clips(recipe, listing.clips) for listing in listings]
     clips = [clip for corpus in corpora for clip in corpus]
     if not allow_similar_speakers:
@@ -101,7 +103,6 @@ def load_protocol(
         protocol = build()
     check_labels(protocol)
     protocol = doubt_speakers(protocol)
-    notes = describe_left_out(recipe, listings)
     if protocol.labels != EMOTIONS:
         notes.append(f"{len(protocol.labels)} labels: {', '.join(protocol.labels)}")
     notes += [*describe_rare_labels(protocol), *protocol.notes]

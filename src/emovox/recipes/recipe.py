@@ -196,8 +196,8 @@ def format_change(key: str, value: Any) -> str:
     """Return a change that sets a key to a text or a list of texts, whatever their characters.
 
     Examples:
-        >>> format_change("data.corpora", ["./caf\u00e9.csv"])
-        'data.corpora=["./caf\xe9.csv"]'
+        >>> format_change("data.corpora", ["./mine.csv", "nemo"])
+        'data.corpora=["./mine.csv", "nemo"]'
     """
     # JSON's escapes of surrogate pairs, which it uses for emoji, are not valid TOML.
     return f"{key}={json.dumps(value, ensure_ascii=False)}"

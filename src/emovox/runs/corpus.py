@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from emovox.corpora.check import DataCheck, Verdict
+from emovox.corpora.check import DataCheck
 from emovox.corpora.clips import Clip
 from emovox.corpora.combine import join_listings
 from emovox.corpora.cross import list_corpora
+from emovox.corpora.findings import Verdict
 from emovox.corpora.folds import Protocol
 from emovox.corpora.read import read_corpus, read_path
 from emovox.corpora.registry import CORPORA, is_path
@@ -133,9 +134,10 @@ def load_run_clips(folder: Path, corpora: Sequence[str], data: Path | None) -> l
         tried = [*moved, *kept, Path(name).expanduser()]
         found = next((path for path in tried if path.exists() and path.name == same), None)
         if found is None:
+            looked = ", ".join(map(str, tried))
             raise CorpusError(
-                f"{name}, a corpus of {folder}, is not there; looked for {', '.join(map(str, tried))}: "
-                "name the folder that it is in with --data",
+                f"{name}, a corpus of {folder}, is not there; looked for {looked}: name the folder "
+                "that it is in with --data",
                 code="corpus.missing",
             )
         listings.append(read_path(found, data))
