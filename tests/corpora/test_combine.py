@@ -3,10 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.clips import LISTED_BEFORE, LISTED_TWICE, Clip, CorpusListing
 from emovox.corpora.combine import (
-    LISTED_BEFORE,
-    LISTED_TWICE,
     add_training_clips,
     find_copies,
     join_listings,

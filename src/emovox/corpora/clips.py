@@ -5,6 +5,11 @@ from pathlib import Path
 
 UNKNOWN_SPEAKER = "unknown"
 
+LISTED_BEFORE = "listed by an earlier corpus too"
+LISTED_TWICE = "the same recording as another of the list"
+FURTHER_COPIES = "further copies"
+"""Reasons for skipping a recording that is used once already."""
+
 
 def describe_speakers(number: int) -> str:
     """Format a number of speakers for display; 0 means that they are unknown.

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.clips import LISTED_BEFORE, LISTED_TWICE, Clip, CorpusListing
 from emovox.corpora.folds import Fold, Protocol
+from emovox.corpora.measure import ClipFacts, measure_clip
 from emovox.corpora.ravdess import is_ravdess_name
 from emovox.corpora.registry import CORPORA, identify_speaker
 from emovox.errors import CorpusError
 
-LISTED_BEFORE = "listed by an earlier corpus too"
-LISTED_TWICE = "the same recording as another of the list"
 
-
-def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
+def join_listings(
+    listings: Sequence[CorpusListing], *, compare_bytes: bool = True
+) -> list[CorpusListing]:
     """Keep each recording once, in the first corpus that lists it.
 
     Two clips are the same recording if they have the same name (a list of RAVDESS files beside
@@ -25,6 +25,8 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
 
     Args:
         listings: The corpora in recipe order.
+        compare_bytes: Whether to look for identical bytes; not needed if the decoded audio of the
+            clips is compared afterwards.
 
     Returns:
         The same corpora, each without recordings that an earlier one lists.
@@ -38,7 +40,8 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
         return list(listings)
     # Only hash recordings that may be copies: RAVDESS alone is half a gigabyte.
     sizes = {_measure_size(clip.path) for clip in own}
-    copies = find_copies([clip for clip in every if _measure_size(clip.path) in sizes])
+    candidates = [clip for clip in every if _measure_size(clip.path) in sizes]
+    copies = find_copies(candidates) if compare_bytes else {}
     names: dict[str, Clip] = {}
     paths: set[str] = set()
     joined = []
@@ -52,7 +55,7 @@ def join_listings(listings: Sequence[CorpusListing]) -> list[CorpusListing]:
             if path in paths:
                 continue
             if first is not None:
-                if first.emotion != clip.emotion:
+                if first.emotion != clip.emotion and not _is_silent(clip.path):
                     raise CorpusError(
                         f"{clip.path} is {clip.emotion}, but {first.path}, the same recording, is "
                         f"{first.emotion}; expected one label per recording: correct the list"
@@ -104,6 +107,12 @@ def find_copies(clips: Iterable[Clip]) -> dict[Path, Clip]:
             if first.setdefault(content, clip) is not clip:
                 copies[clip.path] = first[content]
     return copies
+
+
+def _is_silent(path: Path) -> bool:
+    """Return whether a recording is digital silence, which is equal whatever its label."""
+    facts = measure_clip(path)
+    return isinstance(facts, ClipFacts) and facts.is_silent
 
 
 def _measure_size(path: Path) -> int:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.clips import FURTHER_COPIES, LISTED_BEFORE, LISTED_TWICE, Clip, CorpusListing
 from emovox.corpora.listed import recognize_label
 from emovox.corpora.measure import ClipFacts, Measured
 from emovox.corpora.registry import CORPORA, identify_speaker
@@ -22,6 +22,7 @@ CLIPPED_SHARE = 1e-3
 """Share of samples at full scale from which a clip is reported as clipped."""
 
 _SHOWN = 3
+_COPIES = (LISTED_BEFORE, LISTED_TWICE, FURTHER_COPIES)
 
 
 class Verdict(StrEnum):
@@ -266,7 +267,8 @@ def check_listings(listings: Sequence[CorpusListing], show: Show) -> list[Findin
     for listing in listings:
         for why, n in listing.skipped:
             detail = f"{listing.corpus}: {n:,} not used: {why}"
-            findings.append(Finding("not used", Verdict.LEFT_OUT, n, detail))
+            check = "copies" if why in _COPIES else "not used"
+            findings.append(Finding(check, Verdict.LEFT_OUT, n, detail))
         if listing.missing:
             files = tuple(map(show, listing.missing))
             detail = (

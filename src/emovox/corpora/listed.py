@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from emovox.audio.folders import walk_audio
-from emovox.corpora.clips import UNKNOWN_SPEAKER, Clip, CorpusListing
+from emovox.corpora.clips import FURTHER_COPIES, UNKNOWN_SPEAKER, Clip, CorpusListing
 from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
 from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
 from emovox.errors import CorpusError
@@ -85,7 +85,7 @@ def collect_rows(
             clip = _make_clip(corpus, row, emotion, base)
             known = clips.setdefault(clip.name, clip)
             if known is not clip:
-                reasons["further copies"] += 1
+                reasons[FURTHER_COPIES] += 1
             if known.emotion != emotion:
                 raise CorpusError(
                     f"{source}: {clip.path} is {emotion}, but {known.path}, the same recording, is "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.clips import FURTHER_COPIES, Clip, CorpusListing
 from emovox.corpora.folders import rank_copy, walk_corpus
 from emovox.labels import map_label
 
@@ -171,7 +171,7 @@ def list_named(corpus: str, folder: Path) -> CorpusListing:
         emotion = map_label(recording.label, corpus)
         clips.append(make_named_clip(corpus, recording, Path(file), emotion))
     n_more = sum(len(found) - 1 for found in copies.values())
-    skipped = (("further copies", n_more),) if n_more else ()
+    skipped = ((FURTHER_COPIES, n_more),) if n_more else ()
     return CorpusListing(corpus, folder, tuple(clips), skipped)
 
 

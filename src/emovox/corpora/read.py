@@ -81,6 +81,9 @@ def load_clips(data: Path | None = None, corpora: Sequence[str] = ("ravdess",)) 
     return [clip for listing in load_listings(data, corpora) for clip in listing.clips]
 
 
-def load_listings(data: Path | None, corpora: Sequence[str]) -> list[CorpusListing]:
+def load_listings(
+    data: Path | None, corpora: Sequence[str], *, compare_bytes: bool = True
+) -> list[CorpusListing]:
     """List the clips of each corpus, without those that an earlier one lists."""
-    return join_listings([read_corpus(name, data) for name in corpora])
+    listings = [read_corpus(name, data) for name in corpora]
+    return join_listings(listings, compare_bytes=compare_bytes)

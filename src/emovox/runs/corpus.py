@@ -141,7 +141,9 @@ def load_run_clips(folder: Path, corpora: Sequence[str], data: Path | None) -> l
                 code="corpus.missing",
             )
         listings.append(read_path(found, data))
-    return [clip for listing in join_listings(listings) for clip in listing.clips]
+    # The run's split names the clips, of which none is a copy.
+    joined = join_listings(listings, compare_bytes=False)
+    return [clip for listing in joined for clip in listing.clips]
 
 
 def _list_kept(folder: Path, place: Place | None) -> list[Path]:
