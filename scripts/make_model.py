@@ -1,10 +1,14 @@
 """Make the bundled model, after `make accuracy` has scored its recipe.
 
     .venv/bin/python scripts/make_model.py runs/accuracy
+    .venv/bin/python scripts/make_model.py --restamp
 
 The recipe is trained on every clip of its corpora, so no clips are left to test the model on. The
 scores in its metadata are those of its recipe under each protocol. Temperature and threshold are
 averages over the folds and seeds of `emobox-6`, each fitted on speakers unseen in training.
+
+`--restamp` trains nothing: it writes the bundled file's metadata in the current format, with its
+seal.
 """
 
 import csv
@@ -13,23 +17,55 @@ import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import onnx
 import typer
 
 from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
 from emovox.errors import RunError
+from emovox.export.metadata import write_info
 from emovox.export.onnx import export_onnx
 from emovox.files import replace_file
-from emovox.recognition.model_file import ModelInfo, ProtocolScore, find_default_model, open_model
+from emovox.recognition.model_file import (
+    FORMAT_VERSION,
+    METADATA_PREFIX,
+    ModelInfo,
+    ProtocolScore,
+    find_default_model,
+    open_model,
+    read_info,
+)
 
 RECIPE = "encoder"
 CALIBRATED_BY = "emobox-6"
 SCORES = Path(__file__).parents[1] / "benchmarks" / "accuracy.csv"
 
 
-def main(runs: Path) -> None:
+def main(
+    runs: Annotated[Path | None, typer.Argument()] = None,
+    restamp: Annotated[bool, typer.Option("--restamp")] = False,
+) -> None:
     """Train on everything, calibrate, and write the bundled model file."""
+    if restamp or runs is None:
+        if runs is not None or not restamp:
+            raise typer.BadParameter("expected the folder of `make accuracy`, or --restamp")
+        restamp_model(find_default_model())
+    else:
+        make_model(runs)
+    print_model(open_model(find_default_model()).info)
+
+
+def restamp_model(path: Path) -> None:
+    """Write a model file's metadata in the current format, and seal it."""
+    entries = {p.key: p.value for p in onnx.load(path).metadata_props}
+    entries[f"{METADATA_PREFIX}format_version"] = json.dumps(FORMAT_VERSION)
+    write_info(path, read_info(path, entries))
+
+
+def make_model(runs: Path) -> None:
+    """Train, calibrate and export the bundled model."""
     temperature, min_confidence = read_calibrations(runs)
     recipe = load_recipe(RECIPE, ["data.protocol=everything"])
     with tempfile.TemporaryDirectory() as temporary:
@@ -48,7 +84,6 @@ def main(runs: Path) -> None:
         export_onnx(network, recipe, info, model, waveforms)
         with replace_file(find_default_model()) as part:
             part.write_bytes(model.read_bytes())
-    print_model(open_model(find_default_model()).info)
 
 
 def read_calibrations(runs: Path) -> tuple[float, float]:

@@ -173,9 +173,9 @@ def tiny_runs(
 @pytest.fixture(scope="session")
 def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model file at 8 kHz whose answer is known: P(loud) is the mean of ``|samples|``."""
-    import onnx
     from onnx import TensorProto, helper
 
+    from emovox.export.metadata import seal_proto
     from emovox.recognition.model_file import ModelInfo, ProtocolScore, hash_clip_names
 
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
@@ -221,5 +221,5 @@ def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     helper.set_model_props(model, info.to_metadata())
     path = tmp_path_factory.mktemp("loudness") / "model.onnx"
-    onnx.save(model, path)
+    path.write_bytes(seal_proto(model))
     return path

@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import soundfile as sf
 from onnx import TensorProto, helper
@@ -15,8 +15,10 @@ from emovox.corpora.clips import Clip
 from emovox.errors import CorpusError, ModelFileError, RunError
 from emovox.experiments.evaluate_model import evaluate_model, name_evaluation_folder
 from emovox.experiments.model_evaluation import find_overlap, name_corpus, name_model
+from emovox.export.metadata import seal_proto
 from emovox.progress import Watcher
 from emovox.recognition.model_file import ModelInfo, hash_clip_names, open_model
+from emovox.recognition.recognizer import Recognizer
 from emovox.report.page import write_report
 from emovox.runs.predictions import read_predictions
 
@@ -80,7 +82,7 @@ def make_model(tmp_path: Path) -> MakeModel:
         )
         helper.set_model_props(model, info.to_metadata())
         path = tmp_path / "level.onnx"
-        onnx.save(model, path)
+        path.write_bytes(seal_proto(model))
         return path
 
     return make
@@ -176,6 +178,26 @@ def test_what_is_not_scored_is_counted_and_named(
         "2 clips not scored that cannot be used",
     ]
     assert found.scored.summary.n_clips == 7
+
+
+def test_a_clip_that_the_model_fails_on_does_not_end_the_evaluation(
+    make_model: MakeModel, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = Recognizer.predict
+    failed: list[Path] = []
+
+    def fail_once(self: Recognizer, source: Any, **options: Any) -> Any:
+        # Square waves are no speech, so the second time is without the detector.
+        if self.detector is None and not failed:
+            failed.append(source)
+            raise MemoryError("no room")
+        return predict(self, source, **options)
+
+    monkeypatch.setattr(Recognizer, "predict", fail_once)
+    found = evaluate_model(make_model(), make_corpus(), vad=True)
+    assert [clip.clip for clip in found.unusable] == [f"mine-{failed[0].stem}"]
+    assert "MemoryError: no room" in found.unusable[0].reason
+    assert found.scored.summary.n_clips == 6
 
 
 def test_clips_without_speech_are_scored_but_get_no_emotion_as_shipped(

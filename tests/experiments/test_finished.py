@@ -222,9 +222,23 @@ def test_keras_files_give_the_same_probabilities(
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+def test_damaged_weights_are_not_exported_over_a_good_model(
+    tiny_run: Path, tiny_corpus: Path
+) -> None:
+    weights, model = (tiny_run / "fold-01" / n for n in ("weights.safetensors", "model.onnx"))
+    before = model.read_bytes()
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 0x40
+    weights.write_bytes(content)
+    for output in ("onnx", "keras"):
+        with pytest.raises(RunError, match="weights.safetensors: damaged: .*train it again"):
+            export_run(tiny_run, output, data=tiny_corpus)
+    assert model.read_bytes() == before
+
+
 def test_export_of_what_is_not_there_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
     with pytest.raises(RunError, match="has no fold '03'; known: 01, 02"):
         export_run(tiny_run, "onnx", fold="03", data=tiny_corpus)
     (tiny_run / "fold-01" / "weights.safetensors").unlink()
-    with pytest.raises(RunError, match=r"weights\.safetensors: cannot rebuild the network"):
+    with pytest.raises(RunError, match=r"weights\.safetensors: cannot be read .*train it again"):
         export_run(tiny_run, "keras", data=tiny_corpus)

@@ -18,6 +18,7 @@ from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError
 from emovox.explain.occlusion import split_signal
 from emovox.explain.regions import Explanation, explain_recording, explain_waveform
+from emovox.export.metadata import seal_proto
 from emovox.recognition.model_file import find_default_model
 from emovox.recognition.recognizer import Recognizer
 
@@ -40,7 +41,7 @@ def make_model(loudness_model: Path, tmp_path: Path) -> Make:
         )
         onnx.checker.check_model(model)
         path = tmp_path / "made.onnx"
-        onnx.save(model, path)
+        path.write_bytes(seal_proto(model))
         return Recognizer.load(path, vad=False)
 
     return make

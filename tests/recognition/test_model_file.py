@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from emovox.errors import ModelFileError
+from emovox.export.metadata import seal_proto
 from emovox.recognition import model_file
 from emovox.recognition.model_file import (
     METADATA_PREFIX,
@@ -18,8 +20,10 @@ from emovox.recognition.model_file import (
     find_default_model,
     hash_clip_names,
     open_model,
+    open_model_bytes,
     read_info,
 )
+from emovox.recognition.seal import SEAL_BYTES, SEAL_KEY, seal_model
 
 KEYS = (
     "name",
@@ -50,7 +54,7 @@ def rewrite(source: Path, target: Path, **changes: Any) -> Path:
         entries[METADATA_PREFIX + key] = value
     del proto.metadata_props[:]
     helper.set_model_props(proto, {k: v for k, v in entries.items() if v is not None})
-    onnx.save(proto, target)
+    target.write_bytes(seal_proto(proto))
     return target
 
 
@@ -171,8 +175,8 @@ def test_metadata_nested_beyond_reason_is_refused(metadata: dict[str, str]) -> N
 
 def test_another_format_version_says_what_to_do(loudness_model: Path, tmp_path: Path) -> None:
     # A later format may have other entries: the version is looked at first.
-    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="3", name=None, mood="1")
-    with pytest.raises(ModelFileError, match="format 3; this emovox reads 2: install the emovox"):
+    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="4", name=None, mood="1")
+    with pytest.raises(ModelFileError, match="format 4; this emovox reads 3: install the emovox"):
         open_model(path)
 
 
@@ -209,7 +213,7 @@ def test_another_input_is_refused(
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     helper.set_model_props(model, metadata)
-    onnx.save(model, tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(seal_proto(model))
     with pytest.raises(ModelFileError, match=r"found input .* expected waveform \(batch, samples"):
         open_model(tmp_path / "m.onnx")
 
@@ -218,7 +222,7 @@ def test_a_second_output_is_refused(loudness_model: Path, tmp_path: Path) -> Non
     proto = onnx.load(loudness_model)
     extra = helper.make_tensor_value_info("loud", TensorProto.FLOAT, ["batch", 1])
     proto.graph.output.append(extra)
-    onnx.save(proto, tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(seal_proto(proto))
     with pytest.raises(ModelFileError, match="and output .*'loud'"):
         open_model(tmp_path / "m.onnx")
 
@@ -270,10 +274,87 @@ def test_weights_outside_the_file_are_not_read(loudness_model: Path, tmp_path: P
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="secret")
     path = tmp_path / "m.onnx"
-    path.write_bytes(proto.SerializeToString())
+    path.write_bytes(seal_proto(proto))
     with pytest.raises(ModelFileError, match="not a usable ONNX model"):
         open_model(path)
 
 
 def test_the_default_model_lies_in_the_package() -> None:
     assert find_default_model().parts[-3:] == ("emovox", "assets", "default.onnx")
+
+
+def test_any_flipped_bit_is_refused(loudness_model: Path) -> None:
+    whole = loudness_model.read_bytes()
+    open_model_bytes(whole, loudness_model)
+    places = random.Random(0).sample(range(8 * len(whole)), 400)  # noqa: S311
+    # All of the seal, whose own bits are the least protected ones.
+    places += range(8 * (len(whole) - SEAL_BYTES), 8 * len(whole))
+    for place in places:
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        with pytest.raises(ModelFileError) as found:
+            open_model_bytes(bytes(content), loudness_model)
+        assert found.value.code == "model.damaged", place
+
+
+def test_a_flipped_bit_in_the_default_model_is_refused_before_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_file, "open_session", lambda *_, **__: pytest.fail("opened"))
+    whole = find_default_model().read_bytes()
+    for place in random.Random(1).sample(range(8 * len(whole)), 20):  # noqa: S311
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        with pytest.raises(ModelFileError, match="does not match its SHA-256.*copy it again"):
+            open_model_bytes(bytes(content), Path("m.onnx"))
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\x72\x00"])
+def test_a_file_with_something_after_its_seal_is_refused(loudness_model: Path, more: bytes) -> None:
+    with pytest.raises(ModelFileError, match="does not match its SHA-256"):
+        open_model_bytes(loudness_model.read_bytes() + more, loudness_model)
+
+
+def test_a_file_without_a_seal_is_refused(loudness_model: Path) -> None:
+    with pytest.raises(ModelFileError, match="does not match its SHA-256"):
+        open_model_bytes(loudness_model.read_bytes()[:-SEAL_BYTES], loudness_model)
+
+
+def test_a_file_written_before_seals_is_of_another_version(
+    loudness_model: Path, tmp_path: Path
+) -> None:
+    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="2")
+    with pytest.raises(ModelFileError, match="model file format 2") as found:
+        open_model_bytes(path.read_bytes()[:-SEAL_BYTES], path)
+    assert found.value.code == "model.version"
+
+
+def test_the_seal_is_metadata_that_other_programs_read(loudness_model: Path) -> None:
+    entry = onnx.load(loudness_model).metadata_props[-1]
+    body = loudness_model.read_bytes()[:-SEAL_BYTES]
+    assert (entry.key, json.loads(entry.value)) == (SEAL_KEY, hashlib.sha256(body).hexdigest())
+
+
+@pytest.mark.parametrize("text", [b'"loudness"', b"emovox.name"])
+def test_metadata_that_are_not_utf8_are_refused(loudness_model: Path, text: bytes) -> None:
+    body = loudness_model.read_bytes()[:-SEAL_BYTES]
+    assert body.count(text) == 1
+    content = seal_model(body.replace(text, text[:-2] + b"\xff" + text[-1:]))
+    with pytest.raises(ModelFileError, match="codec can't decode") as found:
+        open_model_bytes(content, loudness_model)
+    assert found.value.code == "model.damaged"
+
+
+@pytest.mark.parametrize(
+    ("shape", "found"), [(["batch", 8_000], r"\(batch, 8000\)"), ([2, "samples"], r"\(2, samples")]
+)
+def test_a_fixed_length_or_batch_is_refused(
+    loudness_model: Path, tmp_path: Path, shape: list[Any], found: str
+) -> None:
+    proto = onnx.load(loudness_model)
+    proto.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("waveform", TensorProto.FLOAT, shape)
+    )
+    (tmp_path / "m.onnx").write_bytes(seal_proto(proto))
+    with pytest.raises(ModelFileError, match=f"takes a waveform of shape {found}.*dynamic length"):
+        open_model(tmp_path / "m.onnx")

@@ -22,9 +22,11 @@ import soundfile as sf
 
 from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError, ModelFileError
+from emovox.export.metadata import seal_proto
 from emovox.recognition.model_file import open_model
 from emovox.recognition.recognizer import SILENCE_PEAK, Recognizer
 from emovox.recognition.results import FileFailure, Prediction
+from emovox.recognition.voice_activity import SpeechDetector
 
 MEAN_OF_RECTIFIED_SINE = 2 / np.pi
 
@@ -241,6 +243,40 @@ def test_a_runtime_that_fails_is_a_model_error_for_each_recording(recognizer: Re
     assert [f.code for f in failures if isinstance(f, FileFailure)] == ["model.failed"] * 2
 
 
+def test_a_speech_detector_that_fails_is_a_model_error(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("bad allocation")
+
+    detector = SpeechDetector()
+    monkeypatch.setattr(detector, "_session", SimpleNamespace(run=fail))
+    with pytest.raises(ModelFileError, match="silero_vad.onnx: the model fails on") as found:
+        Recognizer(recognizer.model, detector=detector).predict(make_tone(0.5), rate_hz=8_000)
+    assert found.value.code == "model.failed"
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_batch_continues_after_the_model_fails_on_one_recording(
+    recognizer: Recognizer, jobs: int
+) -> None:
+    errors = {0.2: MemoryError("no room"), 0.3: RuntimeError("[ONNXRuntimeError] : 6")}
+
+    def run(outputs: list[str], inputs: dict[str, np.ndarray[Any, Any]]) -> Any:
+        peak = round(float(np.abs(inputs["waveform"]).max()), 1)
+        if peak in errors:
+            raise errors[peak]
+        return recognizer.model.session.run(outputs, inputs)
+
+    session = cast(Any, SimpleNamespace(run=run))
+    fragile = Recognizer(replace(recognizer.model, session=session))
+    tones = [(make_tone(peak), 8_000) for peak in (0.2, 0.9, 0.3, 0.8)]
+    results = list(fragile.predict_many(tones, jobs=jobs))
+    codes = [r.code for r in results if isinstance(r, FileFailure)]
+    assert codes == ["source.memory", "model.failed"]
+    assert [isinstance(r, Prediction) for r in results] == [False, True, False, True]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with nine tones of rising amplitude, a broken one, and files to leave out."""
@@ -386,7 +422,7 @@ def write_model_as(path: Path, name: str) -> None:
     for entry in model.metadata_props:
         if entry.key == "emovox.name":
             entry.value = json.dumps(name)
-    onnx.save(model, path)
+    path.write_bytes(seal_proto(model))
 
 
 def test_no_files_give_no_results(recognizer: Recognizer) -> None:

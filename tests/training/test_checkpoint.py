@@ -1,9 +1,11 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from torch import Tensor
 
 from emovox.errors import RunError
 from emovox.progress import Epoch
@@ -17,6 +19,7 @@ from emovox.training.checkpoint import (
 )
 from emovox.training.networks import SpectrogramCnn
 from emovox.training.optimizers import make_optimizer
+from emovox.training.tensor_file import load_tensors, save_tensors
 
 RECIPE = load_recipe(
     "vanilla",
@@ -99,7 +102,9 @@ def test_file_is_safetensors_and_no_pickle(saved: tuple[Path, TrainingState]) ->
 def test_cut_file_is_refused(saved: tuple[Path, TrainingState], kept: int) -> None:
     path, _ = saved
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(RunError, match=r"last\.safetensors: damaged checkpoint .*; delete it to"):
+    with pytest.raises(
+        RunError, match=r"last\.safetensors: damaged: .*; delete this checkpoint to"
+    ):
         load_checkpoint(path, make_state(), "mine")
 
 
@@ -107,15 +112,41 @@ def test_cut_file_is_refused(saved: tuple[Path, TrainingState], kept: int) -> No
 def test_other_content_is_refused(saved: tuple[Path, TrainingState], content: bytes) -> None:
     path, _ = saved
     path.write_bytes(content)
-    with pytest.raises(RunError, match="damaged checkpoint"):
+    with pytest.raises(RunError, match="damaged: "):
         load_checkpoint(path, make_state(), "mine")
 
 
-@pytest.mark.parametrize("metadata", [None, {"fingerprint": "mine"}])
-def test_other_safetensors_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+def test_other_tensors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
-    save_file({"weights": torch.zeros(3)}, path, metadata=metadata)
-    with pytest.raises(RunError, match=r"last\.safetensors: found a .* that is not a checkpoint"):
+    save_tensors(path, {"weights": torch.zeros(3)}, {"fingerprint": "mine"})
+    with pytest.raises(RunError, match=r"last\.safetensors: found no checkpoint"):
+        load_checkpoint(path, make_state(), "mine")
+
+
+DAMAGES: dict[str, Callable[[dict[str, Tensor], dict[str, Any]], object]] = {
+    "a weight is missing": lambda t, _: t.pop(next(k for k in t if k.startswith("weights."))),
+    "no state of the generator": lambda tensors, _: tensors.pop("generator"),
+    "a short state of the generator": lambda t, _: t.update(generator=t["generator"][:9]),
+    "a state of another parameter": lambda t, _: t.update({"optimizer.99.step": torch.ones(1)}),
+    "a state without a number": lambda t, _: t.update({"optimizer.x.step": torch.ones(1)}),
+    "no history": lambda _, about: about["progress"].pop("history"),
+    "an unknown entry": lambda _, about: about["progress"].update(mood=1),
+    "progress that is a list": lambda _, about: about.update(progress=[]),
+    "a group too many": lambda _, about: about["groups"].append({}),
+    "groups that are a number": lambda _, about: about.update(groups=3),
+    "an epoch without a loss": lambda _, about: about["progress"]["history"][0].popitem(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_that_does_not_fit_is_refused(
+    saved: tuple[Path, TrainingState], damage: str
+) -> None:
+    path, _ = saved
+    tensors, about = load_tensors(path)
+    DAMAGES[damage](tensors, about)
+    save_tensors(path, tensors, about)
+    with pytest.raises(RunError, match=r"last\.safetensors: does not fit the network .*delete"):
         load_checkpoint(path, make_state(), "mine")
 
 

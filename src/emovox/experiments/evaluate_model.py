@@ -164,7 +164,8 @@ def predict_as_shipped(
     results = shipped.predict_files([clip.path for clip in clips], jobs=jobs)
     for clip, result in zip(clips, results, strict=True):
         speaks = not (isinstance(result, Prediction) and result.abstained == "no speech")
-        result = result if speaks else undetected.predict(clip.path)
+        if not speaks:
+            (result,) = undetected.predict_files([clip.path])
         if not isinstance(result, Prediction):
             predicted.unusable.append(UnusableClip(clip.name, result.error))
         elif result.scores is None:

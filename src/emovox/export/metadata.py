@@ -1,4 +1,4 @@
-"""Update a model file's metadata without changing its network."""
+"""Write a model file's metadata and its seal, without changing its network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,8 @@ from pathlib import Path
 import onnx
 
 from emovox.files import replace_file
-from emovox.recognition.model_file import METADATA_PREFIX, ProtocolScore, open_model
+from emovox.recognition.model_file import METADATA_PREFIX, ModelInfo, ProtocolScore, open_model
+from emovox.recognition.seal import SEAL_KEY, seal_model
 
 
 def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
@@ -21,13 +22,33 @@ def write_scores(path: Path, scores: Sequence[ProtocolScore]) -> None:
     """
     found = open_model(path).info
     info = replace(found, scores=tuple(scores))
-    if info == found:
-        return
+    if info != found:
+        write_info(path, info)
+
+
+def write_info(path: Path, info: ModelInfo) -> None:
+    """Replace an ONNX file's emovox metadata, and seal it."""
     proto = onnx.ModelProto.FromString(path.read_bytes())
-    kept = [p for p in proto.metadata_props if not p.key.startswith(METADATA_PREFIX)]
-    del proto.metadata_props[:]
-    proto.metadata_props.extend(kept)
+    with replace_file(path) as part:
+        part.write_bytes(serialize_model(proto, info))
+
+
+def serialize_model(proto: onnx.ModelProto, info: ModelInfo) -> bytes:
+    """Return the content of a model file: a network and its metadata, sealed."""
+    remove_entries(proto, METADATA_PREFIX)
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
-    with replace_file(path) as part:
-        part.write_bytes(proto.SerializeToString())
+    return seal_proto(proto)
+
+
+def seal_proto(proto: onnx.ModelProto) -> bytes:
+    """Return the content of a model file after its network or metadata were changed."""
+    remove_entries(proto, SEAL_KEY)
+    return seal_model(proto.SerializeToString())
+
+
+def remove_entries(proto: onnx.ModelProto, prefix: str) -> None:
+    """Remove the metadata entries whose keys have a prefix."""
+    kept = [entry for entry in proto.metadata_props if not entry.key.startswith(prefix)]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from emovox.errors import ExportError
+from emovox.export.metadata import serialize_model
 from emovox.files import replace_file
 from emovox.recipes.recipe import AnyFrontend, AnyNetwork, Recipe
 from emovox.recipes.settings import FrontendSettings
@@ -76,10 +77,7 @@ def build_onnx(model: WaveformClassifier, recipe: Recipe, info: ModelInfo) -> by
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
     proto = onnx.ModelProto.FromString(graph)
     insert_weights(proto, model)
-    for key, value in info.to_metadata().items():
-        proto.metadata_props.add(key=key, value=value)
-    content: bytes = proto.SerializeToString()
-    return content
+    return serialize_model(proto, info)
 
 
 def check_parity(

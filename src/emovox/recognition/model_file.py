@@ -15,12 +15,13 @@ from typing import Any
 import onnxruntime as ort
 
 from emovox.errors import ModelFileError
+from emovox.recognition.seal import SEAL_KEY, is_whole
 from emovox.recognition.session import open_session
 from emovox.wording import count, name_speaker_rule
 
 _log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 INPUT_NAME = "waveform"
 OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 2**31 - 1
@@ -162,8 +163,8 @@ def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:
         The session and the metadata.
 
     Raises:
-        ModelFileError: The file is missing, not ONNX, or of another format version, or its metadata
-            are incomplete or do not match the network.
+        ModelFileError: The file is missing, not ONNX, of another format version, or no longer as it
+            was written, or its metadata are incomplete or do not match the network.
     """
     path = Path(path)
     try:
@@ -194,17 +195,34 @@ def open_model_bytes(content: bytes, path: Path, *, threads: int = 1) -> ModelFi
     Raises:
         ModelFileError: As in ``open_model``.
     """
+    whole = is_whole(content)
+    if not whole and SEAL_KEY.encode() in content:
+        # Not opened: damaged sizes could fill the memory.
+        raise describe_damage(path)
     try:
         session = open_session(content, threads=threads)
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
     except Exception as error:  # onnxruntime's errors share no base class
-        reason = str(error).splitlines()[0][:200]
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
         raise ModelFileError(
             f"not a usable ONNX model ({reason})", code="model.damaged", source=str(path)
         ) from None
-    info = read_info(path, dict(session.get_modelmeta().custom_metadata_map))
+    info = read_info(path, metadata)
+    if not whole:
+        raise describe_damage(path)
     check_network(path, session, info)
     _log.info("%s: model %r opened, %d emotions", path, info.name, len(info.labels))
     return ModelFile(session, info, path.absolute(), threads)
+
+
+def describe_damage(path: Path) -> ModelFileError:
+    """Return the error for a file whose content differs from its SHA-256."""
+    return ModelFileError(
+        "the content does not match its SHA-256, so the file is damaged or was changed by another "
+        "program; copy it again, or train it again",
+        code="model.damaged",
+        source=str(path),
+    )
 
 
 def reopen_model(path: Path, threads: int, info: ModelInfo) -> ModelFile:
@@ -224,7 +242,7 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
     found = {
         k.removeprefix(METADATA_PREFIX): v
         for k, v in metadata.items()
-        if k.startswith(METADATA_PREFIX)
+        if k.startswith(METADATA_PREFIX) and k != SEAL_KEY
     }
     if not found:
         raise ModelFileError(
@@ -328,13 +346,28 @@ def raise_broken_rules(prefix: str, holder: object, rules: dict[str, bool]) -> N
 
 def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) -> None:
     """Check that the network's inputs, outputs and number of classes match the metadata."""
-    inputs = [(i.name, i.type, len(i.shape)) for i in session.get_inputs()]
-    outputs = [(o.name, o.type, len(o.shape)) for o in session.get_outputs()]
+    try:
+        inputs = [(i.name, i.type, len(i.shape)) for i in session.get_inputs()]
+        outputs = [(o.name, o.type, len(o.shape)) for o in session.get_outputs()]
+    except UnicodeDecodeError as error:
+        raise ModelFileError(
+            f"the name of an input or output is not text ({error})",
+            code="model.damaged",
+            source=str(path),
+        ) from None
     kind = "tensor(float)"
     if inputs != [(INPUT_NAME, kind, 2)] or outputs != [(OUTPUT_NAME, kind, 2)]:
         raise ModelFileError(
             f"found input {inputs} and output {outputs}; expected {INPUT_NAME} "
             f"(batch, samples) and {OUTPUT_NAME} (batch, classes), both float32",
+            code="model.damaged",
+            source=str(path),
+        )
+    batch, length = session.get_inputs()[0].shape
+    if isinstance(length, int) or (isinstance(batch, int) and batch != 1):
+        raise ModelFileError(
+            f"the network takes a waveform of shape ({batch}, {length}); expected any number of "
+            "samples: export it with a dynamic length",
             code="model.damaged",
             source=str(path),
         )

@@ -30,6 +30,7 @@ from emovox.recognition.model_file import (
     open_model,
 )
 from emovox.recognition.results import FileFailure, Prediction
+from emovox.recognition.session import run_session
 from emovox.recognition.voice_activity import SpeechDetector
 from emovox.recognition.windows import average_windows, iterate_windows, measure_powers
 from emovox.telemetry import warn_of_usage_events
@@ -272,19 +273,13 @@ class Recognizer:
             ModelFileError: The model fails, or returns no valid probabilities.
         """
         samples = resample(waveform.samples, waveform.rate_hz, self.info.sample_rate_hz)
-        try:
-            inputs = {INPUT_NAME: samples[np.newaxis]}  # (1, samples)
-            (output,) = self.model.session.run([OUTPUT_NAME], inputs)
-        except MemoryError:
-            raise
-        except Exception as error:  # onnxruntime's errors share no base class
-            reason = " ".join(str(error).split())[:200]
-            raise ModelFileError(
-                f"the model fails on {waveform.duration_s:.2f} s of audio ({reason}); expected "
-                "probabilities: free memory, or train or export the model again",
-                code="model.failed",
-                source=self.info.name,
-            ) from error
+        (output,) = run_session(
+            self.model.session,
+            [OUTPUT_NAME],
+            {INPUT_NAME: samples[np.newaxis]},  # (1, samples)
+            name=self.info.name,
+            duration_s=waveform.duration_s,
+        )
         probabilities = np.asarray(output[0], dtype=np.float64)
         if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
             raise ModelFileError(

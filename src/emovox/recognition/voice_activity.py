@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emovox.audio.waveform import Waveform, resample
-from emovox.recognition.session import open_session
+from emovox.recognition.session import open_session, run_session
 
 RATE_HZ = 16_000
 FRAME_SAMPLES = 512
@@ -116,7 +116,13 @@ class SpeechDetector:
         hidden = cell = np.zeros((1, 1, 128), np.float32)
         for start in range(0, n_frames, _BLOCK_FRAMES):
             inputs = {"input": windows[start : start + _BLOCK_FRAMES], "h": hidden, "c": cell}
-            probabilities, hidden, cell = self._session.run(None, inputs)
+            probabilities, hidden, cell = run_session(
+                self._session,
+                None,
+                inputs,
+                name="silero_vad.onnx",
+                duration_s=_BLOCK_FRAMES * FRAME_SAMPLES / RATE_HZ,
+            )
             yield np.asarray(probabilities, dtype=np.float32)
 
 

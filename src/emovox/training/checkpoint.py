@@ -1,19 +1,16 @@
-"""Checkpoints: one safetensors file, without pickle, with everything needed to resume training."""
+"""Checkpoints: one file, without pickle, with everything needed to resume training."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from emovox.errors import RunError
-from emovox.files import replace_file
 from emovox.progress import Epoch
 from emovox.training.networks import LayeredNetwork
+from emovox.training.tensor_file import load_tensors, save_tensors
 
 
 @dataclass(slots=True)
@@ -74,11 +71,10 @@ def save_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     ]
     about = {
         "fingerprint": fingerprint,
-        "progress": json.dumps(asdict(state.progress)),
-        "groups": json.dumps(groups),
+        "progress": asdict(state.progress),
+        "groups": groups,
     }
-    with replace_file(path) as part:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, part, metadata=about)
+    save_tensors(path, tensors, about)
 
 
 def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
@@ -88,20 +84,27 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
         RunError: The file is damaged, or belongs to a different recipe, data or PyTorch.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: damaged checkpoint ({error}); delete it to start over") from None
-    if not about or not {"fingerprint", "progress", "groups"} <= about.keys():
-        raise RunError(
-            f"{path}: found a safetensors file that is not a checkpoint; delete it to start over"
-        )
+        tensors, about = load_tensors(path)
+    except RunError as error:
+        raise RunError(f"{error}; delete this checkpoint to start over") from None
+    if not {"fingerprint", "progress", "groups"} <= about.keys():
+        raise RunError(f"{path}: found no checkpoint; delete it to start over")
     if about["fingerprint"] != fingerprint:
         raise RunError(
             f"{path} belongs to another recipe, other clips or another version of PyTorch; "
             "resume with those that the run was started with, or train into a new folder"
         )
+    try:
+        restore_state(state, tensors, about)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(
+            f"{path}: does not fit the network ({reason}); delete this checkpoint to start over"
+        ) from None
+
+
+def restore_state(state: TrainingState, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Put the content of a checkpoint into ``state``."""
     state.network.load_state_dict(select_prefix(tensors, "weights."))
     state.best_weights = select_prefix(tensors, "best.")
     states: dict[int, dict[str, Tensor]] = {}
@@ -109,12 +112,12 @@ def load_checkpoint(path: Path, state: TrainingState, fingerprint: str) -> None:
     for name, value in select_prefix(tensors, "optimizer.").items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = match_layout(value, parameters[int(index)])
-    groups: list[dict[str, Any]] = json.loads(about["groups"])
+    groups: list[dict[str, Any]] = about["groups"]
     for group, now in zip(groups, state.optimizer.state_dict()["param_groups"], strict=True):
         group["params"] = now["params"]
     state.optimizer.load_state_dict({"state": states, "param_groups": groups})
     state.generator.set_state(tensors["generator"])
-    progress = json.loads(about["progress"])
+    progress = about["progress"]
     history = [Epoch(**row) for row in progress.pop("history")]
     state.progress = Progress(**progress, history=history)
 
