@@ -98,3 +98,18 @@ def test_what_cannot_be_explained_is_said_in_one_line(
         (line,) = answer.stderr.splitlines()
         assert error in line
     assert not (tmp_path / "map.png").exists()
+
+
+@pytest.mark.parametrize("name", ["not\udcfftext.wav", "\x1b[31m\n\u202ered.wav"])
+def test_an_odd_name_is_shown_escaped(
+    call: Call, loudness_model: Path, clip: Path, tmp_path: Path, name: str
+) -> None:
+    path, shown = tmp_path / name, ascii(name)[1:-1]
+    path.write_bytes(clip.read_bytes())
+    options = ("--no-vad", "--model", loudness_model)
+    answer = call("explain", *options, "--out", "why.html", path)
+    assert (answer.status, answer.stderr) == (0, "")
+    assert answer.stdout.startswith(f"{tmp_path}/{shown}: ")
+    assert shown in Path("why.html").read_text(encoding="utf-8")
+    found = json.loads(call("explain", *options, "--format", "json", path).stdout)["file"]
+    assert found == path.as_uri()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from emovox.errors import AudioError
+from emovox.wording import make_printable
 
 MAX_STREAM_BYTES = 512 * 2**20
 MAX_MEMORY_BYTES = 32 * 2**20
@@ -56,14 +57,14 @@ class Section(io.RawIOBase):
 def name_source(source: object) -> str:
     """Return the name of a source for error messages: one printable line."""
     if isinstance(source, str | Path):
-        name = os.fsencode(source).decode("utf-8", "replace")
+        name = os.fsdecode(source)
     elif isinstance(source, bytes | bytearray | memoryview):
         return "<bytes>"
     else:
         given = getattr(source, "name", None)
         kind = "stream" if hasattr(source, "read") else type(source).__name__
         name = given if isinstance(given, str) else f"<{kind}>"
-    return "".join(char if char.isprintable() else "?" for char in name)
+    return make_printable(name)
 
 
 @contextmanager

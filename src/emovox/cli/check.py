@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
+from emovox.cli.terminal import echo
 
 if TYPE_CHECKING:
     from emovox.corpora.folds import Protocol
@@ -12,4 +12,4 @@ def echo_check(protocol: "Protocol") -> None:
     """Print the check of a protocol's clips as a table, then the notes on its folds, on stderr."""
     lines = protocol.check.describe() if protocol.check else []
     for line in (*lines, *(f"emovox: {note}" for note in protocol.notes)):
-        typer.echo(line, err=True)
+        echo(line, err=True)

@@ -1,6 +1,5 @@
 """``emovox compare``: whether one run or recipe is significantly better than another."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from emovox.cli.options import ScoreFormat, ScoreFormatOption
 from emovox.cli.paragraphs import echo_wrapped
+from emovox.cli.terminal import echo, echo_json
 
 
 def compare(
@@ -29,13 +29,13 @@ def compare(
 
     comparison, label = compare_runs(*part_seeds(runs))
     if output is ScoreFormat.JSON:
-        typer.echo(json.dumps({"protocol": label, **comparison.to_dict()}, indent=2))
+        echo_json({"protocol": label, **comparison.to_dict()})
         return
     a, b = comparison.names
     echo_wrapped(f"{label}; {a} minus {b}, in points")
     for d in comparison.differences:
         interval = f"{100 * d.interval.low:+.1f} to {100 * d.interval.high:+.1f}"
-        typer.echo(
+        echo(
             f"{d.name}  {100 * d.first:5.1f}  {100 * d.second:5.1f}  {100 * d.value:+5.1f}  "
             f"(95% interval {interval})"
         )

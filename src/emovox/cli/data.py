@@ -1,6 +1,5 @@
 """``emovox data``: list, download and verify corpora."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from emovox.cli.terminal import echo, echo_json
+from emovox.wording import make_printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,7 +76,7 @@ def list_corpora(
             "of corpora; correct it, or leave it out"
         )
     if output is Format.JSON:
-        typer.echo(json.dumps(rows, indent=2))
+        echo_json(rows)
         return
     width = max(len(row["corpus"]) for row in rows)
     for row in rows:
@@ -100,7 +102,7 @@ def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
     clips = listing.clips if listing else ()
     emotions = Counter(clip.emotion for clip in clips)
     return {
-        "corpus": _show(source),
+        "corpus": source,
         "clips": len(clips),
         "expected": known.n_clips if known else None,
         "speakers": known.n_speakers
@@ -111,7 +113,7 @@ def _describe_corpus(source: str, data: Path | None) -> dict[str, Any]:
         "language": known.language if known else None,
         "licence": known.licence if known else None,
         "citation": known.citation if known else None,
-        "folder": _show(listing.source) if listing else None,
+        "folder": str(listing.source) if listing else None,
     }
 
 
@@ -121,7 +123,7 @@ def _print_corpus(row: dict[str, Any], width: int) -> None:
     facts = [f"{row['expected']:,} clips"] if row["expected"] else []
     facts.append(describe_speakers(row["speakers"]))
     facts += [row[key] for key in ("language", "licence") if row[key]]
-    typer.echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
+    echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
     lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not found"]
     if row["emotions"]:
         lines.append(", ".join(f"{name} {n:,}" for name, n in row["emotions"].items()))
@@ -129,7 +131,7 @@ def _print_corpus(row: dict[str, Any], width: int) -> None:
     if row["corpus"] == "ravdess" and not row["folder"]:
         lines.append("download it with: emovox data fetch ravdess")
     for line in lines:
-        typer.echo(f"{'':<{width}}  {line}")
+        echo(f"{'':<{width}}  {line}")
 
 
 @app.command("fetch", short_help="Download, check and unpack a corpus.")
@@ -156,10 +158,10 @@ def fetch_corpus(
             "clips": fetched.clips,
             "installed": fetched.installed,
         }
-        typer.echo(json.dumps(result, indent=2))
+        echo_json(result)
         return
     verb = "installed in" if fetched.installed else "already in"
-    typer.echo(f"{fetched.clips:,} clips {verb} {_show(fetched.folder)}")
+    echo(f"{fetched.clips:,} clips {verb} {fetched.folder}")
 
 
 @app.command("verify", short_help="Decode and check every clip and its label.")
@@ -185,7 +187,7 @@ def verify_corpus(
             check = verify_listing(read_corpus(corpus, data), report=step)
             lines = _describe_list_check(check)
     if output is Format.JSON:
-        typer.echo(json.dumps(check.to_dict(), indent=2))
+        echo_json(check.to_dict())
     else:
         _print_check(check, lines)
     if not check.is_complete:
@@ -203,7 +205,7 @@ def ensure_ravdess(data: Path | None) -> Path:
         # If the user gave a folder, an error is better than a download.
         if data is not None or os.environ.get("EMOVOX_DATA"):
             raise
-        typer.echo(
+        echo(
             f"emovox: {error.args[0].partition(':')[0]}; downloading it. If you have "
             "a copy, stop this and name its folder with --data or EMOVOX_DATA",
             err=True,
@@ -222,14 +224,15 @@ def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus"
     from emovox.corpora.fetch import fetch_ravdess, find_archive
     from emovox.corpora.ravdess import RAVDESS_CITATION, RAVDESS_LICENCE
 
-    typer.echo(
+    echo(
         f"RAVDESS is licensed under {RAVDESS_LICENCE}: non-commercial use, with attribution, share "
-        f"alike.\nCite: {RAVDESS_CITATION}.",
+        "alike.",
         err=True,
     )
+    echo(f"Cite: {RAVDESS_CITATION}.", err=True)
     if archive is None:
         remote = find_archive()
-        typer.echo(
+        echo(
             f"If it is not installed yet: {remote.size_bytes / 1e6:.0f} MB from {remote.url}",
             err=True,
         )
@@ -240,7 +243,7 @@ def _fetch_ravdess(folder: Path | None, archive: Path | None) -> "FetchedCorpus"
 def _describe_check(check: "CorpusCheck") -> list[str]:
     """Describe the problems of a copy of RAVDESS, one per line."""
     return [
-        f"RAVDESS speech in {_show(check.folder)}",
+        f"RAVDESS speech in {check.folder}",
         f"{check.sound:,} of {check.expected:,} clips can be decoded: "
         f"{sum(group.sound > 0 for group in check.speakers)} speakers, "
         f"{check.duration_s / 60:.1f} min",
@@ -259,7 +262,7 @@ def _describe_list_check(check: "ListCheck") -> list[str]:
     listing = check.listing
     n_speakers = len({clip.speaker for clip in listing.clips if clip.has_speaker})
     return [
-        f"{listing.corpus} in {_show(listing.source)}",
+        f"{listing.corpus} in {listing.source}",
         f"{check.sound:,} of {len(listing.clips) + len(listing.missing):,} clips can be used: "
         f"{describe_speakers(n_speakers)}, {len(check.emotions)} labels, "
         f"{check.duration_s / 60:.1f} min",
@@ -272,7 +275,7 @@ def _print_check(check: "CorpusCheck | ListCheck", lines: list[str]) -> None:
     from rich.console import Console
 
     for line in (*lines, "", *check.check.describe()):
-        typer.echo(_show(line))
+        echo(line)
     console = Console()
     console.print(_make_table("emotion", check.emotions))
     console.print(_make_table("speaker", check.speakers))
@@ -282,7 +285,7 @@ def _list_paths(title: str, paths: "Sequence[str | Path]") -> list[str]:
     """Return a heading and the first paths; an empty list without paths."""
     if not paths:
         return []
-    lines = [f"{title}: {len(paths):,}", *(f"  {_show(path)}" for path in paths[:_LISTED])]
+    lines = [f"{title}: {len(paths):,}", *(f"  {path}" for path in paths[:_LISTED])]
     if len(paths) > _LISTED:
         lines.append(f"  and {len(paths) - _LISTED:,} more (all of them with --format json)")
     return lines
@@ -291,6 +294,7 @@ def _list_paths(title: str, paths: "Sequence[str | Path]") -> list[str]:
 def _make_table(title: str, groups: "tuple[GroupCount, ...]") -> "Table":
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     has_gender = groups[0].gender is not None
     table = Table(box=box.SIMPLE_HEAD)
@@ -302,13 +306,14 @@ def _make_table(title: str, groups: "tuple[GroupCount, ...]") -> "Table":
     for group in groups:
         gender = [group.gender] if has_gender else []
         minutes = f"{group.duration_s / 60:.1f}"
-        table.add_row(group.name, *gender, str(group.sound), str(group.expected), minutes)
+        table.add_row(
+            Text(make_printable(group.name)),
+            *gender,
+            str(group.sound),
+            str(group.expected),
+            minutes,
+        )
     return table
-
-
-def _show(path: str | Path | None) -> str:
-    # A file name need not be valid text; printing it must not fail.
-    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from emovox.cli.terminal import echo
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML page to write.")] = Path(
@@ -22,19 +24,20 @@ def demo(
 
     recognizer = Recognizer.load()
     results = [(clip, recognizer.predict(clip.path)) for clip in read_demo_clips()]
-    typer.echo(f"{'file':<21} {'intended':<9} {'listeners heard':<18} {'predicted':<10} confidence")
+    echo(f"{'file':<21} {'intended':<9} {'listeners heard':<18} {'predicted':<10} confidence")
     for clip, prediction in results:
         heard = f"{clip.heard:<9} {clip.votes:>2} of {clip.listeners:>2}"
-        typer.echo(
+        echo(
             f"{clip.file:<21} {clip.intended:<9} {heard:<18} "
             f"{prediction.emotion or prediction.abstained:<10} "
             f"{prediction.confidence or 0:>10.2f}"
         )
     n_uncertain = sum(prediction.emotion is None for _, prediction in results)
-    typer.echo(
-        f"\n{count_agreed(results)} of {len(results)} predictions match what listeners heard most "
-        f'often; {n_uncertain} are "uncertain".\n'
-        "The model was not trained on these speakers, sentences or microphones."
+    echo()
+    echo(
+        f"{count_agreed(results)} of {len(results)} predictions match what listeners heard most "
+        f'often; {n_uncertain} are "uncertain".'
     )
+    echo("The model was not trained on these speakers, sentences or microphones.")
     write_demo_page(out, results)
-    typer.echo(f"To listen, open {out} in a browser.")
+    echo(f"To listen, open {out} in a browser.")

@@ -1,12 +1,12 @@
 """``emovox evaluate``: score the model files of a run, or any model file on any corpus."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emovox.cli.options import DataOption, ScoreFormat, ScoreFormatOption
+from emovox.cli.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from emovox.evaluation.evaluate import Evaluation
@@ -94,14 +94,15 @@ def evaluate_run_folder(run: Path, data: Path | None, output: ScoreFormat) -> No
         evaluation = evaluate_run(run, data, watcher)
     if output is ScoreFormat.JSON:
         content = {**evaluation.summary.to_dict(), **scores_to_dict(evaluation)}
-        typer.echo(json.dumps(content, indent=2))
+        echo_json(content)
         return
     for line in (*evaluation.describe(), evaluation.describe_calibration()):
-        typer.echo(line)
+        echo(line)
     print_calibration(evaluation)
-    typer.echo("\naccuracy of the most confident predictions:")
+    echo()
+    echo("accuracy of the most confident predictions:")
     for line in evaluation.describe_abstention():
-        typer.echo(line)
+        echo(line)
     print_groups(evaluation)
 
 
@@ -124,14 +125,14 @@ def evaluate_model_file(
             model, corpus, out, data=data, jobs=jobs, vad=vad, watcher=watcher
         )
     for clip in evaluation.unusable[:N_FAILURES]:
-        typer.echo(f"emovox: {clip.reason}", err=True)
+        echo(f"emovox: {clip.reason}", err=True)
     if len(evaluation.unusable) > N_FAILURES:
         rest = len(evaluation.unusable) - N_FAILURES
-        typer.echo(f"emovox: and {rest:,} more, listed in {out / 'metrics.json'}", err=True)
+        echo(f"emovox: and {rest:,} more, listed in {out / 'metrics.json'}", err=True)
     if not evaluation.overlap.is_unseen:
-        typer.echo(f"emovox: {evaluation.overlap.reason}", err=True)
+        echo(f"emovox: {evaluation.overlap.reason}", err=True)
     if output is ScoreFormat.JSON:
-        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+        echo_json(evaluation.to_dict())
     else:
         print_model_scores(evaluation, out)
     if evaluation.unusable:
@@ -140,45 +141,49 @@ def evaluate_model_file(
 
 def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
     """Print the scores of a model file, and the conditions of the test."""
-    typer.echo(f"{evaluation.title}: {evaluation.overlap.kind}; {evaluation.overlap.reason}")
+    echo(f"{evaluation.title}: {evaluation.overlap.kind}; {evaluation.overlap.reason}")
     for line in evaluation.describe_unused():
-        typer.echo(line)
-    typer.echo(
+        echo(line)
+    echo(
         f"scored over the {len(evaluation.labels)} labels shared by model and corpus; predictions "
         f"are restricted to these: {', '.join(evaluation.labels)}\n"
     )
     for line in evaluation.describe():
-        typer.echo(line)
-    typer.echo()
+        echo(line)
+    echo()
     for line in evaluation.describe_shipped():
-        typer.echo(line)
+        echo(line)
     if evaluation.overlap.is_unseen:
-        typer.echo(
+        echo(
             "the threshold was fitted on recordings like the training data: 'uncertain' is not a "
             "safeguard here; rely on the accuracy printed above"
         )
     print_calibration(evaluation.shipped)
     print_groups(evaluation.scored)
-    typer.echo(f"\nreport: {out / 'report.html'}")
+    echo()
+    echo(f"report: {out / 'report.html'}")
 
 
 def print_calibration(evaluation: "Evaluation") -> None:
     """Print calibration by gender and for single speakers."""
-    typer.echo("\nconfidence against accuracy, percent, 95% interval over speakers:")
+    echo()
+    echo("confidence against accuracy, percent, 95% interval over speakers:")
     for line in evaluation.calibration_by_group.describe():
-        typer.echo(line)
+        echo(line)
 
 
 def print_groups(evaluation: "Evaluation") -> None:
     """Print scores by gender and by class."""
     if evaluation.fairness is not None:
-        typer.echo("\nby gender:")
+        echo()
+        echo("by gender:")
         for line in evaluation.fairness.describe():
-            typer.echo(line)
-    typer.echo(f"\n{'class':<10} precision  recall      F1  clips")
+            echo(line)
+    echo()
+    echo(f"{'class':<10} precision  recall      F1  clips")
     for entry in evaluation.metrics.per_class:
         if entry.support:
             figures = f"{entry.precision:9.3f} {entry.recall:7.3f} {entry.f1:7.3f}"
-            typer.echo(f"{entry.label:<10} {figures} {entry.support:6,}")
+            echo(f"{entry.label:<10} {figures} {entry.support:6,}")
         else:
-            typer.echo(f"{entry.label:<10} no test clip")
+            echo(f"{entry.label:<10} no test clip")

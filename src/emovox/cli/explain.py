@@ -1,6 +1,5 @@
 """``emovox explain``: which regions of a recording drove the prediction."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emovox.cli.options import ChannelOption, ScoreFormat, ScoreFormatOption, TrackOption
+from emovox.cli.terminal import echo, echo_json, path_to_text
+from emovox.wording import make_printable
 
 if TYPE_CHECKING:
     from emovox.explain.regions import Explanation, Region
@@ -57,9 +58,9 @@ def explain(
     waveform = load_speech(recognizer, opened, channel=channel, track=track)
     explanation = explain_waveform(recognizer, waveform, emotion=emotion)
     if out is not None:
-        write_explanation(out, explanation, waveform, Path(source).name)
+        write_explanation(out, explanation, waveform, make_printable(Path(source).name))
     if output is ScoreFormat.JSON:
-        typer.echo(json.dumps({"file": source, **explanation.to_dict()}, indent=2))
+        echo_json({"file": path_to_text(source), **explanation.to_dict()})
     else:
         print_regions(source, recognizer.info.name, explanation)
 
@@ -67,8 +68,8 @@ def explain(
 def print_regions(source: str, model_name: str, explanation: "Explanation") -> None:
     """Print the most important regions."""
     emotion = explanation.emotion
-    typer.echo(f"{source}: {emotion}, probability {explanation.probability:.0%} ({model_name})")
-    typer.echo(f"without the region, the probability of {emotion} falls (+) or rises (-) by:")
+    echo(f"{source}: {emotion}, probability {explanation.probability:.0%} ({model_name})")
+    echo(f"without the region, the probability of {emotion} falls (+) or rises (-) by:")
     print_block("cells", explanation.find_regions())
     print_block("stretches, all frequencies", explanation.find_stretches())
     print_block("bands, all the time", explanation.find_bands())
@@ -76,8 +77,9 @@ def print_regions(source: str, model_name: str, explanation: "Explanation") -> N
 
 def print_block(title: str, regions: "tuple[Region, ...]") -> None:
     """Print a title and one line per region."""
-    typer.echo(f"\n{title}")
+    echo()
+    echo(title)
     for region in regions:
-        typer.echo(f"  {region}")
+        echo(f"  {region}")
     if not regions:
-        typer.echo("  no region changes it by one point or more")
+        echo("  no region changes it by one point or more")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from emovox.cli.options import DataOption, RunArgument
+from emovox.cli.terminal import echo
 
 
 class ExportFormat(StrEnum):
@@ -39,4 +40,4 @@ def export(
     from emovox.experiments.export import export_run
 
     for path in export_run(run, output.value, fold=fold, out=out, data=data):
-        typer.echo(path)
+        echo(path)

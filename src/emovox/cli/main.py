@@ -4,7 +4,7 @@ import io
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,9 +25,12 @@ from emovox.cli import (
     tune,
 )
 from emovox.cli.interrupts import catch_lost_interrupts, raise_lost_interrupt
+from emovox.cli.terminal import echo
 from emovox.corpora.locate import find_cache
 from emovox.errors import EmovoxError
 
+ClickException: Any = typer.BadParameter.__mro__[2]
+"""Base class of usage errors: newer versions of typer bring their own click."""
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXTRAS = {
@@ -79,7 +82,7 @@ app.add_typer(data.app, name="data")
 def show_version(wanted: bool) -> None:
     """Print the version and exit."""
     if wanted:
-        typer.echo(f"emovox {__version__}")
+        echo(f"emovox {__version__}")
         raise typer.Exit
 
 
@@ -105,7 +108,8 @@ class EchoHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        typer.echo(f"emovox: {self.format(record)}", err=True)
+        for line in f"emovox: {self.format(record)}".split("\n"):
+            echo(line, err=True)
 
 
 def main() -> None:
@@ -120,18 +124,24 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         how = RESUMING.get(find_command(), "")
-        typer.echo(f"emovox: interrupted; what was finished is kept{how}", err=True)
+        echo(f"emovox: interrupted; what was finished is kept{how}", err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
 def run() -> None:
     """Run the command line; report any failure except an interrupt, which is raised."""
     try:
-        app(prog_name="emovox")
-    except SystemExit as ending:
-        if ending.code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt from None
-        raise
+        status = app(prog_name="emovox", standalone_mode=False)
+        if status == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status or 0)
+    except ClickException as error:
+        # Its text names arguments, which may be file names.
+        shown = io.StringIO()
+        error.show(shown)
+        for line in shown.getvalue().rstrip("\n").split("\n"):
+            echo(line, err=True)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe: nothing more to report.
         sys.stderr.close()
@@ -139,18 +149,18 @@ def run() -> None:
     except (EmovoxError, OSError) as error:
         # An interrupt lost in a decoder looks like a damaged recording.
         raise_lost_interrupt()
-        typer.echo(f"emovox: {error}", err=True)
+        echo(f"emovox: {error}", err=True)
         sys.exit(EXIT_FAILURE)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "emovox":
             raise
-        typer.echo(f"emovox: {explain_missing(error.name or '')}", err=True)
+        echo(f"emovox: {explain_missing(error.name or '')}", err=True)
         sys.exit(EXIT_FAILURE)
     except Exception as error:  # a bug, or out of memory: still one line
         raise_lost_interrupt()
         logging.getLogger("emovox").info("unexpected", exc_info=True)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        typer.echo(
+        echo(
             f"emovox: unexpected {reason}; run 'emovox --verbose ...' for details, and report it",
             err=True,
         )

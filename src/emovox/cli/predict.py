@@ -1,7 +1,6 @@
 """``emovox predict``: predict the emotion of recordings."""
 
 import csv
-import json
 import os
 import sys
 from collections import Counter
@@ -17,7 +16,9 @@ from emovox.audio.channels import EACH
 from emovox.audio.raw import RawFormat
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format, TrackOption
+from emovox.cli.terminal import echo, echo_json, path_to_text
 from emovox.recognition.results import FileFailure, Prediction, list_cells
+from emovox.wording import make_printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,12 +132,12 @@ def predict(
             raise_lost_interrupt()
             if isinstance(result, FileFailure):
                 n_failures += 1
-                typer.echo(f"emovox: {result.error}", err=True)
+                echo(f"emovox: {result.error}", err=True)
             # Notes about a recording come with the first of its channels.
             elif result.channel in (None, 1) or channel != EACH:
                 for note in result.notes:
-                    name = printable(result.file or STDIN)
-                    typer.echo(f"emovox: {name}: note: {note}", err=True)
+                    name = result.file or STDIN
+                    echo(f"emovox: {name}: note: {note}", err=True)
             yield result
 
     with closing(results):
@@ -175,8 +176,8 @@ def find_sources(sources: list[str]) -> Iterator[Any]:
             if passed_over:
                 kinds = [f"{n} {end or 'without suffix'}" for end, n in passed_over.most_common()]
                 files = f"{passed_over.total()} other file{'s' * (passed_over.total() > 1)}"
-                text = f"emovox: {printable(source)}: {files} skipped ({', '.join(kinds)})"
-                typer.echo(text, err=True)
+                text = f"emovox: {source}: {files} skipped ({', '.join(kinds)})"
+                echo(text, err=True)
 
 
 def predict_sources(
@@ -217,10 +218,10 @@ def write(
     if output is Format.TABLE:
         write_table(results, labels, console)
     elif output is Format.JSON:
-        typer.echo(json.dumps([result.to_dict() for result in results], indent=2))
+        echo_json([name_readably(result.to_dict()) for result in results])
     elif output is Format.JSONL:
         for result in results:
-            typer.echo(json.dumps(result.to_dict()))
+            echo_json(name_readably(result.to_dict()), indent=None)
     else:
         write_csv(results, labels)
 
@@ -242,17 +243,18 @@ def write_table(results: Results, labels: tuple[str, ...], console: "Console | N
             second = f"{emotion} {p.scores[emotion]:.3f}"
         cells = f"{label}{confidence:>10}  {second:<{width + 6}} "
         style = LABEL_STYLES[p.abstained]
-        name = printable(p.file or STDIN) + (f" (channel {p.channel})" if p.channel else "")
+        name = (p.file or STDIN) + (f" (channel {p.channel})" if p.channel else "")
         print_row(console, cells, name, style, len(label))
 
 
 def print_row(
     console: "Console | None", cells: str, name: str, style: str, n_styled: int | None = None
 ) -> None:
-    """Print a row: unchanged to a pipe; coloured and fitted to the width on a console."""
+    """Print a row: uncoloured to a pipe; coloured and fitted to the width on a console."""
     if console is None:
-        typer.echo(cells + name)
+        echo(cells + name)
         return
+    cells, name = make_printable(cells), make_printable(name)
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -264,15 +266,17 @@ def print_row(
     console.print(text, soft_wrap=True)
 
 
-def printable(name: str) -> str:
-    """Escape characters that would break the line or control the terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
-
-
 def write_csv(results: Results, labels: tuple[str, ...]) -> None:
     """Print CSV with a column per emotion; failures are rows with an error code and message."""
-    writer = csv.DictWriter(sys.stdout, [*CSV_COLUMNS, *labels], lineterminator="\n")
-    writer.writeheader()
+    columns = [*CSV_COLUMNS, *labels]
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writerow({column: make_printable(column) for column in columns})
     for result in results:
-        writer.writerow(list_cells(result))
+        cells = name_readably(list_cells(result), sys.stdout.encoding).items()
+        writer.writerow({k: make_printable(v) if isinstance(v, str) else v for k, v in cells})
         sys.stdout.flush()
+
+
+def name_readably(cells: dict[str, Any], encoding: str = "utf-8") -> dict[str, Any]:
+    """Return a result in which a program can read the name of the file."""
+    return {**cells, "file": cells["file"] and path_to_text(cells["file"], encoding)}

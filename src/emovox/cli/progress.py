@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from emovox.cli.interrupts import raise_lost_interrupt
+from emovox.cli.terminal import echo
 from emovox.progress import Epoch, Watcher
-from emovox.wording import count
+from emovox.wording import count, make_printable
 
 ESTIMATE_S = 3_600
 """Period over which the time left is estimated: a fold may take many minutes."""
@@ -25,8 +26,7 @@ class JobBar(Watcher):
     """
 
     def __init__(self, name: str, progress: Progress) -> None:
-        self.name = name
-        self.title = name
+        self.name = self.title = make_printable(name)
         self.progress = progress
         self.last: Epoch | None = None
         self.task: TaskID | None = None
@@ -73,8 +73,7 @@ class JobBar(Watcher):
                 f", validation loss {self.last.validation_loss:.3f}, "
                 f"validation accuracy {self.last.validation_accuracy:.2f}"
             )
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        echo(text, err=True)
 
     def start_bar(self, title: str, total: int) -> None:
         """Replace the bar with a new one."""

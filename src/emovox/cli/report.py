@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from emovox.cli.options import DataOption
+from emovox.cli.terminal import echo
 
 
 def report(
@@ -34,5 +35,5 @@ def report(
     except CorpusError as error:
         if data is not None:
             raise
-        typer.echo(f"emovox: without recordings: {error}", err=True)
-    typer.echo(write_report(folder, clips, maps=maps))
+        echo(f"emovox: without recordings: {error}", err=True)
+    echo(write_report(folder, clips, maps=maps))

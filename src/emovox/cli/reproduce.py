@@ -8,6 +8,7 @@ import typer
 
 from emovox.cli.options import DataOption, JobsOption, SplitsOption
 from emovox.cli.paragraphs import echo_wrapped
+from emovox.cli.terminal import echo
 from emovox.cores import count_cores
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ def reproduce(
                 echo_wrapped(paragraph)
             for recipe in result.recipes:
                 for run in recipe.runs:
-                    typer.echo(f"report: {run.folder / 'report.html'}")
+                    echo(f"report: {run.folder / 'report.html'}")
             minutes = (time.monotonic() - start) / 60
-            typer.echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
-    typer.echo()
+            echo(f"{result.protocol} finished after {minutes:.1f} min", err=True)
+    echo()
     echo_wrapped(
         f"Processor: {describe_machine()['processor']}. On a different processor, the same "
         "seed gives a different CNN: seed 0 of optimized has scored WA 69.4, 63.9 and 58.3 on the "
@@ -79,7 +80,7 @@ def print_result(result: "ProtocolResult") -> None:
     from emovox.experiments.reproduce import PUBLISHED
 
     n_seeds = len(result.recipes[0].runs)
-    typer.echo()
+    echo()
     echo_wrapped(describe_basis(result.recipes[0].summary, result.label, n_seeds))
     table = [["", *(recipe.name for recipe in result.recipes)]]
     for i, name in enumerate(SCORE_NAMES):
@@ -91,9 +92,9 @@ def print_result(result: "ProtocolResult") -> None:
             f"{100 * min(values):.1f} to {100 * max(values):.1f}"
             for values in (recipe.wa_of_seeds for recipe in result.recipes)
         ]
-        typer.echo(f"WA of single seeds, from the lowest to the highest of {n_seeds}:")
+        echo(f"WA of single seeds, from the lowest to the highest of {n_seeds}:")
         print_table([["", *ranges]])
-    typer.echo("Differences, in points:")
+    echo("Differences, in points:")
     comparisons = (result.comparison, result.gain)
     table = [["", *(" - ".join(comparison.names) for comparison in comparisons)]]
     for i, name in enumerate(SCORE_NAMES):
@@ -111,7 +112,7 @@ def print_result(result: "ProtocolResult") -> None:
 def print_table(rows: list[list[str]]) -> None:
     """Print a table with a narrow first column."""
     for first, *cells in rows:
-        typer.echo(f"{first:<4}{''.join(cell.ljust(COLUMN) for cell in cells)}".rstrip())
+        echo(f"{first:<4}{''.join(cell.ljust(COLUMN) for cell in cells)}".rstrip())
 
 
 def format_cell(value: float, interval: "Interval", *, sign: str = "") -> str:

@@ -1,12 +1,12 @@
 """``emovox stress``: test robustness to noise, telephone lines, rooms and other perturbations."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from emovox.cli.options import DataOption, JobsOption, TableFormat
+from emovox.cli.terminal import echo, echo_json
 from emovox.cores import count_cores
 
 
@@ -89,14 +89,13 @@ def stress(
             reports = stress_runs(targets, data, settings, watcher)
             report = reports.mean
     for path in () if corpus is not None else reports.left:
-        typer.echo(
-            f"emovox: {path} has results of more clips, tests or draws, which are kept", err=True
-        )
+        echo(f"emovox: {path} has results of more clips, tests or draws, which are kept", err=True)
     table = format_stress(report.rows)
     if out is not None:
         write_text(out, table)
     if output is TableFormat.CSV:
-        typer.echo(table, nl=False)
+        for line in table.splitlines():
+            echo(line)
     elif output is TableFormat.JSON:
         content = {
             "name": report.name,
@@ -105,7 +104,7 @@ def stress(
             "shares_generators": report.shares_generators,
             "tests": [row.to_dict() for row in report.rows],
         }
-        typer.echo(json.dumps(content, indent=2))
+        echo_json(content)
     else:
         for line in report.describe():
-            typer.echo(line)
+            echo(line)

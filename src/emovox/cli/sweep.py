@@ -1,6 +1,5 @@
 """``emovox sweep``: train every combination of given settings under one protocol."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from emovox.cli.options import (
     SimilarSpeakersOption,
     SplitsOption,
 )
+from emovox.cli.terminal import echo, echo_json
 from emovox.cores import count_cores
 
 
@@ -69,11 +69,11 @@ def sweep(
             watcher=watcher,
         )
     if output is ScoreFormat.JSON:
-        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
+        echo_json([row.to_dict() for row in rows])
         return
     first = rows[0]
-    typer.echo(f"{first.evaluation.describe_basis()}; paired differences from {first.name}")
-    typer.echo(f"{'':<24} {'WA (95% interval)':<24} {'UA':>5}  {'F1':>5}  difference in WA")
+    echo(f"{first.evaluation.describe_basis()}; paired differences from {first.name}")
+    echo(f"{'':<24} {'WA (95% interval)':<24} {'UA':>5}  {'F1':>5}  difference in WA")
     for row in rows:
         wa, ua, f1 = row.evaluation.summary.scores
         low, high = 100 * wa.interval.low, 100 * wa.interval.high
@@ -86,4 +86,4 @@ def sweep(
             verdict = shown.get(better, "worse")
             note = f"{100 * d.value:+.1f} ({low:+.1f} to {high:+.1f}): {verdict}"
         scores = f"{100 * ua.value:5.1f}  {100 * f1.value:5.1f}"
-        typer.echo(f"{row.name:<24} {interval:<24} {scores}  {note}")
+        echo(f"{row.name:<24} {interval:<24} {scores}  {note}")

@@ -14,6 +14,7 @@ from emovox.cli.options import (
     SimilarSpeakersOption,
     SplitsOption,
 )
+from emovox.cli.terminal import echo
 from emovox.cores import count_cores
 
 
@@ -97,10 +98,10 @@ def train(
         )
     if run.evaluation is not None:
         for line in run.evaluation.describe():
-            typer.echo(line)
+            echo(line)
     else:
-        typer.echo(describe_untested(folder))
-    typer.echo(f"run folder: {folder}")
+        echo(describe_untested(folder))
+    echo(f"run folder: {folder}")
 
 
 def describe_untested(folder: Path) -> str:

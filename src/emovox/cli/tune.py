@@ -1,6 +1,5 @@
 """``emovox tune``: search for better settings of a recipe, scored on validation speakers."""
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from emovox.cli.options import (
     SetOption,
     SimilarSpeakersOption,
 )
+from emovox.cli.terminal import echo, echo_json
 from emovox.cores import count_cores
 
 if TYPE_CHECKING:
@@ -149,51 +149,51 @@ def tune(
         content["winner_recipe"] = str(path) if path else None
         if outcome is not None:
             content["nested"] = outcome.to_dict()
-        typer.echo(json.dumps(content, indent=2))
+        echo_json(content)
         return
     print_tuning(tuning)
     if outcome is not None:
         print_nested(outcome)
-    typer.echo(f"study: {folder / PAGE_NAME}")
+    echo(f"study: {folder / PAGE_NAME}")
     if path is not None:
         test = "" if nested else f"; test it once: emovox train --recipe {path}"
-        typer.echo(f"winner: {path}{test}")
+        echo(f"winner: {path}{test}")
 
 
 def print_tuning(tuning: "Tuning") -> None:
     """Print the trials, best first, and the importance of settings."""
     from emovox.tuning.page import describe_winner, format_settings, shorten_keys
 
-    typer.echo(tuning.describe_basis())
+    echo(tuning.describe_basis())
     short = shorten_keys(list(tuning.recipe.tune.space))
-    typer.echo("  ".join([f"{'trial':>5}", f"{tuning.metric.label:>8}", *short, "note"]))
+    echo("  ".join([f"{'trial':>5}", f"{tuning.metric.label:>8}", *short, "note"]))
     for trial in tuning.trials:
         score = "" if math.isnan(trial.score) else tuning.metric.show(trial.score)
         note = "unchanged recipe" if trial.as_is else ""
         if not trial.complete:
             note = trial.problem or f"pruned after {len(trial.scores)}"
         cells = [f"{trial.number:>5}", f"{score:>8}", *format_settings(tuning, trial), note]
-        typer.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
     if tuning.importance:
         shares = ", ".join(f"{key} {share:.0%}" for key, share in tuning.importance.items())
-        typer.echo(f"importance: {shares}")
+        echo(f"importance: {shares}")
     for line in describe_winner(tuning):
-        typer.echo(line)
+        echo(line)
 
 
 def print_nested(outcome: "NestedTuning") -> None:
     """Print the settings of each test fold, and the scores of nested and shared choice."""
     from emovox.tuning.page import format_settings, shorten_keys
 
-    typer.echo("nested: settings of each test fold, chosen on its own training speakers")
+    echo("nested: settings of each test fold, chosen on its own training speakers")
     short = shorten_keys(list(outcome.shared.recipe.tune.space))
     metric = outcome.shared.metric
-    typer.echo("  ".join([f"{'fold':>5}", f"{'trial':>5}", f"{metric.label:>8}", *short]))
+    echo("  ".join([f"{'fold':>5}", f"{'trial':>5}", f"{metric.label:>8}", *short]))
     for number, tuning in enumerate(outcome.folds, 1):
         winner = tuning.trials[0]
         cells = [f"{number:>5}", f"{winner.number:>5}", f"{metric.show(winner.score):>8}"]
-        typer.echo("  ".join([*cells, *format_settings(tuning, winner)]).rstrip())
-    typer.echo(f"tested on {outcome.nested_score.describe_basis()}")
+        echo("  ".join([*cells, *format_settings(tuning, winner)]).rstrip())
+    echo(f"tested on {outcome.nested_score.describe_basis()}")
     rows = (
         ("nested choice", outcome.nested_score),
         ("one choice over all folds", outcome.shared_score),
@@ -204,11 +204,11 @@ def print_nested(outcome: "NestedTuning") -> None:
             f"({100 * s.interval.low:.1f} to {100 * s.interval.high:.1f})"
             for s in evaluation.summary.scores
         ]
-        typer.echo(f"{name:<26} {'  '.join(scores)}")
+        echo(f"{name:<26} {'  '.join(scores)}")
     differences = [
         f"{d.name} {100 * d.value:+.1f} "
         f"({100 * d.interval.low:+.1f} to {100 * d.interval.high:+.1f})"
         for d in outcome.comparison.differences
     ]
-    typer.echo(f"{'nested minus one choice':<26} {'  '.join(differences)}")
-    typer.echo(f"runs: {outcome.nested_folder}, {outcome.shared_folder}")
+    echo(f"{'nested minus one choice':<26} {'  '.join(differences)}")
+    echo(f"runs: {outcome.nested_folder}, {outcome.shared_folder}")

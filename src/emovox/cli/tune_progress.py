@@ -4,6 +4,7 @@ import math
 import sys
 
 from emovox.cli.progress import ProgressBars
+from emovox.cli.terminal import echo
 from emovox.tuning.study import TuneWatcher
 from emovox.tuning.trials import Trial
 
@@ -20,5 +21,5 @@ class TuneProgress(ProgressBars, TuneWatcher):
         score = "no score" if math.isnan(trial.score) else f"{trial.score:.4f}"
         ending = "" if trial.complete else f", pruned after {len(trial.scores)}"
         best_note = f"; best {best.score:.4f}, trial {best.number}" if best.complete else ""
-        sys.stderr.write(f"{self.name}, trial {trial.number}: {score}{ending}{best_note}\n")
+        echo(f"{self.name}, trial {trial.number}: {score}{ending}{best_note}", err=True)
         sys.stderr.flush()

@@ -14,6 +14,7 @@ from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
 from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
 from emovox.errors import CorpusError
 from emovox.labels import map_label
+from emovox.wording import make_printable
 
 _SEARCHED = 20_000
 """Files to look through for a recording that is not where its list says."""
@@ -169,7 +170,7 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
         return make_named_clip(*found, row.path, emotion)
     relative = Path(os.path.relpath(row.path, base)).with_suffix("")
     return Clip(
-        name=row.name or f"{corpus}-{relative.as_posix()}",
+        name=make_printable(row.name or f"{corpus}-{relative.as_posix()}"),
         path=row.path,
         corpus=corpus,
         emotion=emotion,
