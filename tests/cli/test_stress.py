@@ -120,9 +120,11 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(
 def test_runs_of_different_splits_are_refused(
     call: Call, run: Path, second_seed: Path, tiny_corpus: Path
 ) -> None:
+    from emovox.runs.folder import write_split
+
     split = second_seed / "split.csv"
     header, *rows = split.read_text().splitlines()
-    split.write_text("\n".join([header, *rows[::-1]]) + "\n")
+    write_split(second_seed, "\n".join([header, *rows[::-1]]) + "\n")
     answer = call("stress", run, second_seed, "--data", tiny_corpus)
     assert (answer.status, answer.stdout) == (1, "")
     assert "has another split than" in answer.stderr

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from emovox.experiments.train_and_test import run_experiment
 from emovox.recipes.recipe import Recipe
 from emovox.recognition.model_file import open_model
 from emovox.recognition.recognizer import Recognizer
-from emovox.runs.folder import open_finished_run
+from emovox.report.sources import load_report_clips
+from emovox.runs.folder import open_finished_run, write_split
 from emovox.runs.predictions import read_predictions
 from emovox.runs.protocol import load_run_protocol, measure_test_to_train
 from emovox.training.features import FeatureCache, ImageSet
@@ -108,9 +110,39 @@ def test_a_corpus_without_the_runs_clips_is_refused(
 
 def test_a_split_changed_to_share_speakers_is_refused(tiny_run: Path, tiny_corpus: Path) -> None:
     split = tiny_run / "split.csv"
-    split.write_text(split.read_text().replace("-05,01,test", "-05,01,train", 1))
+    write_split(tiny_run, split.read_text().replace("-05,01,test", "-05,01,train", 1))
     with pytest.raises(ProtocolError, match="speakers 5 are in training and in the test"):
         evaluate_run(tiny_run, tiny_corpus)
+
+
+@pytest.mark.parametrize("damage", ["rows", "digest", "all"])
+def test_a_split_that_lost_rows_is_refused_and_nothing_is_rewritten(
+    tiny_run: Path, tiny_corpus: Path, damage: str
+) -> None:
+    split = tiny_run / "split.csv"
+    lines = split.read_text().splitlines(keepends=True)
+    if damage == "rows":
+        split.write_text("".join(lines[:-5]))
+    elif damage == "digest":
+        (tiny_run / "split.csv.sha256").write_text("")
+    else:
+        split.write_text("")
+    before = {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()}
+    refusals: list[Callable[[], object]] = [
+        lambda: evaluate_run(tiny_run, tiny_corpus),
+        lambda: compare_runs(tiny_run, tiny_run),
+        lambda: export_run(tiny_run, "onnx", data=tiny_corpus),
+        lambda: load_report_clips(tiny_run, tiny_corpus),
+    ]
+    for refused in refusals:
+        with pytest.raises(RunError, match=r"split\.csv: .* lost or changed .*restore the file"):
+            refused()
+    assert {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_from_before_digests_is_evaluated(tiny_run: Path, tiny_corpus: Path) -> None:
+    (tiny_run / "split.csv.sha256").unlink()
+    assert evaluate_run(tiny_run, tiny_corpus).summary.n_clips == 64
 
 
 def test_comparison_says_which_is_better(runs: Path) -> None:

@@ -35,7 +35,7 @@ EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 EXTRAS = {
     "evaluate": "pydantic scipy sklearn matplotlib jinja2 markupsafe onnx tomli_w yaml",
-    "train": "torch onnxscript safetensors",
+    "train": "torch onnxscript safetensors filelock",
     "tune": "optuna sqlalchemy psycopg",
     "hf": "transformers huggingface_hub",
     "keras": "keras h5py",

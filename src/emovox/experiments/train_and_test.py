@@ -12,6 +12,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,7 @@ from emovox.runs.folder import (
     REFIT_FOLDER,
     WEIGHTS_NAME,
     find_fold_folder,
+    lock_run,
     open_run,
 )
 from emovox.runs.predictions import write_predictions
@@ -117,7 +119,7 @@ def run_experiment(
         ProtocolError: A fold trains on fewer than two labels.
         CorpusError: A clip of a protocol that ``load_protocol`` did not make cannot be used.
         RunError: The folder holds a run and ``resume`` is not set, or a run with another recipe or
-            split; or a process was killed.
+            split, or another training is writing into it; or a process was killed.
         EncoderError: The recipe's encoder cannot be found or used.
         ExportError: The model cannot be exported to ONNX.
         AudioError: A recording cannot be used.
@@ -151,13 +153,22 @@ def run_experiments(
         e if e.protocol.check else replace(e, protocol=check_protocol(e.protocol, watcher))
         for e in experiments
     ]
-    for experiment in experiments:
-        check_labels(experiment.protocol)
-        check_encoder(experiment.recipe)
-        open_run(
-            experiment.folder, experiment.recipe, experiment.protocol, resume=experiment.resume
-        )
-        write_corpus(experiment.folder, experiment.recipe, experiment.protocol)
+    with ExitStack() as locks:
+        for experiment in experiments:
+            check_labels(experiment.protocol)
+            check_encoder(experiment.recipe)
+            locks.enter_context(lock_run(experiment.folder))
+            open_run(
+                experiment.folder, experiment.recipe, experiment.protocol, resume=experiment.resume
+            )
+            write_corpus(experiment.folder, experiment.recipe, experiment.protocol)
+        return run_unfinished(experiments, jobs, features, watcher)
+
+
+def run_unfinished(
+    experiments: Sequence[Experiment], jobs: int, features: FeatureCache, watcher: Watcher
+) -> list[Run]:
+    """Train and test the folds that are not finished, and combine the folds of each run."""
     unfinished = [(index, f) for index, e in enumerate(experiments) for f in e.list_unfinished()]
     if min(jobs, len(unfinished)) > 1:
         store_features(

@@ -1,6 +1,8 @@
 """The run folder: where its files are, how to create it, and how to open a finished one."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from emovox.wording import name_speaker_rule
 RECIPE_NAME = "recipe.toml"
 CHOSEN_NAME = "chosen.toml"
 SPLIT_NAME = "split.csv"
+SPLIT_DIGEST_NAME = "split.csv.sha256"
+LOCK_NAME = "train.lock"
 HISTORY_NAME = "history.csv"
 CALIBRATION_NAME = "calibration.json"
 PREDICTIONS_NAME = "predictions.csv"
@@ -54,6 +58,35 @@ def find_fold_folder(folder: Path, fold: Fold, n_folds: int) -> Path:
     return folder / f"fold-{fold.name}" if n_folds > 1 else folder
 
 
+@contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder; the system frees the lock if this process dies.
+
+    Raises:
+        RunError: Another training writes into the folder, or nothing can be written into it.
+    """
+    # Only training needs the package, and evaluation imports this module too.
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"another training is writing into {folder}; wait until it ends, stop it, or choose "
+            "another folder with --out"
+        ) from None
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) -> None:
     """Create the run folder, or check that an existing one belongs to the same run.
 
@@ -79,16 +112,44 @@ def open_run(folder: Path, recipe: Recipe, protocol: Protocol, *, resume: bool) 
             f"{split_path} differs from the requested split: other clips or another protocol; "
             "choose another folder with --out"
         )
-    write_text(split_path, split)
+    write_split(folder, split)
     write_text(recipe_path, recipe.to_toml())
+
+
+def write_split(folder: Path, split: str) -> None:
+    """Write ``split.csv`` and its SHA-256, as ``sha256sum`` does."""
+    write_text(folder / SPLIT_NAME, split)
+    digest = hashlib.sha256(split.encode()).hexdigest()
+    write_text(folder / SPLIT_DIGEST_NAME, f"{digest}  {SPLIT_NAME}\n")
+
+
+def check_split(folder: Path) -> None:
+    """Check that ``split.csv`` is as the run wrote it; runs without its SHA-256 are accepted.
+
+    Raises:
+        RunError: The file has changed, or cannot be read.
+    """
+    if not (folder / SPLIT_DIGEST_NAME).exists():
+        return
+    try:
+        content = (folder / SPLIT_NAME).read_bytes()
+        expected = (folder / SPLIT_DIGEST_NAME).read_text(encoding="utf-8").split()[:1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{folder / SPLIT_NAME}: cannot be checked ({error})") from None
+    if expected != [hashlib.sha256(content).hexdigest()]:
+        raise RunError(
+            f"{folder / SPLIT_NAME}: its content does not match {SPLIT_DIGEST_NAME}: clips were "
+            "lost or changed since the training; restore the file, or train again"
+        )
 
 
 def open_finished_run(folder: Path) -> FinishedRun:
     """Open a run folder.
 
     Raises:
-        RunError: It is not a run folder, or its run is not finished.
+        RunError: It is not a run folder, its run is not finished, or its split has changed.
     """
+    check_split(folder)
     return FinishedRun(folder, open_recipe(folder), read_scores(folder / METRICS_NAME))
 
 

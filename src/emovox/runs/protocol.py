@@ -7,7 +7,7 @@ from emovox.corpora.folds import Fold, Protocol, check_folds
 from emovox.corpora.splits import read_folds
 from emovox.recipes.recipe import Recipe
 from emovox.runs.corpus import load_run_clips
-from emovox.runs.folder import SPLIT_NAME, FinishedRun, read_split_text
+from emovox.runs.folder import SPLIT_NAME, FinishedRun, check_split, read_split_text
 
 
 def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
@@ -30,7 +30,13 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
 
 
 def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
-    """Read a run's folds from its ``split.csv``, with clips of the corpora in its recipe."""
+    """Read a run's folds from its ``split.csv``, with clips of the corpora in its recipe.
+
+    Raises:
+        RunError: The file has changed since the training.
+        ProtocolError: The corpus lacks a clip of the split.
+    """
+    check_split(folder)
     corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
     return read_folds(folder / SPLIT_NAME, load_run_clips(folder, corpora, data))
 
