@@ -1,11 +1,14 @@
 """A file is written whole or not at all."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from emovox.errors import EmovoxError
 from emovox.files import name_folder, replace_file, write_text
 
 
@@ -36,6 +39,66 @@ def test_the_old_file_is_there_until_the_block_ends(tmp_path: Path) -> None:
         assert part.name.startswith(".")
     assert path.read_text() == "new"
     assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_the_content_is_on_the_disk_before_the_file_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("old")
+    seen: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size == 3
+        seen.append(path.read_text())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(path, "new")
+    assert (seen, path.read_text()) == (["old"], "new")
+
+
+def test_a_file_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "x.csv", tmp_path / f"{'x' * 300}.csv"):
+        with pytest.raises(EmovoxError, match=r"x\.csv: cannot be written \(.*free some") as found:
+            write_text(path, "")
+        assert found.value.code == "file.unwritable"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes")
+def test_a_disk_that_fills_up_is_a_typed_error_and_leaves_the_old_file(tmp_path: Path) -> None:
+    """A limit of the file size fails in the same system call as a full disk."""
+    code = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import torch
+from emovox.errors import EmovoxError
+from emovox.files import replace_file, write_text
+from emovox.training.tensor_file import save_tensors
+
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+def save_array(path):
+    with replace_file(path) as part:
+        np.save(part, np.zeros(9_000))
+for write in (
+    lambda path: write_text(path, "x" * 20_000),
+    lambda path: save_tensors(path, {"w": torch.zeros(9_000)}, {}),
+    save_array,
+):
+    try:
+        write(folder / "old.npy")
+    except EmovoxError as error:
+        print(error.code)
+"""
+    (tmp_path / "old.npy").write_text("old")
+    command = [sys.executable, "-c", code, tmp_path]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.stderr, result.stdout.split()) == ("", ["file.unwritable"] * 3)
+    assert os.listdir(tmp_path) == ["old.npy"]
+    assert (tmp_path / "old.npy").read_text() == "old"
 
 
 def test_a_block_that_fails_without_an_old_file_leaves_nothing(tmp_path: Path) -> None:

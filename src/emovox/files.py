@@ -1,10 +1,13 @@
 """Write files atomically, and turn names into folder names."""
 
+import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from emovox.errors import EmovoxError
 
 
 @contextmanager
@@ -16,7 +19,11 @@ def replace_file(path: Path) -> Iterator[Path]:
 
     Yields:
         A path in the same folder to write to. If the block raises, it is removed and ``path``
-        is left unchanged.
+        is left unchanged. The file is on the disk before it gets its name, so that it is complete
+        even after a power failure.
+
+    Raises:
+        EmovoxError: The file cannot be written, for example because the disk is full.
 
     Examples:
         >>> with replace_file(Path("metrics.json")) as part:
@@ -24,16 +31,31 @@ def replace_file(path: Path) -> Iterator[Path]:
         >>> Path("metrics.json").read_text()
         '{}'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
-    # Not mkstemp: it makes the file private, and the default permissions can only be read by
-    # changing the umask of the whole process, other threads included.
-    part.touch(exist_ok=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not mkstemp: it makes the file private, and the default permissions can only be read by
+        # changing the umask of the whole process, other threads included.
+        part.touch(exist_ok=False)
         yield part
+        sync_file(part)
         part.replace(path)
+    except OSError as error:
+        raise EmovoxError(
+            f"cannot be written ({error.strerror or error}); expected a writable folder with free "
+            "space: free some, or name another folder",
+            code="file.unwritable",
+            source=str(path),
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -160,7 +160,7 @@ def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> N
         ("network.conv_channels=[8, 0]", "'network.conv_channels.1'.*found 0"),
         ("network.conv_channels=[8,8,8,8,8]", "5 convolution blocks leave nothing of an image"),
         ("frontend.image_width=9", "2 convolution blocks leave nothing of an image side of 9"),
-        ("frontend.n_fft=1000", "n_fft is 1000; expected a power of two from 64"),
+        ("frontend.n_fft=1000", "n_fft is 1000; expected a power of two from 64 to 65,536"),
         ("frontend.n_fft=32", "n_fft is 32; expected a power of two from 64"),
         ("frontend.hop_samples=2049", "hop_samples 2049 exceeds n_fft 2048"),
         ("frontend.sample_rate_hz=7999", "'frontend.sample_rate_hz'.*8000, found 7999"),
@@ -177,6 +177,25 @@ def test_unknown_key_is_refused_with_the_nearest(change: str, message: str) -> N
         ("name=../up", "'name'.*pattern.*found '../up'"),
         ("name=", "'name'.*pattern.*found ''"),
         (f"name={'n' * 81}", "'name'.*at most 80"),
+        ("training.epochs=100001", "'training.epochs'.*equal to 100000, found 100001"),
+        ("training.batch_size=1000000", "'training.batch_size'.*100000"),
+        ("training.learning_rate=1e4", "'training.learning_rate'.*1000, found 10000"),
+        ("regularization.l2=1e9", "'regularization.l2.conv'.*1000000"),
+        ("network.dense_units=[100000]", "'network.dense_units.0'.*16384"),
+        (f"network.dense_units={[1] * 17}", "'network.dense_units'.*at most 16 items"),
+        ("network.kernel_size=65", "'network.kernel_size'.*64"),
+        ("frontend.image_width=2000", "'frontend.image_width'.*1024"),
+        ("frontend.n_fft=131072", "'frontend.n_fft'.*100000"),
+        ("frontend.top_db=1e5", "'frontend.top_db'.*1000"),
+        (f"description={'n' * 10_001}", "'description'.*at most 10000"),
+        (f"seed={'9' * 5_000}", r"'seed': .*found '9{199}\.\.\."),
+        (f"seed=0x{'f' * 5_000}", "'seed': .*found one too large to show"),
+        (f"regularization.l1=0x{'f' * 5_000}", "a number too large to compute with"),
+        (f"seed={'[' * 5_000}", "nested too deeply"),
+        (f"seed={'[' * 400}{']' * 400}", r"'seed': .*found \[\[.*\.\.\."),
+        (f"{'a.' * 5_000}b=1", "unknown recipe key 'a'"),
+        ("tune.space={seed={low=1,high=1e13}}", "tune.space.seed.high"),
+        ('tune.space={"training.learning_rate"={low=0.1,high=0.2,step=1e-320}}', "does not reach"),
     ],
 )
 def test_value_out_of_range_is_refused_by_its_key(change: str, message: str) -> None:
@@ -205,6 +224,25 @@ def test_missing_broken_and_nameless_files_are_refused(tmp_path: Path) -> None:
     path.write_text("seed = 3\n")
     with pytest.raises(RecipeError, match="'name': Field required"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"seed = {'[' * 5_000}{']' * 5_000}", r"mine\.toml: nested too deeply"),
+        (f"seed = {'{a=' * 5_000}1{'}' * 5_000}", r"mine\.toml: nested too deeply"),
+        (f"[{'.'.join('a' * 5_000)}]\nb = 1", "unknown recipe key 'a'"),
+        (f"[seed.{'.'.join('a' * 5_000)}]\nb = 1", "'seed': Input should be a valid integer"),
+        (f"seed = {'9' * 5_000}", r"mine\.toml: not valid TOML: .*4300 digits"),
+        (f"{'k' * 100_000} = 1", "unknown recipe key 'k{200}'"),
+    ],
+)
+def test_an_absurd_file_is_refused_in_a_few_words(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\n{text}\n')
+    with pytest.raises(RecipeError, match=message) as found:
+        load_recipe(path)
+    assert len(str(found.value)) < 600
 
 
 def test_file_needs_only_a_name(tmp_path: Path) -> None:

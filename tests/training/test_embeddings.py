@@ -21,7 +21,7 @@ from torch import Tensor
 
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
-from emovox.errors import AudioError
+from emovox.errors import AudioError, EmovoxError
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
 from emovox.training import fingerprint
@@ -305,7 +305,7 @@ def test_half_written_files_do_not_stay(
         file.write(GOOD[:100])
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch, pytest.raises(EmovoxError, match="No space left"):
         patch.setattr(np, "save", save_half)
         EmbeddingCache(folder, jobs=1).load(clips, PlainEncoder(), ALONE)
     assert list_files(folder) == []

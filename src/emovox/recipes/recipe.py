@@ -53,6 +53,8 @@ AnyNetwork = Annotated[
 
 KINDS = ("image", "encoder", "hf", "cnn", "head")
 HF_PREFIX = "hf:"
+MAX_SHOWN = 200
+"""Most characters of a refused value in an error."""
 NOT_TUNED = ("name", "description", "seed", "data", "tune")
 """Settings that no search may change: a different seed or data set is not a better recipe."""
 
@@ -66,7 +68,7 @@ class Recipe(Settings):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=80)]
-    description: str = ""
+    description: Annotated[str, Field(max_length=10_000)] = ""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataSettings = DataSettings()
     frontend: AnyFrontend = FrontendSettings()
@@ -128,7 +130,7 @@ class Recipe(Settings):
                 try:
                     change_settings(self, {key: value})
                 except RecipeError as error:
-                    raise ValueError(f"tune.space reaches {value!r}: {error}") from None
+                    raise ValueError(f"tune.space reaches {show_value(value)}: {error}") from None
         return self
 
     @staticmethod
@@ -185,8 +187,10 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
         raise RecipeError(
             f"{path}: cannot be read ({error.strerror}); expected a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise RecipeError(f"{source}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"{source}: nested too deeply; expected sections of settings") from None
     for change in changes:
         apply_change(values, change)
     return build_recipe(values)
@@ -231,8 +235,10 @@ def read_toml_value(text: str) -> Any:
     """Read a TOML value; anything that is not valid TOML becomes a string."""
     try:
         values = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return text
+    except RecursionError:
+        raise RecipeError(f"{text[:40]}...: nested too deeply; expected a setting") from None
     return values["value"] if len(values) == 1 else text
 
 
@@ -246,6 +252,11 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise RecipeError(explain_error(error)) from None
+    except (RecursionError, OverflowError):
+        raise RecipeError(
+            "the recipe is nested too deeply, or has a number too large to compute with; expected "
+            "sections of settings within their ranges"
+        ) from None
 
 
 def change_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -280,7 +291,7 @@ def explain_error(error: ValidationError) -> str:
     detail = error.errors(include_url=False)[0]
     # A kind's tag comes second, as in ("frontend", "image", "n_fft"), and is not part of the key.
     parts = [p for at, p in enumerate(detail["loc"]) if at != 1 or p not in KINDS]
-    key = ".".join(str(part) for part in parts)
+    key = ".".join(str(part) for part in parts)[:MAX_SHOWN]
     if detail["type"] == "extra_forbidden":
         known = list_keys(Recipe)
         section, _, name = key.rpartition(".")
@@ -300,7 +311,16 @@ def explain_error(error: ValidationError) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], dict):
         return f"recipe{f' section {key!r}' if key else ''}: {message}"
-    return f"recipe key {key!r}: {message}, found {detail['input']!r}"
+    return f"recipe key {key!r}: {message}, found {show_value(detail['input'])}"
+
+
+def show_value(value: Any) -> str:
+    """Return a value as in Python, unless it is too long to show."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, or deep nesting
+        return "one too large to show"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def list_keys(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -16,7 +16,10 @@ from pydantic import (
 
 from emovox.recipes.settings import Settings
 
-Number = Annotated[int, Strict()] | Annotated[float, Strict()]
+_LIMIT = 10**12
+_Bounds = Field(ge=-_LIMIT, le=_LIMIT)
+Number = Annotated[int, Strict(), _Bounds] | Annotated[float, Strict(), _Bounds]
+_MOST_STEPS = 1_000_000
 SIGNIFICANT_DIGITS = 4
 """Sampled values are rounded to this many digits, to keep recipes readable."""
 
@@ -31,7 +34,7 @@ class Axis(Settings):
     high: Number | None = None
     log: bool = False
     step: Number | None = None
-    choices: tuple[Any, ...] | None = None
+    choices: Annotated[tuple[Any, ...], Field(max_length=1_000)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -71,7 +74,7 @@ class Axis(Settings):
             raise ValueError("log needs a low above 0, and no step")
         if self.step is not None:
             steps = (self.high - self.low) / self.step if self.step > 0 else 0.5
-            if steps < 1 or not math.isclose(steps, round(steps)):
+            if not 1 <= steps <= _MOST_STEPS or not math.isclose(steps, round(steps)):
                 raise ValueError(f"from {self.low}, step {self.step} does not reach {self.high}")
             if self.is_integer() != isinstance(self.step, int):
                 raise ValueError("low, high and step must all be integers, or none of them")
@@ -117,4 +120,6 @@ class Axis(Settings):
 class TuneSettings(Settings):
     """The search space of ``emovox tune``."""
 
-    space: dict[str, Axis] = Field({}, description="a range or choices for each setting, by key")
+    space: Annotated[dict[str, Axis], Field(max_length=100)] = Field(
+        {}, description="a range or choices for each setting, by key"
+    )

@@ -7,8 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from emovox.corpora.registry import CORPORA, is_path
 from emovox.labels import map_label
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
-Weight = Annotated[float, Field(ge=0)]
+# Upper bounds refuse what no machine can train, and what is a slip of the keyboard.
+Positive = Annotated[int, Field(gt=0, le=100_000, strict=True)]
+Units = Annotated[int, Field(gt=0, le=16_384, strict=True)]
+Kernel = Annotated[int, Field(gt=0, le=64, strict=True)]
+Pixels = Annotated[int, Field(gt=0, le=1_024, strict=True)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -21,14 +25,14 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Recordings to train and test on."""
 
-    corpora: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    corpora: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)] = Field(
         ("ravdess",), description="the protocol splits the first; the others are for training only"
     )
     protocol: str = Field("reference", description="evaluation protocol; see the docs for names")
-    actors: tuple[Positive, ...] = Field(
+    actors: Annotated[tuple[Positive, ...], Field(max_length=1_000)] = Field(
         (), description="only these actors of RAVDESS; empty: all of them"
     )
-    labels: tuple[str, ...] = Field(
+    labels: Annotated[tuple[str, ...], Field(max_length=1_000)] = Field(
         (), description="only clips with these labels; empty: all labels of the corpora"
     )
 
@@ -75,21 +79,21 @@ class FrontendSettings(Settings):
     n_fft: Positive = Field(2_048, description="STFT length in samples, a power of two")
     hop_samples: Positive = 512
     scale: Literal["linear", "mel"] = "linear"
-    n_mels: Positive = Field(128, description="used where scale is mel")
-    amin: Annotated[float, Field(gt=0)] = Field(
+    n_mels: Pixels = Field(128, description="used where scale is mel")
+    amin: Annotated[float, Field(gt=0, le=1)] = Field(
         1e-5, description="smallest magnitude; 1e-5: -100 dB"
     )
-    top_db: Annotated[float, Field(gt=0)] = Field(
+    top_db: Annotated[float, Field(gt=0, le=1_000)] = Field(
         80.0, description="dynamic range kept below the loudest bin"
     )
-    image_height: Positive = 64
-    image_width: Positive = 64
+    image_height: Pixels = 64
+    image_width: Pixels = 64
 
     @model_validator(mode="after")
     def check_stft(self) -> "FrontendSettings":
         """Refuse an STFT that the front end cannot compute."""
         if self.n_fft < 64 or self.n_fft & (self.n_fft - 1):
-            raise ValueError(f"n_fft is {self.n_fft}; expected a power of two from 64")
+            raise ValueError(f"n_fft is {self.n_fft}; expected a power of two from 64 to 65,536")
         if self.hop_samples > self.n_fft:
             raise ValueError(f"hop_samples {self.hop_samples} exceeds n_fft {self.n_fft}")
         return self
@@ -114,7 +118,7 @@ class HuggingFaceSettings(Settings):
         description="name on the Hugging Face hub, or path of a folder"
     )
     revision: str = Field("", description="branch, tag or commit on the hub; empty: main")
-    layers: tuple[Positive, ...] = Field(
+    layers: Annotated[tuple[Positive, ...], Field(max_length=1_000)] = Field(
         (), description="blocks whose outputs are used, from 1; empty: three in the middle"
     )
 
@@ -134,17 +138,21 @@ class NetworkSettings(Settings):
     """The reference's convolutional network, for spectrograms."""
 
     kind: Literal["cnn"] = "cnn"
-    conv_channels: tuple[Positive, ...] = Field((32, 64), description="one convolution block each")
-    kernel_size: Positive = 3
-    pool_size: Positive = 2
-    dense_units: tuple[Positive, ...] = (128,)
+    conv_channels: Annotated[tuple[Units, ...], Field(max_length=16)] = Field(
+        (32, 64), description="one convolution block each"
+    )
+    kernel_size: Kernel = 3
+    pool_size: Kernel = 2
+    dense_units: Annotated[tuple[Units, ...], Field(max_length=16)] = (128,)
 
 
 class HeadSettings(Settings):
     """Dense layers on an embedding."""
 
     kind: Literal["head"] = "head"
-    hidden_units: tuple[Positive, ...] = Field((), description="one dense layer each")
+    hidden_units: Annotated[tuple[Units, ...], Field(max_length=16)] = Field(
+        (), description="one dense layer each"
+    )
     members: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="ensemble members, trained in parallel, whose logits are averaged"
     )
@@ -201,7 +209,7 @@ class TrainingSettings(Settings):
     """Optimiser, learning-rate schedule and length of the training."""
 
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "rmsprop"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1_000)] = 1e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
     weight_decay: Weight = Field(0.0, description="of adamw; decoupled")
     batch_size: Positive = 32
@@ -211,7 +219,7 @@ class TrainingSettings(Settings):
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.2
     plateau_patience: Positive = Field(3, description="epochs without a better validation loss")
     min_learning_rate: Weight = 1e-6
-    early_stopping_patience: Annotated[int, Field(ge=0)] = Field(
+    early_stopping_patience: Annotated[int, Field(ge=0, le=100_000)] = Field(
         0, description="epochs without a better validation loss; 0: train to the end"
     )
     refit: bool = Field(
