@@ -6,12 +6,15 @@
                          │
     ravdess, nemo, named │   metadata in file names or a table
     manifest, audformat, ├─> Clip rows: path, emotion, speaker, sentence, ...
-    emobox, class_folders│       │      (verify: missing, damaged and duplicate clips)
+    emobox, class_folders│       │
+                                 │      measure: length, level and content of each clip, decoded once
+                                 │      findings, check: what is wrong with clips and labels
+                                 │      (verify: the same for a whole corpus, with counts)
                                  v
     protocols, cross ──────> folds of clips: train, validation, test
     combine ───────────────> additional corpora, used for training only
 
-These modules read file names and tables; only ``verify`` decodes audio.
+These modules read file names and tables; only ``measure`` decodes audio.
 """
 
 from emovox.corpora.clips import Clip
