@@ -94,7 +94,7 @@ for write in (
         print(error.code)
 """
     (tmp_path / "old.npy").write_text("old")
-    command = [sys.executable, "-c", code, tmp_path]
+    command = [sys.executable, "-c", code, str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.stderr, result.stdout.split()) == ("", ["file.unwritable"] * 3)
     assert os.listdir(tmp_path) == ["old.npy"]

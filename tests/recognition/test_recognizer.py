@@ -20,11 +20,12 @@ import onnx
 import pytest
 import soundfile as sf
 
+from emovox.audio.limits import SILENCE_PEAK
 from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError, EmovoxError, ModelFileError
 from emovox.export.metadata import seal_proto
 from emovox.recognition.model_file import open_model
-from emovox.recognition.recognizer import SILENCE_PEAK, Recognizer
+from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.voice_activity import SpeechDetector
 

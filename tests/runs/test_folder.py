@@ -21,7 +21,7 @@ with lock_run(Path(sys.argv[1])):
 
 
 def test_a_second_training_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, tmp_path / "run"]
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as first:
         assert first.stdout is not None

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
-from emovox.audio.load import waveform_from_array
+from emovox.audio.load import load_audio
 from emovox.recipes.settings import AugmentationSettings
 from emovox.training.speech_encoder import Encoder
 
@@ -40,7 +40,7 @@ def fingerprint_embeddings(encoder: Encoder, *, copies: bool) -> str:
     """
     digest = hashlib.sha256(fingerprint_decoding().encode())
     probe = make_probe(48_000, PROBE_S)
-    samples = waveform_from_array(probe, 48_000, target_rate_hz=encoder.sample_rate_hz).samples
+    samples = load_audio(probe, encoder.sample_rate_hz, source_rate_hz=48_000).samples
     digest.update(encoder.embed(samples).tobytes())
     if copies:
         digest.update(fingerprint_copies(encoder.sample_rate_hz).encode())
