@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,28 @@ epochs = 2
 """
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    """Count at the end what was left out, by what would bring it."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        terminalreporter.section(f"{len(skipped)} left out")
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"{count:4} {reason}")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's cache out of all tests: what they compute goes into a folder of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMOVOX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        cache = tmp_path_factory.mktemp("cache")
+        patch.setenv("EMOVOX_CACHE", str(cache))
+        # Commands would set it to a test's own cache, for all tests after it.
+        patch.setenv("MPLCONFIGDIR", str(cache / "matplotlib"))
         yield
 
 
@@ -62,7 +80,7 @@ def ravdess() -> Path:
     if not data and os.environ.get("EMOVOX_REQUIRE_CORPUS"):
         pytest.fail("EMOVOX_REQUIRE_CORPUS is set, but EMOVOX_DATA is not")
     if not data:
-        pytest.skip("EMOVOX_DATA is not set: no RAVDESS recordings")
+        pytest.skip("RAVDESS is missing: set EMOVOX_DATA to the folder that contains it")
     return Path(data)
 
 

@@ -54,7 +54,7 @@ def test_the_committed_clips_are_those_that_the_script_draws(
 ) -> None:
     corpus = Path(os.environ.get("EMOVOX_DATA", "")) / "crema-d"
     if not (corpus / "tabulatedVotes.csv").is_file():
-        pytest.skip("no CREMA-D with its votes in EMOVOX_DATA")
+        pytest.skip("CREMA-D is missing: set EMOVOX_DATA to the folder that contains it")
     spec = importlib.util.spec_from_file_location("make_demo_clips", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
