@@ -84,6 +84,12 @@ def ravdess() -> Path:
     return Path(data)
 
 
+@pytest.fixture(scope="session")
+def reference_clips() -> Path:
+    """Return the checkout's compressed copies of RAVDESS actors 1 to 4."""
+    return Path(__file__).parents[1] / "reference_clips"
+
+
 @pytest.fixture
 def tone(tmp_path: Path) -> Path:
     """Return a 1 s WAV file, 48 kHz mono 16 bit, of a 1 kHz tone at half scale."""
