@@ -10,9 +10,8 @@ from emovox.runs.history import read_history
 from emovox.runs.predictions import read_predictions
 
 
-@pytest.mark.corpus
 @pytest.mark.slow
-def test_what_a_user_hears_is_what_was_scored(ravdess: Path, tmp_path: Path) -> None:
+def test_what_a_user_hears_is_what_was_scored(reference_clips: Path, tmp_path: Path) -> None:
     changes = [
         "training.epochs=3",
         "frontend.image_height=32",
@@ -21,7 +20,7 @@ def test_what_a_user_hears_is_what_was_scored(ravdess: Path, tmp_path: Path) -> 
         "network.dense_units=[32]",
     ]
     recipe = load_recipe("vanilla", changes)
-    protocol = load_protocol(recipe, ravdess)
+    protocol = load_protocol(recipe, reference_clips)
     run = run_experiment(recipe, protocol, tmp_path / "run")
     (fold,) = protocol.folds
     predictions = read_predictions(run.folder / "predictions.csv")

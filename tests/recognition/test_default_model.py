@@ -112,12 +112,10 @@ def test_noise_and_tones_are_no_speech_to_a_user(recognizer: Recognizer) -> None
         assert (prediction.confidence, prediction.scores) == (None, None)
 
 
-@pytest.mark.corpus
-def test_it_knows_a_voice_it_was_trained_on(recognizer: Recognizer, ravdess: Path) -> None:
-    from emovox.corpora.locate import find_ravdess
+def test_it_knows_a_voice_it_was_trained_on(recognizer: Recognizer, reference_clips: Path) -> None:
     from emovox.corpora.ravdess import read_ravdess
 
-    clips = [c for c in read_ravdess(find_ravdess(ravdess)) if c.speaker == "1"]
+    clips = [c for c in read_ravdess(reference_clips) if c.speaker == "1"]
     assert len(clips) == 60
     predictions = [recognizer.predict(clip.path) for clip in clips]
     assert "no speech" not in {p.abstained for p in predictions}

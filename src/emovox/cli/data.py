@@ -196,6 +196,7 @@ def verify_corpus(
 
 def ensure_ravdess(data: Path | None) -> Path:
     """Return the folder of RAVDESS; download it if it is missing and no folder was given."""
+    from emovox.corpora.fetch import RAVDESS_ARCHIVE
     from emovox.corpora.locate import find_ravdess
     from emovox.errors import CorpusError, DownloadError
 
@@ -206,8 +207,9 @@ def ensure_ravdess(data: Path | None) -> Path:
         if data is not None or os.environ.get("EMOVOX_DATA"):
             raise
         echo(
-            f"emovox: {error.args[0].partition(':')[0]}; downloading it. If you have "
-            "a copy, stop this and name its folder with --data or EMOVOX_DATA",
+            f"emovox: {error.args[0].partition(':')[0]}; downloading it, "
+            f"{RAVDESS_ARCHIVE.size_bytes / 1e6:.0f} MB (if interrupted, the same command resumes "
+            "it). If you have a copy, stop this and name its folder with --data or EMOVOX_DATA",
             err=True,
         )
     try:

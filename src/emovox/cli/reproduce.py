@@ -32,10 +32,11 @@ def reproduce(
 ) -> None:
     """Train and test the reference's two models and ours, and explain the results.
 
-    RAVDESS is downloaded if missing. If interrupted, run the same command again to resume.
+    Without RAVDESS, a checkout's compressed copies are used; with --all, or without a checkout,
+    RAVDESS is downloaded (208 MB). If interrupted, run the same command again to resume.
     """
-    from emovox.cli.data import ensure_ravdess
     from emovox.cli.progress import ProgressBars
+    from emovox.cli.recordings import choose_recordings
     from emovox.experiments.reproduce import (
         PROTOCOLS,
         SPEAKER_INDEPENDENT,
@@ -44,9 +45,9 @@ def reproduce(
     )
     from emovox.runs.metrics import describe_machine
 
-    data = ensure_ravdess(data)
+    data, missing = choose_recordings(data, everything=everything)
     start = time.monotonic()
-    protocols = (*PROTOCOLS, SPEAKER_INDEPENDENT) if everything else PROTOCOLS
+    protocols = (*PROTOCOLS, SPEAKER_INDEPENDENT) if everything and not missing else PROTOCOLS
     with ProgressBars("reproduce") as watcher:
         results = reproduce_reference(
             out,
@@ -71,6 +72,19 @@ def reproduce(
         "seed gives a different CNN: seed 0 of optimized has scored WA 69.4, 63.9 and 58.3 on the "
         "single split of reference. Compare means over seeds or splits, not single seeds."
     )
+    # Results are of the last protocol now, and of our recipe last.
+    folder = result.recipes[-1].runs[0].folder
+    echo_wrapped(
+        f"Next: open {folder / 'report.html'}, our model's report; 'emovox predict recording.wav' "
+        "predicts a recording of yours, 'emovox train --corpus my.csv' trains on your own labels"
+        + ("." if everything else ", and 'emovox reproduce --all' tests on unseen speakers.")
+    )
+    if missing:
+        echo_wrapped(
+            f"Not run: {SPEAKER_INDEPENDENT}, on unseen speakers, which needs all of RAVDESS: "
+            f"{missing}. Then run the same command again."
+        )
+        raise typer.Exit(1)
 
 
 def print_result(result: "ProtocolResult") -> None:

@@ -1,12 +1,15 @@
 """Reproduce the reference experiment, and compare its two models with the shipped recipe."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
+from emovox.corpora.folds import Protocol
+from emovox.corpora.locate import find_ravdess
+from emovox.corpora.reference_clips import are_reference_clips, check_reference_clips
 from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED
 from emovox.evaluation.summary import Summary, choose_resampling, summarize_seeds
@@ -98,11 +101,12 @@ def reproduce_reference(
     """Train and test the reference's models and ours under each protocol.
 
     Runs that are finished in ``folder`` are not repeated. All folds of all runs of a protocol can
-    train at the same time.
+    train at the same time. Runs on the compressed copies of actors 1 to 4 have ``-opus`` in their
+    names, and each run's description names the kind of recordings.
 
     Args:
         folder: Parent folder of the run folders.
-        data: Folder of the corpora; ``None`` searches the usual places.
+        data: Folder of the corpora or of the compressed copies; ``None`` searches the usual places.
         protocols: Names of the protocols, in order.
         n_splits: Keep only the first folds of each protocol, for a quick look.
         jobs: Number of folds that train at the same time, each in a process with one thread.
@@ -110,7 +114,15 @@ def reproduce_reference(
 
     Yields:
         The result of each protocol as soon as it is complete.
+
+    Raises:
+        CorpusError: RAVDESS is not found, or a compressed copy differs from its checksum.
     """
+    found = find_ravdess(data)
+    copies = are_reference_clips(found)
+    if copies:
+        check_reference_clips(found)
+    source = "-opus" if copies else ""
     features = FeatureCache(jobs)
     for protocol in protocols:
         n_seeds = N_SEEDS.get(protocol, 1)
@@ -118,10 +130,11 @@ def reproduce_reference(
         for name, seed in product(RECIPES, range(n_seeds)):
             recipe = load_recipe(name, [f"data.protocol={protocol!r}", f"seed={seed}"])
             folds = load_protocol(recipe, data, n_splits=n_splits)
+            folds = note_recordings(folds, copies=copies)
             of_seed = f"-seed{seed}" if n_seeds > 1 else ""
             title = f"{name}, {protocol}{of_seed.replace('-seed', ', seed ')}"
             experiments.append(
-                Experiment(title, recipe, folds, folder / f"{name}-{protocol}{of_seed}")
+                Experiment(title, recipe, folds, folder / f"{name}-{protocol}{source}{of_seed}")
             )
         runs = run_experiments(experiments, jobs=jobs, features=features, watcher=watcher)
         recipes = []
@@ -133,6 +146,14 @@ def reproduce_reference(
         comparison, label = compare_runs(optimized, vanilla)
         gain, _ = compare_runs(encoder, vanilla)
         yield ProtocolResult(protocol, tuple(recipes), comparison, gain, label)
+
+
+def note_recordings(protocol: Protocol, *, copies: bool) -> Protocol:
+    """Return a protocol whose description names the kind of recordings."""
+    clips = [clip for fold in protocol.folds for clip in (*fold.train, *fold.test)]
+    kinds = sorted({clip.path.suffix.removeprefix(".").upper() for clip in clips})
+    kind = "compressed copies (Opus, 32 kbit/s)" if copies else ", ".join(kinds)
+    return replace(protocol, description=f"{protocol.description}; recordings: {kind}")
 
 
 def _summarize_runs(runs: list[Run], *, speaker_independent: bool) -> Summary:
