@@ -9,7 +9,7 @@ move on every sixth clip.
 """
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import av
 import numpy as np
@@ -50,7 +50,7 @@ def encode_clip(path: Path, copy: Path, bit_rate: int) -> None:
     with replace_file(copy) as part:
         # Without bitexact the muxer draws a random serial number, and every run differs.
         with av.open(part, "w", format="ogg", container_options={"fflags": "+bitexact"}) as ogg:
-            stream = cast(av.AudioStream, ogg.add_stream("libopus", rate=RATE_HZ, layout="mono"))
+            stream = ogg.add_stream("libopus", rate=RATE_HZ, layout="mono")
             stream.codec_context.format = av.AudioFormat("flt")
             stream.bit_rate = bit_rate
             for start in range(0, len(samples), BLOCK_SAMPLES):
@@ -67,8 +67,9 @@ def measure_shifts(clips: list[Clip], copies: list[Path]) -> str:
     shifts, same = [], 0
     for clip, copy in zip(clips, copies, strict=True):
         before, after = recognizer.predict(clip.path), recognizer.predict(copy)
-        moved = [abs(before.scores[label] - after.scores[label]) for label in before.scores]
-        shifts.append(max(moved))
+        if before.scores is None or after.scores is None:
+            raise typer.BadParameter(f"no speech in {clip.name}")
+        shifts.append(max(abs(p - after.scores[label]) for label, p in before.scores.items()))
         same += before.emotion == after.emotion
     return (
         f"{len(clips)} clips predicted: the largest shift of a probability is {max(shifts):.3f}, "
