@@ -99,13 +99,15 @@ def test_a_killed_worker_is_reported_and_ends_the_others() -> None:
 def test_no_worker_outlives_its_parent(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.experiments.tiny_jobs"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    parent = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    assert parent.stdout is not None
-    assert [parent.stdout.readline() for _ in range(2)] == ["running\n"] * 2
-    parent.send_signal(number)
-    # Workers inherit stdout, so it ends when the last of them has ended.
-    _, stderr = parent.communicate(timeout=60)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as parent:
+        assert parent.stdout is not None
+        try:
+            assert [parent.stdout.readline() for _ in range(2)] == ["running\n"] * 2
+            parent.send_signal(number)
+            # Workers inherit stdout, so it ends when the last of them has ended.
+            _, stderr = parent.communicate(timeout=60)
+        finally:
+            parent.kill()
     assert parent.returncode != 0
     assert stderr.count("Traceback") == (number == signal.SIGINT)
