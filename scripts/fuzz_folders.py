@@ -1,5 +1,6 @@
 """Damaged zips and run folders, hostile servers and killed trainings, for `fuzz.py`."""
 
+import faulthandler
 import hashlib
 import io
 import itertools
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import torch
+from fuzz import LIMIT_S
 from fuzz_files import SEAL, damage, draw_one
 
 from emovox.audio.load import load_audio
@@ -34,6 +36,10 @@ from emovox.experiments.train_and_test import run_experiment
 from emovox.progress import Epoch, Watcher
 from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.runs.predictions import read_predictions
+from emovox.training import trainer
+from emovox.training.features import ImageSet
+from emovox.training.trainer import train_network
+from emovox.training.weights import save_weights
 
 TINY = (
     "frontend.sample_rate_hz=8000",
@@ -242,56 +248,63 @@ class Runs:
 
 
 class Kills:
-    """A training that is killed at a random moment and resumed: it ends in the same bytes."""
+    """A training that is killed at random moments and resumed: it ends in the same bytes."""
 
     allowed = EmovoxError
     memory_mb = 4_000
 
     def __init__(self, folder: Path) -> None:
         torch.set_num_threads(1)
+        # After each epoch, so that some kills meet a checkpoint that is being written.
+        trainer.SAVE_SHARE = 1.0
         self.folder = folder / "work"
-        self.recipe, self.protocol = make_training(make_corpus(folder / "data"), folder)
+        self.recipe = load_recipe("optimized", [*TINY, "training.epochs=60"])
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randn(64, 1, 16, 16, generator=generator)
+        classes = torch.arange(64) % 8
+        self.sets = ImageSet(images[:48], classes[:48]), ImageSet(images[48:], classes[48:])
         with clean_folder(self.folder) as made:
             start = time.monotonic()
-            self.wait_for(self.fork_training(made / "run"))
+            self.expected = self.finish(made)
             self.length_s = time.monotonic() - start
-            self.expected = hash_run(made / "run")
 
     def make(self, generator: np.random.Generator) -> bytes:
         """Draw up to three moments, as shares of the training's time."""
         return json.dumps(generator.random(int(generator.integers(1, 4))).tolist()).encode()
 
     def check(self, content: bytes) -> str:
-        """Kill a training at these moments, resume it, and compare its files."""
+        """Kill a training at these moments, resume it, and compare weights and history."""
         with clean_folder(self.folder) as folder:
             for moment in json.loads(content):
-                child = self.fork_training(folder / "run")
+                child = self.start(folder)
                 time.sleep(moment * self.length_s)
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-            self.wait_for(self.fork_training(folder / "run"))
-            found = hash_run(folder / "run")
-            differ = [name for name in self.expected if found.get(name) != self.expected[name]]
-            if differ:
-                raise AssertionError(f"{', '.join(differ)} differ after a kill")
+            if self.finish(folder) != self.expected:
+                raise AssertionError("weights or history differ after a kill")
         return "same bytes"
 
-    def fork_training(self, folder: Path) -> int:
-        """Start or resume the training in a copy of this process, and return its number."""
+    def start(self, folder: Path) -> int:
+        """Start or resume in a copy of this process, which itself never trains, by its number."""
         child = os.fork()
         if not child:
+            faulthandler.dump_traceback_later(LIMIT_S, exit=True)
             status = 1
             with suppress(Exception):
-                run_experiment(self.recipe, self.protocol, folder, resume=True)
+                trained = train_network(self.recipe, *self.sets, folder, resume=True)
+                save_weights(folder / "weights.safetensors", trained, 1.0)
                 status = 0
             os._exit(status)
         return child
 
-    def wait_for(self, child: int) -> None:
-        """Wait for a training that must succeed."""
-        _, status = os.waitpid(child, 0)
+    def finish(self, folder: Path) -> tuple[bytes, list[str]]:
+        """Train to the end; return the weights, and the history without the times."""
+        _, status = os.waitpid(self.start(folder), 0)
         if status:
             raise AssertionError(f"the training ended with status {status}")
+        history = (folder / "history.csv").read_text(encoding="utf-8").splitlines()
+        weights = (folder / "weights.safetensors").read_bytes()
+        return weights, [line.rpartition(",")[0] for line in history]
 
 
 class Interrupting(Watcher):
@@ -372,12 +385,3 @@ def make_training(data: Path, folder: Path) -> tuple[Recipe, Protocol]:
     split.write_text("\n".join(["clip,fold,role", *rows]) + "\n", encoding="utf-8")
     recipe = load_recipe("optimized", list(TINY))
     return recipe, load_protocol(recipe, data, split=split)
-
-
-def hash_run(folder: Path) -> dict[str, str]:
-    """Hash the files of a run, without those that hold times."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir()
-        if path.name in ("weights.safetensors", "model.onnx", "predictions.csv", "calibration.json")
-    }

@@ -146,7 +146,9 @@ def test_a_model_file_is_scored_on_a_list(
     out = Path("runs") / "evaluate-rmsprop-fold-01-mine"
     lines = answer.stdout.splitlines()
     assert lines[0].startswith("rmsprop-fold-01 on mine: training corpus; the model was trained")
-    assert re.fullmatch(r"mine: 1 not there, such as \S+gone.wav", lines[1])
+    assert re.fullmatch(
+        r"mine: 1 not there, such as \S+gone.wav: its folder has no such file", lines[1]
+    )
     assert lines[2] == (
         "scored over the 3 labels shared by model and corpus; predictions are restricted to "
         "these: neutral, angry, fearful"

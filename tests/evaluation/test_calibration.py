@@ -142,3 +142,25 @@ def test_the_error_of_a_hand_worked_case_has_an_interval_around_it() -> None:
     interval = bootstrap_calibration_error(predictions, "clips", np.random.default_rng(0))
     assert 0.0 <= interval.low < 0.4 < interval.high <= 0.9
     assert interval.high == pytest.approx(0.7, abs=0.11)
+
+
+def test_a_class_that_was_never_trained_on_does_not_move_the_temperature() -> None:
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.7, 0.3, 0.0]])
+    names = np.array(["a", "b", "c"])
+    same = np.array([""] * 3)
+
+    def make(rows: list[int], true: list[int]) -> Predictions:
+        return Predictions(
+            names[rows],
+            same[rows],
+            names[rows],
+            same[rows],
+            np.array(true),
+            probabilities[rows],
+            ("x", "y", "z"),
+        )
+
+    # The third clip is of the class without a training clip.
+    fitted = fit_temperature(make([0, 1, 2], [1, 1, 2]))
+    assert fitted == fit_temperature(make([0, 1], [1, 1]))
+    assert fit_temperature(make([2], [2])) == 1.0

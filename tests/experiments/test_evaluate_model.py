@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 from onnx import TensorProto, helper
 
+from emovox.audio.waveform import Waveform
 from emovox.corpora.clips import Clip
 from emovox.errors import CorpusError, ModelFileError, RunError
 from emovox.experiments.evaluate_model import evaluate_model, name_evaluation_folder
@@ -172,7 +173,9 @@ def test_what_is_not_scored_is_counted_and_named(
     assert "digital silence" in found.unusable[1].reason
     assert found.other_labels == (("happy", 1),)
     missing, *others = found.describe_unused()
-    assert re.fullmatch(r"mine: 1 not there, such as \S+none.wav", missing)
+    assert re.fullmatch(
+        r"mine: 1 not there, such as \S+none.wav: its folder has no such file", missing
+    )
     assert others == [
         "1 clip not scored, whose label the model lacks: happy (1)",
         "2 clips not scored that cannot be used",
@@ -183,19 +186,20 @@ def test_what_is_not_scored_is_counted_and_named(
 def test_a_clip_that_the_model_fails_on_does_not_end_the_evaluation(
     make_model: MakeModel, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predict = Recognizer.predict
-    failed: list[Path] = []
+    score = Recognizer.score_waveform
+    n_failed = 0
 
-    def fail_once(self: Recognizer, source: Any, **options: Any) -> Any:
+    def fail_once(self: Recognizer, waveform: Waveform) -> Any:
+        nonlocal n_failed
         # Square waves are no speech, so the second time is without the detector.
-        if self.detector is None and not failed:
-            failed.append(source)
+        if self.detector is None and not n_failed:
+            n_failed += 1
             raise MemoryError("no room")
-        return predict(self, source, **options)
+        return score(self, waveform)
 
-    monkeypatch.setattr(Recognizer, "predict", fail_once)
+    monkeypatch.setattr(Recognizer, "score_waveform", fail_once)
     found = evaluate_model(make_model(), make_corpus(), vad=True)
-    assert [clip.clip for clip in found.unusable] == [f"mine-{failed[0].stem}"]
+    assert len(found.unusable) == n_failed == 1
     assert "MemoryError: no room" in found.unusable[0].reason
     assert found.scored.summary.n_clips == 6
 
@@ -229,6 +233,7 @@ def test_the_folder_holds_predictions_scores_and_a_report(
     out = tmp_path / "out"
     found = evaluate_model(make_model(), make_corpus(), out, vad=False)
     assert sorted(path.name for path in out.iterdir()) == [
+        "corpus.json",
         "metrics.json",
         "predictions.csv",
         "report.html",

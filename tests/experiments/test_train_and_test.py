@@ -31,6 +31,7 @@ from emovox.progress import Epoch, Watcher
 from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.recognition.model_file import hash_clip_names, open_model
 from emovox.recognition.recognizer import Recognizer
+from emovox.runs.folder import lock_run
 from emovox.runs.predictions import read_predictions
 from emovox.training import features
 from emovox.training.features import FeatureCache
@@ -224,6 +225,14 @@ def test_weights_that_do_not_fit_are_refused(
         recipe = recipe.model_copy(update={"network": network})
     with pytest.raises(RunError, match=rf"weights\.safetensors: {found}.*train it again"):
         load_network(tmp_path, recipe)
+
+
+def test_a_run_that_another_training_writes_is_left_alone(
+    tiny_recipe: Recipe, protocol: Protocol, tmp_path: Path
+) -> None:
+    with lock_run(tmp_path / "run"), pytest.raises(RunError, match="another training is writing"):
+        run_experiment(tiny_recipe, protocol, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["train.lock"]
 
 
 class Recorder(Watcher):

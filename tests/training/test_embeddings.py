@@ -76,6 +76,15 @@ def clips(tmp_path: Path) -> list[Clip]:
     return [make_clip(folder, number) for number in (3, 1, 8, 5)]
 
 
+def test_embeddings_are_computed_without_a_cache(clips: list[Clip], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    encoder = PlainEncoder()
+    rows = EmbeddingCache(tmp_path / "file" / "below").load(clips, encoder, ALONE)
+    assert (len(rows), rows.n_rows) == (4, 1)
+    assert len(encoder.heard) == 4
+    assert (tmp_path / "file").read_bytes() == b""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "embeddings"

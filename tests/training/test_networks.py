@@ -20,6 +20,7 @@ from emovox.training.networks import (
     init_glorot_uniform,
     make_frontend,
     make_network,
+    mask_unseen,
 )
 
 
@@ -425,3 +426,22 @@ def test_embeddings_are_standardised_each_by_its_own_mean_and_deviation() -> Non
     # Standardised to 3 and 4; halved by the temperature to 1.5 and 2.
     expected = torch.tensor([[1.5, 2.0, 0, 0, 0, 0, 0, 0]]).softmax(1)
     torch.testing.assert_close(model(embedding), expected)
+
+
+@pytest.mark.parametrize(
+    "changes", [("network.hidden_units=[]", "network.members=1"), ("network.hidden_units=[]",), ()]
+)
+@pytest.mark.parametrize("temperature", [0.01, 1.0, 100.0])
+def test_classes_without_a_training_clip_have_probability_0(
+    changes: tuple[str, ...], temperature: float
+) -> None:
+    head = make_head(*changes).eval()
+    x = torch.randn(64, 20, generator=make_generator(1))
+    seen = [0, 2, 3, 7]
+    before = head(x)[:, seen]
+    mask_unseen(head, torch.tensor([*seen, 0]), 8)
+    torch.testing.assert_close(head(x)[:, seen], before)
+    probabilities = torch.softmax(head(x) / temperature, dim=1)
+    assert probabilities[:, [1, 4, 5, 6]].abs().max() == 0
+    mask_unseen(head, torch.arange(8), 8)
+    torch.testing.assert_close(head(x)[:, seen], before)

@@ -9,7 +9,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from emovox.corpora.ravdess import holds_ravdess
-from emovox.errors import CorpusError
+from emovox.errors import CorpusError, EmovoxError
 from emovox.files import replace_file
 
 _log = logging.getLogger(__name__)
@@ -50,9 +50,11 @@ def write_cached(path: Path, write: Callable[[Path], object]) -> None:
     try:
         with replace_file(path) as part:
             write(part)
-    except OSError as error:
+    except EmovoxError as error:
+        if error.code != "file.unwritable":
+            raise
         if NO_CACHE not in path.parents:
-            reason = error.strerror or error
+            reason = getattr(error.__cause__, "strerror", None) or error.__cause__
             _warn_once(f"{find_cache()}: the cache cannot be written ({reason}): {_REMEDY}")
 
 

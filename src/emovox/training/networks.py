@@ -248,19 +248,20 @@ def make_network(
 
 
 @torch.no_grad()
-def mask_unseen(network: LayeredNetwork, classes: Tensor) -> None:
+def mask_unseen(network: LayeredNetwork, classes: Tensor, n_classes: int) -> None:
     """Give the classes without a training clip a probability of 0, in every file of the network.
 
     Args:
         network: The trained network.
         classes: int64 ``(clips,)``: class of each training clip.
+        n_classes: Number of labels.
     """
-    output = network.linear_layers()[-1]
-    bias = output.get_parameter("bias")  # (..., classes)
-    unseen = torch.ones(bias.shape[-1], dtype=torch.bool)
+    unseen = torch.ones(n_classes, dtype=torch.bool)
     unseen[classes] = False
-    output.weight[..., unseen, :] = 0
-    bias[..., unseen] = UNSEEN_LOGIT
+    output = network.linear_layers()[-1]
+    weight, bias = output.get_parameter("weight"), output.get_parameter("bias")
+    weight.view(-1, n_classes, weight.shape[-1])[:, unseen] = 0  # (members, classes, inputs)
+    bias.view(-1, n_classes)[:, unseen] = UNSEEN_LOGIT  # (members, classes)
 
 
 def make_dense_layers(

@@ -134,7 +134,7 @@ def train_network(
         network.load_state_dict(state.best_weights)
     if isinstance(network, EmbeddingHead):
         round_weights(network)
-    mask_unseen(network, train_set.classes)
+    mask_unseen(network, train_set.classes, len(train_set.labels))
     history = tuple(state.progress.history)
     return TrainedNetwork(network.eval(), mean, std, history, state.kept_epoch, train_set.labels)
 
