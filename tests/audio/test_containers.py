@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emovox.audio.chunks import find_data_chunk
-from emovox.audio.containers import identify_container
+from emovox.audio.containers import (
+    _MAGICS,
+    _SUFFIXES,
+    PROBED_DEMUXERS,
+    READABLE,
+    identify_container,
+    name_demuxer,
+)
 from emovox.audio.load import load_audio
 from emovox.errors import AudioError
 
@@ -223,3 +230,14 @@ def test_damaged_containers_give_a_waveform_or_an_audio_error(
     else:
         assert np.isfinite(waveform.samples).all()
         assert 0 < waveform.duration_s <= 2.1
+
+
+def test_the_named_formats_are_those_that_ffmpeg_has() -> None:
+    kinds = {*_MAGICS.values(), *_SUFFIXES.values(), "mov", "aac", "avi", "wav", "mpeg"}
+    demuxers = {name_demuxer(kind) for kind in kinds} | set(PROBED_DEMUXERS.split(","))
+    available = {name for names in av.formats_available for name in names.split(",")}
+    assert demuxers - available == set()
+    needed = "ape mpc7 mpc8 tak dca speex gsm g722 ac3 wavpack tta amrnb amrwb wmav2 mp3 vorbis"
+    assert set(needed.split()) - av.codecs_available == set()
+    docs = Path(__file__).parents[2] / "docs" / "formats.md"
+    assert READABLE.replace(" or G.722", " and G.722") in " ".join(docs.read_text().split())

@@ -113,3 +113,16 @@ def test_an_odd_name_is_shown_escaped(
     assert shown in Path("why.html").read_text(encoding="utf-8")
     found = json.loads(call("explain", *options, "--format", "json", path).stdout)["file"]
     assert found == path.as_uri()
+
+
+def test_one_channel_is_explained(call: Call, loudness_model: Path, tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 300 * np.arange(8_000) / 8_000)
+    sf.write(tmp_path / "call.wav", np.stack([0 * tone, 0.5 * tone], axis=1), 8_000)
+    options = ("--no-vad", "--model", loudness_model, "--emotion", "loud", "--format", "json")
+    for channel, probability in (("right", 1 / np.pi), ("mix", 0.5 / np.pi)):
+        answer = call("explain", *options, "--channel", channel, tmp_path / "call.wav")
+        assert json.loads(answer.stdout)["probability"] == pytest.approx(probability, abs=1e-3)
+    answer = call("explain", *options, "--track", "2", tmp_path / "call.wav")
+    assert (answer.status, "has 1 track of sound, expected track 2" in answer.stderr) == (1, True)
+    answer = call("explain", *options, "--channel", "each", tmp_path / "call.wav")
+    assert (answer.status, "expected one" in answer.stderr) == (1, True)

@@ -46,7 +46,7 @@ def read_rows(output: str, text: str) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in text.splitlines()]
     elif output == "csv":
         found = list(csv.DictReader(io.StringIO(text)))
-        assert all(len(row) == 10 for row in found)
+        assert all(len(row) == 12 for row in found)
         found = [
             {"file": row["file"], "error": row["error"], "code": row["error_code"]}
             if row["error"]
@@ -101,8 +101,9 @@ def test_json_has_the_documented_keys(
         "predict", "--no-vad", "--model", loudness_model, "--format", "json", folder / "z.flac"
     )
     (row,) = json.loads(answer.stdout)
-    names = ["file", "start_s", "end_s", "emotion", "confidence", "scores", "abstained"]
-    assert list(row) == names
+    names = "file start_s end_s emotion confidence scores abstained channel notes"
+    assert list(row) == names.split()
+    assert (row["channel"], row["notes"]) == (None, [])
     assert (row["start_s"], row["end_s"], row["abstained"]) == (0, 0.1, None)
     assert list(row["scores"]) == ["quiet", "loud"]
 
@@ -510,3 +511,118 @@ def test_a_file_without_permission_is_reported(
     answer = call("predict", "--no-vad", "--model", loudness_model, folder)
     assert answer.status == 1
     assert "Permission denied" in answer.stderr
+
+
+def write_stereo(path: Path, *levels: float) -> None:
+    """Write a second of a tone at 8 kHz, at a level for each channel."""
+    tone = np.sin(2 * np.pi * 300 * np.arange(8_000) / 8_000)
+    sf.write(path, np.stack([level * tone for level in levels], axis=1), 8_000)
+
+
+def test_a_channel_can_be_chosen_and_each_is_labelled(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "call.wav"
+    write_stereo(path, 0.8, 0.4)
+    arguments = ("predict", "--no-vad", "--model", loudness_model, path, "--channel")
+    for channel, peak in (("left", 0.8), ("2", 0.4), ("mix", 0.6)):
+        (row,) = json.loads(call(*arguments, channel, "--format", "json").stdout)
+        assert row["scores"]["loud"] == pytest.approx(peak * 2 / np.pi, abs=1e-3)
+    for output in FORMATS:
+        rows = read_rows(output, call(*arguments, "each", "--format", output).stdout)
+        assert len(rows) == 2
+    rows = list(csv.DictReader(io.StringIO(call(*arguments, "each", "--format", "csv").stdout)))
+    assert [row["channel"] for row in rows] == ["1", "2"]
+    lines = call(*arguments, "each").stdout.splitlines()
+    assert [line[40:] for line in lines[1:]] == [f"{path} (channel 1)", f"{path} (channel 2)"]
+    answer = call(*arguments, "3")
+    assert (answer.status, answer.stdout) == (1, "")
+    assert "has 2 channels, expected at least 3; choose another channel" in answer.stderr
+    answer = call(*arguments, "middle")
+    assert answer.status == 1
+    assert "expected mix, left, right, each, or a number from 1" in answer.stderr
+
+
+def test_notes_are_on_stderr_and_in_the_rows(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "wired.wav"
+    write_stereo(path, 0.5, -0.5)
+    arguments = ("predict", "--no-vad", "--model", loudness_model, path, "--format")
+    note = "channel 2 was of opposite phase to the loudest and inverted before mixing"
+    answer = call(*arguments, "json")
+    assert (answer.status, answer.stderr) == (0, f"emovox: {path}: note: {note}\n")
+    assert json.loads(answer.stdout)[0]["notes"] == [note]
+    (row,) = csv.DictReader(io.StringIO(call(*arguments, "csv").stdout))
+    assert (row["notes"], row["channel"]) == (note, "")
+
+
+def test_a_track_can_be_chosen(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "screen.mkv"
+    tone = np.sin(2 * np.pi * 300 * np.arange(8_000) / 8_000).astype(np.float32)
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("pcm_f32le", rate=8_000, layout="mono") for _ in range(2)]
+        for stream, level in zip(streams, (0.0, 0.5), strict=True):
+            frame = av.AudioFrame.from_ndarray(
+                (level * tone)[np.newaxis], format="flt", layout="mono"
+            )
+            frame.sample_rate = 8_000
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    arguments = ("predict", "--no-vad", "--model", loudness_model, path, "--format", "json")
+    answer = call(*arguments)
+    (row,) = json.loads(answer.stdout)
+    assert row["scores"]["loud"] == pytest.approx(1 / np.pi, abs=1e-3)
+    assert "screen.mkv: note: track 2 of 2 was used" in answer.stderr
+    answer = call(*arguments, "--track", "1")
+    assert json.loads(answer.stdout)[0]["abstained"] == "no speech"
+    assert answer.stderr == ""
+    answer = call(*arguments, "--track", "3")
+    assert (answer.status, json.loads(answer.stdout)[0]["code"]) == (1, "audio.no_track")
+
+
+def test_samples_without_a_header_are_predicted(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "dump.raw"
+    tone = np.sin(2 * np.pi * 300 * np.arange(8_000) / 8_000)
+    path.write_bytes((16_384 * tone).astype(">i2").tobytes())
+    arguments = ("predict", "--no-vad", "--model", loudness_model, path)
+    answer = call(*arguments)
+    assert answer.status == 1
+    assert "--raw-rate and --raw-format" in answer.stderr
+    options = ("--raw-rate", "8000", "--raw-format", "s16be", "--format", "json")
+    (row,) = json.loads(call(*arguments, *options).stdout)
+    assert row["scores"]["loud"] == pytest.approx(1 / np.pi, abs=1e-3)
+    assert row["end_s"] == 1
+    (row,) = json.loads(call(*arguments, *options, "--raw-channels", "2").stdout)
+    assert row["end_s"] == 0.5
+    answer = call(*arguments, "--raw-format", "s16be")
+    assert answer.status == 2
+    assert "also need --raw-rate" in answer.stderr
+    answer = call(*arguments, "--raw-rate", "8000", "--raw-format", "mp3")
+    assert (answer.status, answer.stderr.startswith("emovox: the sample format is 'mp3'")) == (
+        1,
+        True,
+    )
+
+
+def test_a_folder_passes_over_nothing_that_can_be_decoded(
+    call: Callable[..., Any], loudness_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    tone = np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000).astype(np.float32)
+    for suffix in ("m4a", "mkv", "mov", "3gp"):
+        with av.open(folder / f"a.{suffix}", "w") as container:
+            stream = container.add_stream("aac", rate=16_000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(tone[np.newaxis], format="fltp", layout="mono")
+            frame.sample_rate = 16_000
+            container.mux([*stream.encode(frame), *stream.encode(None)])
+    (folder / "b.txt").touch()
+    answer = call("predict", "--no-vad", "--model", loudness_model, folder, "--format", "csv")
+    assert answer.status == 0
+    names = [Path(row["file"]).name for row in read_rows("csv", answer.stdout)]
+    assert names == ["a.3gp", "a.m4a", "a.mkv", "a.mov"]
+    assert answer.stderr == f"emovox: {folder}: 1 other file skipped (1 .txt)\n"

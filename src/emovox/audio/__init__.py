@@ -1,6 +1,8 @@
-"""Audio input: decodes any source to a validated waveform, and finds recordings in folders.
+"""Audio input: decodes any source to validated samples, and finds recordings in folders.
 
-    sources -> containers -> load -> waveform
+    sources -> containers -> decode (libsndfile, FFmpeg, raw) -> blocks
+            -> recording -> selection (tracks, channels) -> load -> waveform
 
-``folders`` searches folders, and lists the supported file name suffixes.
+``chunks``, ``ogg`` and ``mpeg`` check lengths. ``folders`` searches folders, and lists the
+supported file name suffixes.
 """

@@ -24,7 +24,7 @@ PROBED = "probed"
 """The format of a file that FFmpeg may identify, among ``_PROBED_DEMUXERS``."""
 
 PROBED_DEMUXERS = (
-    "8svx ape aptx bonk dsf dss dts dtshd epaf gsm hcom iff ircam lvf mlp mpc mpc8 mpeg mpegts "
+    "ape aptx bonk dsf dss dts dtshd epaf gsm hcom iff ircam lvf mlp mpc mpc8 mpeg mpegts "
     "nut oma osq paf pvf qcp qoa rm rka shn sox tak truehd tta voc wv xwma".replace(" ", ",")
 )
 """FFmpeg's formats of recordings that their content identifies, and that open no other file."""

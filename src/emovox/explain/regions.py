@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from emovox.audio.channels import MIX
+from emovox.audio.channels import EACH, MIX
 from emovox.audio.recording import open_recording
 from emovox.audio.sources import name_source
 from emovox.audio.waveform import Waveform
@@ -134,6 +134,8 @@ def load_speech(
     Raises:
         AudioError: The recording cannot be used, or no speech was detected.
     """
+    if channel == EACH:
+        raise EmovoxError("channel is 'each'; expected one channel or 'mix' to explain")
     rate_hz = recognizer.info.sample_rate_hz
     with open_recording(source, max_duration_s=recognizer.max_duration_s) as recording:
         selection = recognizer.select_sound(recording, channel, track)[0]
