@@ -19,25 +19,20 @@ def choose_recordings(data: Path | None, *, everything: bool) -> tuple[Path, str
 
     Raises:
         CorpusError: A named folder does not exist, or ``data`` has no RAVDESS.
-        DownloadError: RAVDESS is needed, and can be neither found nor downloaded.
+        DownloadError: There is no checkout, and RAVDESS can be neither found nor downloaded.
     """
-    from emovox.corpora.locate import find_ravdess
-    from emovox.corpora.reference_clips import are_reference_clips, find_reference_clips
+    from emovox.corpora.reference_clips import are_reference_clips
     from emovox.errors import CorpusError, DownloadError
 
-    copies = None if data is not None else find_reference_clips()
-    missing = ""
-    try:
-        found = find_ravdess(data)
-    except CorpusError as error:
-        if error.code != "corpus.missing" or copies is None:
-            return ensure_ravdess(data), ""
-        found = copies
-        if everything:
-            try:
-                found = ensure_ravdess(data)
-            except (CorpusError, DownloadError) as failure:
-                missing = str(failure)
+    copies = find_recordings(data)
+    found, missing = copies, ""
+    if found is None or (everything and are_reference_clips(found)):
+        try:
+            found = ensure_ravdess(data)
+        except (CorpusError, DownloadError) as error:
+            if copies is None:
+                raise
+            found, missing = copies, str(error)
     if not are_reference_clips(found):
         echo_wrapped(f"Recordings: RAVDESS in {found}")
         return found, ""
@@ -48,3 +43,17 @@ def choose_recordings(data: Path | None, *, everything: bool) -> tuple[Path, str
             "of your copy of RAVDESS with --data or EMOVOX_DATA"
         )
     return found, missing
+
+
+def find_recordings(data: Path | None) -> Path | None:
+    """Return the folder of RAVDESS, otherwise of the copies unless ``data`` is given, or none."""
+    from emovox.corpora.locate import find_ravdess
+    from emovox.corpora.reference_clips import find_reference_clips
+    from emovox.errors import CorpusError
+
+    try:
+        return find_ravdess(data)
+    except CorpusError as error:
+        if data is not None or error.code != "corpus.missing":
+            raise
+    return find_reference_clips()
