@@ -72,6 +72,7 @@ def test_predictions_are_explained_where_that_is_asked_for_and_the_models_are(
 def test_report_is_built_without_recordings_and_says_so(
     call: Callable[..., Any], run: Path
 ) -> None:
+    (run / "corpus.json").unlink()  # it says where the corpus was
     answer = call("report", run)
     assert (answer.status, answer.stdout) == (0, f"{run / 'report.html'}\n")
     assert answer.stderr.startswith("emovox: without recordings: no RAVDESS speech clip found")

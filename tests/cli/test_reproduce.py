@@ -56,7 +56,7 @@ def test_both_protocols_are_printed_with_what_follows(
     assert "says nothing about unseen speakers" in words
     assert "not unseen ones" in words
     assert "emobox" not in text
-    assert f"Processor: {describe_machine()['processor']}. On a different processor, or" in words
+    assert f"Processor: {describe_machine()['processor']}. On a different processor, the" in words
     for name in ("vanilla", "optimized", "encoder"):
         for protocol in (*(f"reference-seed{seed}" for seed in range(2)), "reference-repeated"):
             assert f"report: runs/{name}-{protocol}/report.html" in text

@@ -46,7 +46,10 @@ FOLD_FILES = {
 }
 RUN_FILES = {
     "recipe.toml",
+    "corpus.json",
     "split.csv",
+    "split.csv.sha256",
+    "train.lock",
     "history.csv",
     "predictions.csv",
     "metrics.json",
@@ -126,7 +129,7 @@ def test_nothing_in_a_run_is_a_pickle(run: Run) -> None:
         if path.is_file():
             start = path.read_bytes()[:9]
             # Pickles of protocol 2 and later, and torch's zips of them.
-            assert start[0] != 0x80, path
+            assert not start.startswith(b"\x80"), path
             assert not start.startswith(b"PK"), path
             assert path.suffix in (".csv", ".toml", ".json", ".html", ".onnx", ".safetensors")
             if path.suffix == ".safetensors":

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
-from emovox.errors import AudioError, EmovoxError
+from emovox.errors import AudioError
 from emovox.labels import EMOTIONS
 from emovox.recipes.settings import AugmentationSettings
 from emovox.training import fingerprint
@@ -314,9 +314,9 @@ def test_half_written_files_do_not_stay(
         file.write(GOOD[:100])
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(EmovoxError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(np, "save", save_half)
-        EmbeddingCache(folder, jobs=1).load(clips, PlainEncoder(), ALONE)
+        assert len(EmbeddingCache(folder, jobs=1).load(clips, PlainEncoder(), ALONE)) == 4
     assert list_files(folder) == []
     EmbeddingCache(folder).load(clips, PlainEncoder(), ALONE)
     assert len(list_files(folder)) == 4

@@ -101,6 +101,8 @@ def start(
     logger = logging.getLogger("emovox")
     logger.handlers = [EchoHandler()]
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    # Matplotlib's list of fonts; a program that uses emovox as a library keeps its own place.
+    os.environ.setdefault("MPLCONFIGDIR", str(find_cache() / "matplotlib"))
 
 
 class EchoHandler(logging.Handler):
@@ -115,8 +117,6 @@ class EchoHandler(logging.Handler):
 def main() -> None:
     """Run the command line; failures print one line on stderr and exit with status 1."""
     catch_lost_interrupts()
-    # Matplotlib's list of fonts; a program that uses emovox as a library keeps its own place.
-    os.environ.setdefault("MPLCONFIGDIR", str(find_cache() / "matplotlib"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may be invalid text, or have characters that the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -11,6 +11,7 @@ import requests
 import urllib3
 
 from emovox.errors import DownloadError
+from emovox.wording import make_printable
 
 Report = Callable[[int, int], None]
 
@@ -122,7 +123,8 @@ def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
         ) from error
     except requests.RequestException as error:
         raise DownloadError(
-            f"no connection to {urlsplit(url).hostname} ({_find_reason(error)}); check the network"
+            f"no connection to {urlsplit(url).hostname} "
+            f"({make_printable(_find_reason(error))}); check the network"
         ) from error
 
 

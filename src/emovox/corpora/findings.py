@@ -172,8 +172,10 @@ def _any(group: Sequence[Clip], differs: Callable[[Clip, Clip], bool]) -> bool:
 
 
 def _has_other_speaker(first: Clip, second: Clip) -> bool:
+    """Return whether two clips of one list name different speakers; two lists always do."""
     known = all(is_own(clip) and clip.has_speaker for clip in (first, second))
-    return known and identify_speaker(first) != identify_speaker(second)
+    same_list = first.corpus == second.corpus
+    return known and same_list and identify_speaker(first) != identify_speaker(second)
 
 
 def check_unusable(
