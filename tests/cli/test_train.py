@@ -42,7 +42,8 @@ def test_a_run_is_not_overwritten_and_resume_goes_on(
     first = call(*arguments, "--out", "run")
     again = call(*arguments, "--out", "run")
     assert (again.status, again.stdout) == (1, "")
-    assert again.stderr.startswith("emovox: run already holds a run; continue it with --resume")
+    line = again.stderr.rsplit("emovox: ", 1)[-1]
+    assert line.startswith("run already holds a run; continue it with --resume")
     resumed = call(*arguments, "--out", "run", "--resume")
     assert (resumed.status, resumed.stdout) == (0, first.stdout)
     other = call(*arguments, "--out", "run", "--resume", "--set", "training.batch_size=8")

@@ -118,7 +118,7 @@ def test_a_head_is_trained_kept_and_trained_again_from_the_cache(
     def refuse(*_: object) -> None:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(HuggingFaceEncoder, "embed", refuse)
+    monkeypatch.setattr("emovox.training.embeddings.compute_rows", refuse)
     again = train(folder, protocol, tmp_path, "again", keep_models=False)
     for name in ("calibration.json", "predictions.csv"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
