@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -113,8 +114,9 @@ def wait_for_usage_events(environment: dict[str, str], home: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment | dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TMPDIR"), str(home)),
+        start_new_session=True,
     )
-    limit = Timer(LONGEST_S, host.kill)
+    limit = Timer(LONGEST_S, os.killpg, (host.pid, signal.SIGKILL))
     limit.start()
     with host:
         assert host.stdin is not None and host.stderr is not None
@@ -155,8 +157,9 @@ def test_no_command_contacts_anything_or_leaves_files_elsewhere(
             text=True,
             env=empty_home,
             cwd=cwd,
+            start_new_session=True,
         )
-        limit = Timer(LONGEST_S, process.kill)
+        limit = Timer(LONGEST_S, os.killpg, (process.pid, signal.SIGKILL))
         limit.start()
         with process, suppress(BrokenPipeError):
             assert process.stdin is not None and process.stdout is not None
