@@ -6,7 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
@@ -101,6 +102,17 @@ def test_a_socket_is_outside_unless_it_is_used_with_loopback() -> None:
     assert find_outside_calls(loopback + outside) == outside
 
 
+@contextmanager
+def end_in_time(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a process that leads a session, and all that it started, if it takes far too long."""
+    limit = Timer(LONGEST_S, os.killpg, (process.pid, signal.SIGKILL))
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()
+
+
 def wait_for_usage_events(environment: dict[str, str], home: Path) -> None:
     """Wait until an onnxruntime whose events are on opens a socket, from which nothing leaves."""
     home.mkdir()
@@ -116,12 +128,9 @@ def wait_for_usage_events(environment: dict[str, str], home: Path) -> None:
         env=environment | dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TMPDIR"), str(home)),
         start_new_session=True,
     )
-    limit = Timer(LONGEST_S, os.killpg, (host.pid, signal.SIGKILL))
-    limit.start()
-    with host:
+    with end_in_time(host), host:
         assert host.stdin is not None and host.stderr is not None
         found = next((line for line in host.stderr if "AF_INET" in line), "")
-        limit.cancel()
         host.stdin.close()
         # It reads to the end, so that the host can end: what it still writes goes nowhere.
         host.stderr.read()
@@ -159,16 +168,13 @@ def test_no_command_contacts_anything_or_leaves_files_elsewhere(
             cwd=cwd,
             start_new_session=True,
         )
-        limit = Timer(LONGEST_S, os.killpg, (process.pid, signal.SIGKILL))
-        limit.start()
-        with process, suppress(BrokenPipeError):
+        with end_in_time(process), process:
             assert process.stdin is not None and process.stdout is not None
             if any(line == "loaded\n" for line in process.stdout):
                 # From here on it is held for at least as long as events take to be sent.
                 wait_for_usage_events(empty_home, tmp_path / "host")
             done = any(line == "done\n" for line in process.stdout)
             process.stdin.close()
-        limit.cancel()
         stderr.seek(0)
         assert process.returncode == 0, stderr.read()
     assert done
