@@ -23,9 +23,12 @@ import numpy.typing as npt
 import onnx
 import typer
 from onnx import ModelProto, helper, numpy_helper
+
+from emovox.audio.load import load_audio  # before onnxruntime: it switches the usage events off
+
+# isort: split
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-from emovox.audio.load import load_audio
 from emovox.corpora.locate import find_ravdess
 from emovox.corpora.ravdess import read_ravdess
 from emovox.recognition.model_file import find_default_model

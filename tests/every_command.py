@@ -34,35 +34,40 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-data, recipe, run, other, encoder = map(Path, sys.argv[1:])
-clips = sorted(data.rglob("*.wav"))
-recognizer = Recognizer.load()
-recognizer.predict(clips[0])
-say("loaded")
+def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder: Path) -> None:
+    """Run all commands on the given fixtures."""
+    clips = sorted(data.rglob("*.wav"))
+    recognizer = Recognizer.load()
+    recognizer.predict(clips[0])
+    say("loaded")
 
-CORPUS = ("--data", data)
-ONE_FOLD = (*CORPUS, "--protocol", "loso", "--splits", "1", "--set", "training.epochs=1")
-FEW = ("--set", "data.actors=[1,2,3]", "--set", "augmentation.copies=0")
-OWN = ("--set", f"frontend=hf:{encoder}", "--set", "frontend.layers=[1]")
-Path("tuned.toml").write_text(recipe.read_text() + TUNED)
+    corpus = ("--data", data)
+    one_fold = (*corpus, "--protocol", "loso", "--splits", "1", "--set", "training.epochs=1")
+    few = ("--set", "data.actors=[1,2,3]", "--set", "augmentation.copies=0")
+    own = ("--set", f"frontend=hf:{encoder}", "--set", "frontend.layers=[1]")
+    Path("tuned.toml").write_text(recipe.read_text() + TUNED)
 
-emovox("demo")
-emovox("predict", *clips[:4], "--jobs", "2")
-emovox("explain", clips[0], "--no-vad", "--out", "map.html")
-emovox("data", "list", *CORPUS)
-emovox("train", "--recipe", recipe, *ONE_FOLD)
-emovox("train", "--recipe", "encoder", *ONE_FOLD, *FEW)
-emovox("train", "--recipe", "encoder", *ONE_FOLD, *FEW, *OWN, "--out", "own")
-emovox("evaluate", run, *CORPUS)
-emovox("evaluate", run / "fold-01" / "model.onnx", "--corpus", "ravdess", *CORPUS)
-emovox("report", run, "--maps", *CORPUS)
-emovox("compare", run, other)
-emovox("stress", run, *CORPUS, "--tests", "level", "--clips", "2", "--jobs", "2")
-emovox("export", run, *CORPUS, "--format", "onnx", "--fold", "02", "--out", "onnx")
-emovox("export", run, *CORPUS, "--format", "keras", "--out", "keras")
-emovox("tune", "--recipe", "tuned.toml", *CORPUS, "--protocol", "loso", "--fold", "01",
-       "--trials", "1", "--set", "training.epochs=1")  # fmt: skip
-emovox("sweep", "--recipe", recipe, *ONE_FOLD, "--grid", "training.optimizer=rmsprop,adam")
+    emovox("demo")
+    emovox("predict", *clips[:4], "--jobs", "2")
+    emovox("explain", clips[0], "--no-vad", "--out", "map.html")
+    emovox("data", "list", *corpus)
+    emovox("train", "--recipe", recipe, *one_fold)
+    emovox("train", "--recipe", "encoder", *one_fold, *few)
+    emovox("train", "--recipe", "encoder", *one_fold, *few, *own, "--out", "own")
+    emovox("evaluate", run, *corpus)
+    emovox("evaluate", run / "fold-01" / "model.onnx", "--corpus", "ravdess", *corpus)
+    emovox("report", run, "--maps", *corpus)
+    emovox("compare", run, other)
+    emovox("stress", run, *corpus, "--tests", "level", "--clips", "2", "--jobs", "2")
+    emovox("export", run, *corpus, "--format", "onnx", "--fold", "02", "--out", "onnx")
+    emovox("export", run, *corpus, "--format", "keras", "--out", "keras")
+    emovox("tune", "--recipe", "tuned.toml", *corpus, "--protocol", "loso", "--fold", "01",
+           "--trials", "1", "--set", "training.epochs=1")  # fmt: skip
+    emovox("sweep", "--recipe", recipe, *one_fold, "--grid", "training.optimizer=rmsprop,adam")
 
-say("done")
-sys.stdin.read()
+    say("done")
+    sys.stdin.read()
+
+
+if __name__ == "__main__":  # jobs run in processes that import this file
+    run_every_command(*map(Path, sys.argv[1:]))

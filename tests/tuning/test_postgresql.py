@@ -107,7 +107,11 @@ def test_two_workers_share_a_study(server: str, tiny_corpus: Path, tmp_path: Pat
     answers = [worker.communicate(timeout=240) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], answers
     tried = [
-        {int(line.split("trial ")[1].split(":")[0]) for line in stderr.splitlines()}
+        {
+            int(line.split("trial ")[1].split(":")[0])
+            for line in stderr.splitlines()
+            if ", trial " in line
+        }
         for _, stderr in answers
     ]
     # Each did some of the trials, no trial was done twice, and nobody did too many.

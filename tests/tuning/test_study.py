@@ -168,7 +168,7 @@ def test_another_study_of_the_same_name_is_refused(
 def test_a_loss_that_diverges_ends_a_trial_not_the_study(
     tune_recipe_tiny: Recipe, tiny_protocol: Protocol, tmp_path: Path
 ) -> None:
-    space = {"training.learning_rate": {"choices": [0.01, 1e30]}}
+    space = {"training.learning_rate": {"choices": [0.01, 1000.0]}}
     recipe = change_recipe(tune_recipe_tiny, tune={"space": space}, training={"optimizer": "sgd"})
     settings = StudySettings(metric=Metric.LOG_LOSS, folds=("01",), n_trials=5)
     tuning = tune_recipe(recipe, tiny_protocol, tmp_path, settings=settings)

@@ -143,7 +143,7 @@ def decode_audio(
 
     Examples:
         >>> decode_audio("clip.opus").rate_hz
-        48000
+        16000
     """
     with open_recording(source, max_duration_s=max_duration_s) as recording:
         (selection,) = select_sound(recording, MIX, None)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emovox.audio.channels import EACH
-from emovox.audio.raw import RawFormat
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import Format, TrackOption
 from emovox.cli.terminal import echo, echo_json, path_to_text
@@ -23,6 +21,7 @@ from emovox.wording import make_printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from emovox.audio.raw import RawFormat
     from emovox.recognition.recognizer import Recognizer
 
 STDIN = "-"
@@ -134,7 +133,7 @@ def predict(
                 n_failures += 1
                 echo(f"emovox: {result.error}", err=True)
             # Notes about a recording come with the first of its channels.
-            elif result.channel in (None, 1) or channel != EACH:
+            elif result.channel in (None, 1) or channel != "each":
                 for note in result.notes:
                     name = result.file or STDIN
                     echo(f"emovox: {name}: note: {note}", err=True)
@@ -148,12 +147,14 @@ def predict(
 
 def make_raw_format(
     rate_hz: int | None, encoding: str | None, channels: int | None
-) -> RawFormat | None:
+) -> "RawFormat | None":
     """Return the format of samples without a header, if any option names it."""
     if rate_hz is None:
         if encoding is not None or channels is not None:
             raise typer.BadParameter("--raw-format and --raw-channels also need --raw-rate")
         return None
+    from emovox.audio.raw import RawFormat
+
     return RawFormat(rate_hz, encoding or "s16le", 1 if channels is None else channels)
 
 
