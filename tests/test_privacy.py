@@ -184,6 +184,7 @@ def test_no_command_contacts_anything_or_leaves_files_elsewhere(
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert [path for path in files if own not in path.parents] == []
     assert {path.relative_to(own).parts[0] for path in files} == {
+        "clips",
         "embeddings",
         "keras",
         "matplotlib",

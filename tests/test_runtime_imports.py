@@ -128,7 +128,7 @@ def test_what_is_not_emovox_imports_it_before_onnxruntime(folder: str) -> None:
         if "onnxruntime" in imports:
             found += 1
             assert imports.index("emovox") < imports.index("onnxruntime"), path.name
-    assert found == 2
+    assert found >= 2
 
 
 def test_every_public_name_is_there() -> None:

@@ -146,8 +146,9 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
         echo(line)
     echo(
         f"scored over the {len(evaluation.labels)} labels shared by model and corpus; predictions "
-        f"are restricted to these: {', '.join(evaluation.labels)}\n"
+        f"are restricted to these: {', '.join(evaluation.labels)}"
     )
+    echo()
     for line in evaluation.describe():
         echo(line)
     echo()
