@@ -131,7 +131,9 @@ def test_nothing_in_a_run_is_a_pickle(run: Run) -> None:
             # Pickles of protocol 2 and later, and torch's zips of them.
             assert not start.startswith(b"\x80"), path
             assert not start.startswith(b"PK"), path
-            assert path.suffix in (".csv", ".toml", ".json", ".html", ".onnx", ".safetensors")
+            assert path.suffix in (
+                ".csv", ".toml", ".json", ".html", ".onnx", ".safetensors", ".sha256", ".lock"
+            )  # fmt: skip
             if path.suffix == ".safetensors":
                 assert start[8:9] == b"{"
 
