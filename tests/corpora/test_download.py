@@ -1,5 +1,6 @@
 """Downloads from a real server on this machine that behaves badly in every way we know."""
 
+import contextlib
 import hashlib
 import random
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from emovox.corpora import download
 from emovox.corpora.download import RemoteFile, download_file
 from emovox.errors import DownloadError
 
@@ -35,6 +37,8 @@ class BadServer(ThreadingHTTPServer):
         self.stalls = 0
         """How many of the next answers end in silence after their head."""
         self.drips = False
+        self.drips_head = False
+        self.drips_frame = False
         self.asked: list[str | None] = []
         """The Range header of each request."""
 
@@ -49,6 +53,12 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802
         server = self.server
         server.asked.append(self.headers["Range"])
+        if server.drips_head:
+            self.drip(b"HTTP/1.1 200 OK\r\nServer: ")
+            return
+        if server.drips_frame:
+            self.drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+            return
         if server.redirect:
             self.send_response(302)
             self.send_header("Location", server.redirect)
@@ -83,6 +93,13 @@ class Answer(BaseHTTPRequestHandler):
                 return  # whom it drips on has gone
         end = start + server.drops.pop(0) if server.drops else whole
         self.wfile.write(server.content[start:end])
+
+    def drip(self, start: bytes) -> None:
+        """Send a beginning, then one byte at a time of what never ends."""
+        with contextlib.suppress(OSError):  # whom it drips on has gone
+            self.wfile.write(start)
+            while not self.server.stop.wait(0.01):
+                self.wfile.write(b"x")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ARG002
         """Keep the tests' output clean."""
@@ -252,6 +269,59 @@ def test_a_server_that_drips_is_given_up(
     with pytest.raises(DownloadError, match="sent .* bytes in .* s, expected 1,000 a second"):
         fetch(timeout_s=0.2)
     assert (tmp_path / "new" / "corpus.zip.part").stat().st_size > 0
+
+
+def test_a_server_that_drips_its_answers_head_is_given_up(
+    server: BadServer, fetch: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.drips_head = True
+    monkeypatch.setattr(download, "_ANSWER_S", 0.3)
+    with pytest.raises(DownloadError, match=r"sent no complete answer within 0\.3 s"):
+        fetch()
+
+
+def test_a_server_that_drips_the_frame_of_a_body_is_given_up(
+    server: BadServer, fetch: Callable[..., Path]
+) -> None:
+    server.drips_frame = True
+    with pytest.raises(DownloadError, match="broke off 6 times .*0 of 600,000 bytes arrived"):
+        fetch(timeout_s=0.1)
+    assert len(server.asked) == 6
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://",
+        "https://[",
+        "https://[::1",
+        "not a url",
+        "https://a b/",
+        "https://x:99999/",
+        "https://x:port/",
+        "https:///x",
+        "//x/y",
+        "https://\udcff/",
+        "https://exa\nmple.org/",
+        "https://user:p@ss@/",
+        "http://localhost:x/",
+        "https://\x00/",
+    ],
+)
+def test_a_malformed_address_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="is not an address .*expected https://HOST/FILE"):
+        download_file(RemoteFile(url, 10, MD5), tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["https://[", "https://a b/", "https://x:99999/"])
+def test_a_redirect_to_a_malformed_address_is_refused(
+    server: BadServer, fetch: Callable[..., Path], target: str
+) -> None:
+    server.redirect = target
+    with pytest.raises(DownloadError, match="no connection to 127.0.0.1"):
+        fetch()
 
 
 @pytest.mark.parametrize("status", [404, 429, 503])

@@ -1,8 +1,10 @@
 """Installing RAVDESS whole or not at all, from good, partial and hostile zips."""
 
 import hashlib
+import io
 import stat
 import threading
+import wave
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -10,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from emovox.corpora import fetch as fetch_module
@@ -35,13 +38,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def make_clip(text: str) -> bytes:
+    """Return a WAV file of 0.1 s whose samples are a text, again and again."""
+    content = io.BytesIO()
+    samples = np.resize(np.frombuffer(text.encode("latin-1"), np.uint8), 4_800)
+    with wave.open(content, "wb") as file:
+        file.setparams((1, 1, 48_000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return content.getvalue()
+
+
 def write_zip(path: Path, *prefixes: str, leave_out: int = 0) -> Path:
-    """Write a zip with every clip under each prefix; the bytes name the prefix."""
+    """Write a zip with every clip under each prefix; the samples name the prefix."""
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as zipped:
         for prefix in prefixes:
             for name in list_ravdess_names()[leave_out:]:
-                zipped.writestr(f"{prefix}Actor_{name[-2:]}/{name}.wav", f"RIFF {prefix}{name}")
+                zipped.writestr(
+                    f"{prefix}Actor_{name[-2:]}/{name}.wav", make_clip(f"{prefix}{name}")
+                )
     return path
 
 
@@ -76,9 +91,10 @@ def test_a_download_ends_in_the_cache_where_it_is_found(cache: Path, remote: Rem
     fetched = fetch_ravdess(remote=remote, report=lambda *step: steps.append(step))
     assert (fetched.folder, fetched.clips, fetched.installed) == (cache / "ravdess", 1440, True)
     assert find_ravdess() == cache / "ravdess"
-    assert (cache / "ravdess" / FIRST).read_text() == "RIFF 03-01-01-01-01-01-01"
+    assert (cache / "ravdess" / FIRST).read_bytes() == make_clip("03-01-01-01-01-01-01")
     assert ("download", remote.size_bytes, remote.size_bytes) in steps
-    assert steps[-1] == ("unpack", 1440, 1440)
+    assert ("unpack", 1440, 1440) in steps
+    assert steps[-1] == ("verify", 1440, 1440)
     left = sorted(path.name for path in cache.iterdir())
     assert left == ["downloads", "ravdess"]
     assert list((cache / "downloads").iterdir()) == []
@@ -103,7 +119,7 @@ def test_a_mirror_must_give_the_published_file(
 def test_kaggles_nested_zip_is_taken_once_from_its_top(tmp_path: Path) -> None:
     kaggle = write_zip(tmp_path / "archive.zip", "audio_speech_actors_01-24/", "")
     fetched = fetch_ravdess(tmp_path / "here", archive=kaggle)
-    assert (fetched.folder / FIRST).read_text() == "RIFF 03-01-01-01-01-01-01"
+    assert (fetched.folder / FIRST).read_bytes() == make_clip("03-01-01-01-01-01-01")
     listing = scan_ravdess(fetched.folder)
     assert (len(listing.clips), listing.duplicates, listing.strays) == (1440, (), ())
 
@@ -165,11 +181,72 @@ def test_a_link_an_encrypted_or_a_huge_entry_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_clip_inside_installs_nothing(tmp_path: Path, archive: Path) -> None:
     raw = archive.read_bytes()
-    at = raw.index(b"RIFF 03-01-08-02-02-02-24")
+    at = raw.index(b"03-01-08-02-02-02-24" * 2)
     archive.write_bytes(raw[:at] + b"X" + raw[at + 1 :])
     with pytest.raises(CorpusError, match="not a sound zip file .*Bad CRC"):
         unpack_ravdess(archive, tmp_path / "new" / "out")
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"RIFF text", "03-01-01-01-01-01-01.wav"),
+        (make_clip("\x80"), "is silent"),
+        (make_clip("x")[:-2_000], "it was cut off"),
+    ],
+)
+def test_clips_that_are_no_recordings_are_not_installed(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
+    path = tmp_path / "text.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name in list_ravdess_names():
+            zipped.writestr(f"{name}.wav", content)
+    with pytest.raises(
+        CorpusError, match=f"1,440 of 1,440 clips cannot be used, the first: .*{problem}"
+    ) as found:
+        unpack_ravdess(path, tmp_path / "new" / "out")
+    assert ".ravdess-" not in str(found.value)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_one_clip_that_is_text_installs_nothing(tmp_path: Path, archive: Path) -> None:
+    path = tmp_path / "one.zip"
+    with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(path, "w") as zipped:
+        for member in whole.infolist():
+            text = member.filename.endswith("-08-02-02-02-24.wav")
+            zipped.writestr(member.filename, b"some text" if text else whole.read(member))
+    with pytest.raises(CorpusError, match=r"1 of 1,440 clips .*: 03-01-08-02-02-02-24\.wav"):
+        unpack_ravdess(path, tmp_path / "new" / "out")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_zip_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_bytes = 1_440 * len(make_clip("x"))
+    monkeypatch.setattr(fetch_module, "_MOST_BYTES", n_bytes - 1)
+    with pytest.raises(CorpusError, match=f"unpacks to {n_bytes:,} bytes, expected at most"):
+        unpack_ravdess(archive, tmp_path / "new" / "out")
+    monkeypatch.setattr(fetch_module, "_MOST_ENTRIES", 1_439)
+    with pytest.raises(CorpusError, match="has 1,440 entries, expected at most 1,439"):
+        unpack_ravdess(archive, tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+
+
+def test_clips_are_on_the_disk_before_the_folder_gets_its_name(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def sync(path: Path) -> None:
+        assert not (tmp_path / "out").exists()
+        synced.append(path)
+
+    monkeypatch.setattr(fetch_module, "sync_file", sync)
+    unpack_ravdess(archive, tmp_path / "out")
+    assert sorted(path.stem for path in synced) == sorted(list_ravdess_names())
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04cut"])

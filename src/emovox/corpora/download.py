@@ -1,9 +1,13 @@
 """Download a published file with resuming; pooch verifies it before it is renamed."""
 
+import queue
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import pooch
@@ -11,6 +15,7 @@ import requests
 import urllib3
 
 from emovox.errors import DownloadError
+from emovox.files import sync_file
 from emovox.wording import make_printable
 
 Report = Callable[[int, int], None]
@@ -19,6 +24,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHUNK_BYTES = 1 << 18
 _CONNECT_S = 10.0
 _CONNECTIONS = 6
+_ANSWER_S = 120.0
+"""Longest time until the head of an answer is complete, connecting and redirects included."""
 _SLOWEST_BYTES_PER_S = 1_000
 
 
@@ -59,13 +66,15 @@ def download_file(
         ``path``.
 
     Raises:
-        DownloadError: The address is unsafe or cannot be reached, the server refuses or times
-            out, the checksum does not match, or the file cannot be written.
+        DownloadError: The address is malformed, unsafe or cannot be reached, the server refuses,
+            times out or is too slow, the checksum does not match, or the file cannot be written.
     """
+    _check_address(remote.url)
     part = path.with_name(path.name + ".part")
 
     def fill_file(_url: str, file: str, _pooch: object) -> None:
         _fill_part(remote, part, timeout_s, report)
+        sync_file(part)
         part.replace(file)
 
     pooch.get_logger().setLevel("WARNING")  # it prints
@@ -93,7 +102,7 @@ def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report)
         if (arrived := _measure(part)) >= remote.size_bytes:
             return
         try:
-            with _ask(remote.url, arrived, timeout_s) as response:
+            with _ask_in_time(remote.url, arrived, timeout_s) as response:
                 _append_body(response, remote, part, timeout_s, report)
         except urllib3.exceptions.HTTPError as error:
             reason = error
@@ -102,6 +111,42 @@ def _fill_part(remote: RemoteFile, part: Path, timeout_s: float, report: Report)
             f"{remote.url} broke off {_CONNECTIONS} times ({reason or 'without a reason'}); "
             f"{arrived:,} of {remote.size_bytes:,} bytes arrived; run it again to continue"
         )
+
+
+def _check_address(url: str) -> None:
+    """Refuse what is no address, before anything is asked for."""
+    try:
+        requests.Request("GET", url).prepare()
+        _ = urlsplit(url).port
+    except ValueError as error:  # the base of requests' own errors about addresses
+        raise DownloadError(
+            f"{url!r} is not an address to download from ({error}); expected "
+            "https://HOST/FILE: check it"
+        ) from None
+
+
+def _ask_in_time(url: str, start: int, timeout_s: float) -> requests.Response:
+    """Request a file, and give up a server that sends the head of its answer byte by byte."""
+    answers: queue.SimpleQueue[requests.Response | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(_ask(url, start, timeout_s))
+        except BaseException as error:  # raised again below
+            answers.put(error)
+
+    # Each received byte restarts the timeout of a socket, so only another thread can give up.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_ANSWER_S)
+    except queue.Empty:
+        raise DownloadError(
+            f"{url} sent no complete answer within {_ANSWER_S:.3g} s; try again later, or get the "
+            "file another way"
+        ) from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
@@ -121,7 +166,7 @@ def _ask(url: str, start: int, timeout_s: float) -> requests.Response:
             f"{url} is not fetched: {error}; expected https, because plain http can be tampered "
             "with on the way: use an https address"
         ) from error
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError(
             f"no connection to {urlsplit(url).hostname} "
             f"({make_printable(_find_reason(error))}); check the network"
@@ -145,7 +190,7 @@ def _append_body(
             "again later, check the address, or get the file another way"
         )
     checked, checked_s = arrived, time.monotonic()
-    with part.open("ab" if arrived else "wb") as file:
+    with part.open("ab" if arrived else "wb") as file, _Watchdog(response, 2 * timeout_s) as watch:
         # read1 returns what has arrived; read would wait for a whole chunk of a slow server.
         while chunk := response.raw.read1(min(_CHUNK_BYTES, remote.size_bytes - arrived)):
             file.write(chunk)
@@ -158,6 +203,34 @@ def _append_body(
                         f"expected {_SLOWEST_BYTES_PER_S:,} a second; run it again later to go on"
                     )
                 checked, checked_s = arrived, time.monotonic()
+                watch.restart()
+
+
+class _Watchdog:
+    """Ends a response without content for too long: the frame of a body may be sent bytewise."""
+
+    def __init__(self, response: requests.Response, limit_s: float) -> None:
+        self.response = response
+        self.limit_s = limit_s
+        self.timer = threading.Timer(limit_s, self.shut_down)
+
+    def __enter__(self) -> Self:
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
+
+    def restart(self) -> None:
+        """Start to wait again."""
+        self.timer.cancel()
+        self.timer = threading.Timer(self.limit_s, self.shut_down)
+        self.timer.start()
+
+    def shut_down(self) -> None:
+        """End the response, so that reading it returns."""
+        with suppress(OSError, RuntimeError, ValueError):  # it has ended already
+            self.response.raw.shutdown()
 
 
 def _measure(part: Path) -> int:

@@ -7,11 +7,15 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from emovox.cores import count_cores
 from emovox.corpora.download import RemoteFile, download_file
+from emovox.corpora.findings import find_unusable
 from emovox.corpora.locate import find_cache
+from emovox.corpora.measure import Measured, measure_clip
 from emovox.corpora.ravdess import (
     RAVDESS_CLIPS,
     list_ravdess_names,
@@ -19,6 +23,7 @@ from emovox.corpora.ravdess import (
     scan_ravdess,
 )
 from emovox.errors import CorpusError
+from emovox.files import sync_file
 
 Report = Callable[[str, int, int], None]
 
@@ -31,6 +36,12 @@ RAVDESS_ARCHIVE = RemoteFile(
 
 _MOST_CLIP_BYTES = 8 << 20
 """The longest original clip, 5.3 s in stereo, is about 1 MB."""
+
+_MOST_BYTES = 2 << 30
+"""All original clips together are 590 MB."""
+
+_MOST_ENTRIES = 20_000
+"""Kaggle's archive has about 2,900."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,8 @@ def fetch_ravdess(
         archive: A local zip, the official one or Kaggle's, to use instead of a download.
         remote: The archive to download; defaults to Zenodo's. ``EMOVOX_RAVDESS_URL`` sets a
             mirror of the same file.
-        report: Called with the step (``"download"``, ``"unpack"``), the amount done and the total:
-            bytes for the download, clips for unpacking.
+        report: Called with the step (``"download"``, ``"unpack"``, ``"verify"``), the amount done
+            and the total: bytes for the download, otherwise clips.
 
     Returns:
         The folder and whether this call installed it.
@@ -101,15 +112,17 @@ def unpack_ravdess(
     """Unpack the 1,440 speech clips of a zip into a new folder, completely or not at all.
 
     Each clip is written to ``Actor_NN/NAME.wav``, derived from its validated name and never from
-    a path in the zip; other entries are ignored.
+    a path in the zip; other entries are ignored. Every clip is decoded before the folder gets its
+    name.
 
     Args:
         archive: The zip file.
         folder: The folder to create; it may exist if it is empty.
-        report: Called with ``"unpack"``, the clips done and the total.
+        report: Called with ``"unpack"``, then ``"verify"``, the clips done and the total.
 
     Raises:
-        CorpusError: The zip is damaged, unsafe or lacks clips, or the folder cannot be written.
+        CorpusError: The zip is damaged, unsafe, too large or lacks clips, a clip cannot be decoded,
+            or the folder cannot be written.
     """
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -125,6 +138,7 @@ def unpack_ravdess(
                     with zipped.open(member) as packed, clip.open("wb") as unpacked:
                         shutil.copyfileobj(packed, unpacked)
                     report("unpack", done, len(members))
+                _require_sound(whole, archive, report)
                 if folder.exists():
                     folder.rmdir()
                 whole.rename(folder)
@@ -138,6 +152,26 @@ def unpack_ravdess(
             f"cannot unpack {archive} into {folder}: {error.strerror or error}; expected a zip "
             "file that can be read and about 600 MB free; name another file or folder"
         ) from error
+
+
+def _require_sound(folder: Path, archive: Path, report: Report) -> None:
+    """Refuse clips that cannot be decoded; wait until the others are on the disk."""
+    clips = scan_ravdess(folder).clips
+    measured: Measured = {}
+    with ThreadPoolExecutor(count_cores()) as pool:
+        for clip, facts in zip(clips, pool.map(measure_clip, (c.path for c in clips)), strict=True):
+            measured[clip.path] = facts
+            report("verify", len(measured), len(clips))
+    unusable = find_unusable(clips, measured)
+    if unusable:
+        name, (_, problem) = next(iter(unusable.items()))
+        raise CorpusError(
+            f"{archive}: {len(unusable):,} of {len(clips):,} clips cannot be used, the first: "
+            f"{name} {problem}; get the zip from another source"
+        )
+    # One after the other, the disk would take ten times as long.
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(sync_file, (clip.path for clip in clips)))
 
 
 def _is_free(folder: Path) -> bool:
@@ -160,6 +194,12 @@ def _is_free(folder: Path) -> bool:
 def _choose_members(zipped: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInfo]:
     """Return the zip entry of each of the 1,440 clips; refuse unsafe entries."""
     chosen: dict[str, tuple[int, zipfile.ZipInfo]] = {}
+    n_entries = len(zipped.infolist())
+    if n_entries > _MOST_ENTRIES:
+        raise CorpusError(
+            f"{archive} has {n_entries:,} entries, expected at most {_MOST_ENTRIES:,}; get the zip "
+            "from another source"
+        )
     for member in zipped.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("~",):
@@ -186,6 +226,12 @@ def _choose_members(zipped: zipfile.ZipFile, archive: Path) -> dict[str, zipfile
             f"{archive} holds {len(chosen):,} RAVDESS speech clips, expected all "
             f"{RAVDESS_CLIPS:,} (the first missing is {missing[0]}); use the whole "
             "Audio_Speech_Actors_01-24.zip, or keep a part in a folder and name it with --data"
+        )
+    n_bytes = sum(member.file_size for _, member in chosen.values())
+    if n_bytes > _MOST_BYTES:
+        raise CorpusError(
+            f"{archive} unpacks to {n_bytes:,} bytes, expected at most {_MOST_BYTES:,}; get "
+            "the zip from another source"
         )
     return {name: member for name, (_, member) in chosen.items()}
 
