@@ -59,6 +59,8 @@ class Announcer(Watcher):
 
 
 def work_until_killed() -> None:
+    # Ignored otherwise if the tests were started in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Workers(2, 0) as workers:
         for _ in workers.run([Job("endless", partial(go_on)) for _ in range(2)], Announcer()):
             pass
