@@ -7,7 +7,7 @@
     ravdess, nemo, named │   metadata in file names or a table
     manifest, audformat, ├─> Clip rows: path, emotion, speaker, sentence, ...
     emobox, class_folders│       │
-                                 │      measure: length, level, content of each clip, decoded once
+                                 │      measure: length, level and content of each clip
                                  │      findings, check: what is wrong with clips and labels
                                  │      (verify: the same for a whole corpus, with counts)
                                  v
