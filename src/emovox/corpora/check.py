@@ -80,14 +80,11 @@ class DataCheck:
         """
         for finding in self.findings:
             if finding.verdict is Verdict.REFUSED:
-                raise CorpusError(finding.detail, code=_CODES[finding.check])
-
-
-_CODES = {
-    "speakers alike": "corpus.similar_speakers",
-    "two labels": "corpus.contradiction",
-    "two speakers": "corpus.contradiction",
-}
+                is_audio = finding.check in ("two labels", "two speakers")
+                raise CorpusError(
+                    finding.detail,
+                    code="corpus.contradiction" if is_audio else "corpus.similar_speakers",
+                )
 
 
 def check_clips(
