@@ -307,7 +307,7 @@ def test_two_that_compute_the_same_clips_at_once_do_not_mind(
     assert torch.equal(stack(third), stack(first))
 
 
-def test_half_written_files_do_not_stay(
+def test_a_full_disk_leaves_no_half_written_file_and_stops_nothing(
     clips: list[Clip], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save_half(file: Any, *_: object, **__: object) -> None:
@@ -316,9 +316,10 @@ def test_half_written_files_do_not_stay(
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", save_half)
-        assert len(EmbeddingCache(folder, jobs=1).load(clips, PlainEncoder(), ALONE)) == 4
+        without = EmbeddingCache(folder, jobs=1).load(clips, PlainEncoder(), ALONE)
     assert list_files(folder) == []
-    EmbeddingCache(folder).load(clips, PlainEncoder(), ALONE)
+    stored = EmbeddingCache(folder).load(clips, PlainEncoder(), ALONE)
+    assert torch.equal(stack(without), stack(stored))
     assert len(list_files(folder)) == 4
 
 
