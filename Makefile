@@ -27,7 +27,7 @@ demo: $(INSTALLED)  ## Predict the bundled recordings offline and write a page w
 reproduce: $(INSTALLED)  ## Run the reference experiment: its two models and ours, on one split and on 20
 	$(BIN)/emovox reproduce
 
-reproduce-all: $(INSTALLED)  ## Run the reference experiment, and test on unseen speakers too
+reproduce-all: $(INSTALLED)  ## Run the reference experiment, and test on unseen speakers too (208 MB)
 	$(BIN)/emovox reproduce --all
 
 accuracy: $(INSTALLED)  ## Score the shipped recipe under every protocol, three seeds each (resumes)

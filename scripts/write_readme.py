@@ -1,11 +1,11 @@
-"""Write the README's tables from the committed tables of figures.
+"""Write the README's tables, and one of the documentation's, from the committed tables of figures.
 
     python scripts/write_readme.py
 
 Each `<!-- figure: NAME -->` ... `<!-- end -->` of README.md is filled anew: from
 `benchmarks/accuracy.csv` (`make accuracy`), `benchmarks/reference.csv` (`make reproduce-all` and
 `benchmarks/reference.py`), `benchmarks/elsewhere.csv` (`benchmarks/elsewhere.py`), and what `emovox
-demo` prints.
+demo` prints; that of docs/experiments.md from `benchmarks/sources.csv` (`benchmarks/sources.py`).
 """
 
 import csv
@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 ACCURACY = ROOT / "benchmarks" / "accuracy.csv"
 REFERENCE = ROOT / "benchmarks" / "reference.csv"
+EXPERIMENTS = ROOT / "docs" / "experiments.md"
+SOURCES = ROOT / "benchmarks" / "sources.csv"
 ELSEWHERE = ROOT / "benchmarks" / "elsewhere.csv"
 PUBLISHED = {
     "HuBERT base, frozen": ("95 million", "66.2", "65.4"),
@@ -36,7 +38,7 @@ Row = dict[str, str]
 
 
 def main() -> None:
-    """Fill every figure of the README."""
+    """Fill every figure of the README and of the documentation."""
     seeds = read_table(ACCURACY)
     accuracy = [row for row in seeds if row["seeds"] == "mean"]
     reference = read_table(REFERENCE)
@@ -50,14 +52,20 @@ def main() -> None:
         "unseen": write_protocol(reference, "emobox-6"),
         "verdicts": write_verdicts(reference),
     }
-    text = README.read_text(encoding="utf-8")
+    fill_figures(README, figures)
+    fill_figures(EXPERIMENTS, {"sources": write_sources(read_table(SOURCES))})
+
+
+def fill_figures(page: Path, figures: dict[str, str]) -> None:
+    """Replace each named figure of a page."""
+    text = page.read_text(encoding="utf-8")
     for name, figure in figures.items():
         pattern = re.compile(rf"(<!-- figure: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not pattern.search(text):
-            raise SystemExit(f"README.md: no place for the figure {name!r}")
+            raise SystemExit(f"{page.name}: no place for the figure {name!r}")
         literal = figure.replace("\\", r"\\")
         text = pattern.sub(rf"\g<1>{literal}\n\g<2>", text)
-    write_text(README, text)
+    write_text(page, text)
 
 
 def read_table(path: Path) -> list[Row]:
@@ -183,6 +191,46 @@ def write_protocol(reference: list[Row], protocol: str) -> str:
     seeds = rows[0]["seeds"]
     note = f"Percent, 95% intervals, {seeds} seed{'s' * (seeds != '1')}; CNNs on an "
     return "\n".join([*lines, "", f"{note}{rows[0]['processor']}."])
+
+
+def write_sources(rows: list[Row]) -> str:
+    """Return the scores on lossless recordings beside those on the compressed copies."""
+    lines: list[str] = []
+    for protocol, basis in (
+        ("reference", "5 seeds of one split (lowest to highest seed)"),
+        ("reference-repeated", "20 splits (95% interval)"),
+    ):
+        lines += [
+            *([""] if lines else []),
+            f"| `{protocol}`: {basis} | WA, lossless | WA, Opus | UA, lossless | UA, Opus |",
+            "|---|---|---|---|---|",
+        ]
+        for model in ("vanilla", "optimized", "encoder"):
+            cells = [
+                percent(find(select(rows, protocol, model), recordings=recordings, score=score))
+                for score in ("WA", "UA")
+                for recordings in ("lossless", "opus")
+            ]
+            lines.append(f"| {model} | {' | '.join(cells)} |")
+    pairs = [
+        [
+            find(select(rows, "reference-repeated", model), recordings=r, score=score)
+            for r in ("lossless", "opus")
+        ]
+        for model in ("vanilla", "optimized", "encoder")
+        for score in ("WA", "UA", "F1")
+    ]
+    n_within = sum(lies_within(a, b) and lies_within(b, a) for a, b in pairs)
+    note = (
+        f"Over the 20 splits, {n_within} of {len(pairs)} pairs of means (WA, UA and F1 of each "
+        "recipe) lie within each other's intervals."
+    )
+    return "\n".join([*lines, "", fill(note)])
+
+
+def lies_within(row: Row, other: Row) -> bool:
+    """Return whether a score lies in the interval of another."""
+    return float(other["low"]) <= float(row["value"]) <= float(other["high"])
 
 
 def write_verdicts(reference: list[Row]) -> str:
