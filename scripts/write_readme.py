@@ -5,7 +5,7 @@
 Each `<!-- figure: NAME -->` ... `<!-- end -->` of README.md is filled anew: from
 `benchmarks/accuracy.csv` (`make accuracy`), `benchmarks/reference.csv` (`make reproduce-all` and
 `benchmarks/reference.py`), `benchmarks/elsewhere.csv` (`benchmarks/elsewhere.py`), and what `emovox
-demo` prints; that of docs/experiments.md from `benchmarks/sources.csv` (`benchmarks/sources.py`).
+demo` prints; that of docs/experiments.md from `benchmarks/reference_opus.csv`.
 """
 
 import csv
@@ -23,7 +23,7 @@ README = ROOT / "README.md"
 ACCURACY = ROOT / "benchmarks" / "accuracy.csv"
 REFERENCE = ROOT / "benchmarks" / "reference.csv"
 EXPERIMENTS = ROOT / "docs" / "experiments.md"
-SOURCES = ROOT / "benchmarks" / "sources.csv"
+REFERENCE_OPUS = ROOT / "benchmarks" / "reference_opus.csv"
 ELSEWHERE = ROOT / "benchmarks" / "elsewhere.csv"
 PUBLISHED = {
     "HuBERT base, frozen": ("95 million", "66.2", "65.4"),
@@ -53,7 +53,8 @@ def main() -> None:
         "verdicts": write_verdicts(reference),
     }
     fill_figures(README, figures)
-    fill_figures(EXPERIMENTS, {"sources": write_sources(read_table(SOURCES))})
+    sources = write_sources(reference, read_table(REFERENCE_OPUS))
+    fill_figures(EXPERIMENTS, {"sources": sources})
 
 
 def fill_figures(page: Path, figures: dict[str, str]) -> None:
@@ -193,37 +194,30 @@ def write_protocol(reference: list[Row], protocol: str) -> str:
     return "\n".join([*lines, "", f"{note}{rows[0]['processor']}."])
 
 
-def write_sources(rows: list[Row]) -> str:
+def write_sources(lossless: list[Row], opus: list[Row]) -> str:
     """Return the scores on lossless recordings beside those on the compressed copies."""
-    lines: list[str] = []
-    for protocol, basis in (
-        ("reference", "5 seeds of one split (lowest to highest seed)"),
-        ("reference-repeated", "20 splits (95% interval)"),
-    ):
-        lines += [
-            *([""] if lines else []),
-            f"| `{protocol}`: {basis} | WA, lossless | WA, Opus | UA, lossless | UA, Opus |",
-            "|---|---|---|---|---|",
-        ]
-        for model in ("vanilla", "optimized", "encoder"):
-            cells = [
-                percent(find(select(rows, protocol, model), recordings=recordings, score=score))
-                for score in ("WA", "UA")
-                for recordings in ("lossless", "opus")
-            ]
-            lines.append(f"| {model} | {' | '.join(cells)} |")
-    pairs = [
-        [
-            find(select(rows, "reference-repeated", model), recordings=r, score=score)
-            for r in ("lossless", "opus")
-        ]
-        for model in ("vanilla", "optimized", "encoder")
-        for score in ("WA", "UA", "F1")
+    lines = [
+        "| | WA, lossless | WA, Opus | UA, lossless | UA, Opus | F1, lossless | F1, Opus |",
+        "|---|---|---|---|---|---|---|",
     ]
-    n_within = sum(lies_within(a, b) and lies_within(b, a) for a, b in pairs)
+    n_within, n_pairs = 0, 0
+    for protocol in ("reference", "reference-repeated"):
+        for model in MODELS:
+            # The last row of each is the range over seeds.
+            before, after = (select(rows, protocol, model)[:3] for rows in (lossless, opus))
+            cells = [percent(row) for pair in zip(before, after, strict=True) for row in pair]
+            lines.append(f"| `{protocol}`, {model} | {' | '.join(cells)} |")
+            if protocol == "reference-repeated":
+                n_pairs += len(before)
+                n_within += sum(
+                    lies_within(a, b) and lies_within(b, a)
+                    for a, b in zip(before, after, strict=True)
+                )
     note = (
-        f"Over the 20 splits, {n_within} of {len(pairs)} pairs of means (WA, UA and F1 of each "
-        "recipe) lie within each other's intervals."
+        f"Percent, 95% intervals; 5 seeds of one split, and 20 splits. Over the 20 splits, "
+        f"{n_within} of {n_pairs} pairs of means lie within each other's intervals. Lossless on "
+        f"an {select(lossless, 'reference', 'vanilla')[0]['processor']}, Opus on an "
+        f"{select(opus, 'reference', 'vanilla')[0]['processor']}."
     )
     return "\n".join([*lines, "", fill(note)])
 
