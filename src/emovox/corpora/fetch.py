@@ -164,10 +164,10 @@ def _require_sound(folder: Path, archive: Path, report: Report) -> None:
             report("verify", len(measured), len(clips))
     unusable = find_unusable(clips, measured)
     if unusable:
-        name, (_, problem) = next(iter(unusable.items()))
+        first = next(clip for clip in clips if clip.name in unusable)
         raise CorpusError(
             f"{archive}: {len(unusable):,} of {len(clips):,} clips cannot be used, the first: "
-            f"{name} {problem}; get the zip from another source"
+            f"{first.path.name} {unusable[first.name][1]}; get the zip from another source"
         )
     # One after the other, the disk would take ten times as long.
     with ThreadPoolExecutor(8) as pool:
