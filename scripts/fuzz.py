@@ -162,12 +162,12 @@ def run_cases(kind: str, target: str, seed: int, numbers: range) -> Outcomes:
                 # The child died in the first case that it did not report.
                 number = left.pop(0)
                 path = folder / f"input-{number}"
-                told = (folder / "stderr").read_text(errors="replace")[-4_000:]
+                stderr = (folder / "stderr").read_text(errors="replace")[-4_000:]
                 reason = f"the process ended with status {child.returncode}"
-                reason += " (too slow)" if "Timeout (" in told else ""
+                reason += " (too slow)" if "Timeout (" in stderr else ""
                 outcomes.counts["dead process"] += 1
                 content = path.read_bytes() if path.exists() else b""
-                outcomes.findings.append(Finding(kind, number, reason, told, content))
+                outcomes.findings.append(Finding(kind, number, reason, stderr, content))
                 if not path.exists():
                     # It cannot start; the next would not either.
                     break
@@ -213,7 +213,7 @@ def run_case(target: Target, content: bytes) -> tuple[str, str]:
 
 
 def limit_memory(more_mb: int) -> None:
-    """Allow this process so many more MB of address space than it has."""
+    """Limit this process to this many MB of address space beyond what it uses now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + more_mb * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -33,6 +33,7 @@ import torch
 import typer
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from pack_weights import gather_moments, pack_weight, store_packed
+from scipy.signal import firwin
 from torch import Tensor, nn
 
 from emovox.files import replace_file
@@ -65,6 +66,27 @@ DYNAMIC_RANGE = 6.0
 
 LOUD_DB = 20.0
 """Frames within this range of the loudest enter the statistics; noise masks softer ones."""
+
+HIGH_PASS_HZ = 70.0
+"""Below it are offsets, rumble and mains hum; no voice but the deepest has its pitch there."""
+
+HIGH_PASS_HOP = 64
+"""What lies below is computed at a 64th of the rate, 250 Hz."""
+
+HIGH_PASS_BLOCKS, INTERPOLATOR_BLOCKS = 48, 16
+"""Lengths of the two filters, in blocks of ``HIGH_PASS_HOP`` samples."""
+
+REFERENCE_FRAMES = 8
+"""Levels are relative to the loudest frame but seven: a click or tap is shorter than 80 ms."""
+
+CLICK_DECADES = 0.6
+"""A frame this much above the reference (6 dB) is a click: its neighbours replace it."""
+
+HEADROOM = 0.5
+"""Decades above the reference that are kept."""
+
+CLICK_FRAMES = 5
+"""Distance of these neighbours, outside any window that contains the click."""
 
 RATE_HZ = 16_000
 N_VOICES = 200
@@ -154,6 +176,56 @@ class SpeechEncoder(nn.Module):
         return embedding
 
 
+class HighPass(nn.Module):
+    """Removes what lies below speech: offset, drift, rumble and the base of mains hum.
+
+    A low-pass at a 64th of the rate, its output interpolated, subtracted from the recording. Both
+    filters work on blocks of 64 samples, because a convolution that copies each sample into 48
+    windows takes several times as long.
+    """
+
+    low_pass: Tensor
+    interpolator: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # The images of the low rate lie at 250 Hz less HIGH_PASS_HZ and above.
+        slow_hz = RATE_HZ / HIGH_PASS_HOP / 2
+        cutoffs = (HIGH_PASS_HZ, HIGH_PASS_BLOCKS), (slow_hz, INTERPOLATOR_BLOCKS)
+        low_pass, interpolator = (
+            torch.from_numpy(
+                firwin(blocks * HIGH_PASS_HOP, hz, window=("kaiser", 5.0), fs=RATE_HZ)
+            ).reshape(blocks, HIGH_PASS_HOP)
+            for hz, blocks in cutoffs
+        )
+        self.register_buffer("low_pass", low_pass.float())
+        kernel = interpolator.flip(0).T  # (samples of a block, blocks)
+        # Each row sums to 1, so a constant passes exactly.
+        kernel = kernel / kernel.sum(1, keepdim=True)
+        self.register_buffer("interpolator", kernel.float()[:, None])
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Filter waveforms ``(1, samples)`` at 16 kHz; the result is as long and not delayed."""
+        hop, n_taps = HIGH_PASS_HOP, HIGH_PASS_BLOCKS
+        # Beyond its ends, a recording goes on at the mean of its first and last 10 ms.
+        reach = (n_taps + INTERPOLATOR_BLOCKS) // 2 * hop - hop
+        first, last = (
+            part.mean(1, keepdim=True) for part in (waveform[:, :160], waveform[:, -160:])
+        )
+        ends = first.expand(-1, reach), last.expand(-1, reach + hop - 1)
+        padded = torch.cat([ends[0], waveform, ends[1]], dim=1)
+        n_blocks = padded.shape[1] // hop
+        blocks = padded[:, : n_blocks * hop].reshape(n_blocks, hop)
+        products = self.low_pass @ blocks.T  # (taps, blocks)
+        # Rows that are one longer shift each row by one more than the row before, so that a sum
+        # over them is a convolution.
+        shifted = nn.functional.pad(products.reshape(1, -1), (0, n_taps))
+        low = shifted.reshape(n_taps, n_blocks + 1).sum(0, keepdim=True)
+        low = low[:, : n_blocks - n_taps + 1]
+        below = nn.functional.conv1d(low[None], self.interpolator)[0].T
+        return waveform - below.reshape(1, -1)[:, : waveform.shape[1]]
+
+
 class Anchor(nn.Module):
     """Start of the first frame, which aligns the middle of the sound with the token grid.
 
@@ -164,6 +236,7 @@ class Anchor(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.high_pass = HighPass()
         within = torch.arange(N_BLOCK).float()
         self.register_buffer("moments", torch.stack([torch.ones(N_BLOCK), within], dim=1))
 
@@ -177,6 +250,7 @@ class Anchor(nn.Module):
             float32 ``(1, more samples)``: with zeros at both ends; int64 ``(1,)``: the first of
             these to use.
         """
+        waveform = self.high_pass(waveform)
         n_blocks = waveform.shape[1] // N_BLOCK + 1
         # Magnitudes: powers move more where a recording is clipped.
         magnitudes = nn.functional.pad(waveform.abs(), (0, N_BLOCK))
@@ -221,13 +295,21 @@ class LogMel(nn.Module):
         # Whisper has a floor of 1e-10 here, which soft recordings reach. This floor is below the
         # resolution of 24 bits and only keeps digital silence from being minus infinity.
         decades = torch.log10(bands.clamp(min=1e-20))
-        # Levels relative to the loudest band (1.5 for speech at full level) make the result
-        # independent of a recording's gain.
-        loudest = decades.amax((1, 2), keepdim=True)
-        relative = torch.maximum(decades - loudest, decades.new_tensor(-DYNAMIC_RANGE))
+        # Levels relative to a loud band (1.5 for speech at full level) make the result independent
+        # of a recording's gain; not to the loudest one, which may be a click or a tap.
+        peaks = decades.amax(2)  # (1, frames)
+        reference = take_robust_maximum(peaks)
+        click = (peaks > reference + CLICK_DECADES).to(waveform.dtype)
+        # A click is in two more windows, at whose edges it is too soft to be noticed.
+        wider = nn.functional.pad(click, (1, 1))
+        click = torch.stack([wider[:, :-2], wider[:, 1:-1], wider[:, 2:]]).amax(0)
+        bordered = nn.functional.pad(decades, (0, 0, CLICK_FRAMES, CLICK_FRAMES), value=1e9)
+        around = torch.minimum(bordered[:, : -2 * CLICK_FRAMES], bordered[:, 2 * CLICK_FRAMES :])
+        decades = torch.where(click[..., None] > 0, around, decades)
+        relative = (decades - reference[..., None]).clamp(-DYNAMIC_RANGE, HEADROOM)
         level = torch.exp(relative * math.log(10)).mean(2)  # (1, frames)
-        top = level.amax(1, keepdim=True)
-        loud = (level >= top * 10 ** (-LOUD_DB / 10)).to(waveform.dtype)
+        top = take_robust_maximum(level)
+        loud = (level >= top * 10 ** (-LOUD_DB / 10)).to(waveform.dtype) * (1 - click)
         speech = level[0] >= top[0] * 10 ** (-SPEECH_DB / 10)
         index = torch.arange(n_frames)
         first = torch.where(speech, index, n_frames).amin(0, keepdim=True)
@@ -357,6 +439,14 @@ def make_norm(arrays: Arrays, name: str) -> nn.LayerNorm:
 def to_tensor(array: npt.NDArray[np.generic]) -> Tensor:
     """Copy an array as float32."""
     return torch.from_numpy(array.astype(np.float32))
+
+
+def take_robust_maximum(levels: Tensor) -> Tensor:
+    """Return the eighth largest level, or of few the upper third, ``(1, frames)`` to ``(1, 1)``."""
+    n_frames = torch.ones_like(levels).sum(1, keepdim=True).to(torch.int64)
+    rank = (n_frames // 3 - 1).clamp(0, REFERENCE_FRAMES - 1)
+    padded = nn.functional.pad(levels, (0, REFERENCE_FRAMES), value=-1e9)
+    return torch.topk(padded, REFERENCE_FRAMES, dim=1).values.gather(1, rank)
 
 
 def make_slaney_filters() -> Tensor:

@@ -29,6 +29,8 @@ def test_the_groups_hold_what_is_asked_of_a_model() -> None:
         "small": 10,
         "background": 3,
         "curve": 9,
+        "interference": 7,
+        "length": 4,
         "phone": 1,
         "codec": 5,
         "room": 3,
@@ -43,7 +45,13 @@ def test_the_groups_hold_what_is_asked_of_a_model() -> None:
 
 def test_thresholds_stand_where_the_issue_sets_them() -> None:
     asked = {(t.group, t.min_unchanged, t.max_uar_loss) for t in TESTS if t.has_threshold}
-    assert asked == {("small", 0.95, None), ("background", 0.85, 0.04), ("phone", None, 0.05)}
+    assert asked == {
+        ("small", 0.95, None),
+        ("background", 0.85, 0.04),
+        ("interference", 0.95, None),
+        *(("length", None, loss) for loss in (0.12, 0.05, 0.01, 0.03)),
+        ("phone", None, 0.05),
+    }
     assert str(find_test("white noise").peers) == "0.98 / 0.93"
     assert str(find_test("low-quality phone").peers) == "UAR -0.13 to +0.05"
     assert str(find_test("speed 0.9").peers) == ""
@@ -52,7 +60,7 @@ def test_thresholds_stand_where_the_issue_sets_them() -> None:
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.name)
 def test_every_test_is_drawn_from_seed_and_clip_alone(test: StressTest, rate_hz: int) -> None:
-    speech = make_speech(rate_hz // 4)
+    speech = make_speech(5 * rate_hz if test.group == "length" else rate_hz // 4)
     before = speech.copy()
     voices = [make_speech(3_000), make_speech(5_000)]
     perturbed = test.perturb(speech, rate_hz, "a", voices=voices)
@@ -144,6 +152,34 @@ def test_silence_is_a_second_on_each_side() -> None:
     around = find_test("silence around").perturb(speech, RATE_HZ, "a")
     assert len(around) == 2 * RATE_HZ + 100
     np.testing.assert_array_equal(around[RATE_HZ:-RATE_HZ], speech)
+
+
+@pytest.mark.parametrize("duration_s", [1, 2, 4])
+def test_the_loudest_part_is_cut_out(duration_s: int) -> None:
+    speech = 0.1 * make_speech(6 * RATE_HZ)
+    speech[RATE_HZ : (1 + duration_s) * RATE_HZ] *= 9
+    part = find_test(f"cut to {duration_s} s").perturb(speech, RATE_HZ, "a")
+    assert len(part) == duration_s * RATE_HZ
+    assert abs(measure_rms(part) / measure_rms(speech[RATE_HZ:][: len(part)]) - 1) < 0.01
+
+
+def test_a_clip_is_joined_with_five_others_of_its_voice() -> None:
+    clips = [np.full(100 + i, i / 10, np.float32) for i in range(8)]
+    joined = find_test("joined").perturb(clips[0], RATE_HZ, "a", voices=clips[1:])
+    np.testing.assert_array_equal(joined, np.concatenate(clips[:6]))
+    alone = find_test("joined").perturb(clips[1], RATE_HZ, "a")
+    np.testing.assert_array_equal(alone, np.tile(clips[1], 6))
+
+
+def test_hum_and_rumble_keep_their_ratio_and_the_level() -> None:
+    speech = make_speech()
+    for name, snr_db in (("hum 50 Hz", 10), ("hum 60 Hz", 10), ("rumble", 5)):
+        mixed = find_test(name).perturb(speech, RATE_HZ, "a")
+        scale = float(mixed @ speech / (speech @ speech))
+        noise = mixed - np.float32(scale) * speech
+        reached_db = 20 * np.log10(scale * measure_rms(speech) / measure_rms(noise))
+        assert reached_db == pytest.approx(snr_db, abs=0.5)
+        assert measure_rms(mixed) == pytest.approx(measure_rms(speech), rel=1e-3)
 
 
 def test_a_rate_below_16_khz_is_refused() -> None:

@@ -131,15 +131,32 @@ def test_integers_are_scaled_and_channels_averaged(recognizer: Recognizer) -> No
 
 
 @pytest.mark.parametrize(
-    ("samples", "abstained"), [(1, "no speech"), (799, "no speech"), (800, None)]
+    ("n_samples", "abstained"),
+    [(1, "no speech"), (799, "no speech"), (800, "too short"), (3_999, "too short"), (4_000, None)],
 )
-def test_under_a_tenth_of_a_second_nobody_speaks(
-    recognizer: Recognizer, samples: int, abstained: str | None
+def test_half_a_second_of_speech_is_needed_and_a_tenth_to_be_speech_at_all(
+    recognizer: Recognizer, n_samples: int, abstained: str | None
 ) -> None:
-    prediction = recognizer.predict([0.75] * samples, rate_hz=8_000)
+    samples = [0.75 * (-1) ** i for i in range(n_samples)]
+    prediction = recognizer.predict(samples, rate_hz=8_000)
     assert prediction.abstained == abstained
-    assert prediction.scores == (None if abstained else {"quiet": 0.25, "loud": 0.75})
-    assert prediction.end_s == samples / 8_000
+    assert prediction.emotion == (None if abstained else "loud")
+    expected = None if abstained == "no speech" else {"quiet": 0.25, "loud": 0.75}
+    assert prediction.scores == (expected and pytest.approx(expected))
+    assert prediction.end_s == n_samples / 8_000
+
+
+def test_pauses_do_not_count_as_speech(recognizer: Recognizer) -> None:
+    spoken = np.concatenate([np.zeros(16_000, np.float32), make_tone(0.5)[:3_000]])
+    assert recognizer.predict(spoken, rate_hz=8_000).abstained == "too short"
+    twice = np.concatenate([spoken, spoken])
+    assert recognizer.predict(twice, rate_hz=8_000).abstained is None
+
+
+@pytest.mark.parametrize("offset", [0.001, 0.3, -0.9])
+def test_a_constant_is_silence(recognizer: Recognizer, offset: float) -> None:
+    constant = np.full(8_000, offset, np.float32)
+    assert recognizer.predict(constant, rate_hz=8_000).abstained == "no speech"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +188,7 @@ def test_nobody_speaks_in_silence(recognizer: Recognizer, peak: float) -> None:
 
 
 def test_just_above_silence_the_model_answers(recognizer: Recognizer) -> None:
-    samples = np.full(800, SILENCE_PEAK * 1.1, np.float32)
+    samples = np.tile([1.1 * SILENCE_PEAK, -1.1 * SILENCE_PEAK], 4_000)
     assert recognizer.predict(samples, rate_hz=8_000).emotion == "quiet"
 
 

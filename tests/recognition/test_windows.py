@@ -5,7 +5,12 @@ import numpy.typing as npt
 import pytest
 
 from emovox.recognition.recognizer import Recognizer
-from emovox.recognition.windows import average_windows, iterate_windows, measure_powers
+from emovox.recognition.windows import (
+    average_windows,
+    iterate_windows,
+    measure_powers,
+    measure_speech,
+)
 
 RATE_HZ = 8_000
 Samples = npt.NDArray[np.float32]
@@ -59,7 +64,14 @@ def test_windows_count_by_how_much_speech_they_have() -> None:
     much = measure_powers(np.concatenate([speech, speech, speech]), RATE_HZ)
     little = measure_powers(np.concatenate([speech, quiet, quiet]), RATE_HZ)
     scores = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
-    assert average_windows(scores, [much, little]).tolist() == [0.75, 0.25]
+    speech_s = measure_speech([much, little])
+    assert speech_s.tolist() == [3.0, 1.0]
+    assert average_windows(scores, speech_s).tolist() == [0.75, 0.25]
+
+
+def test_an_offset_hides_no_pause() -> None:
+    spoken = np.concatenate([make_speech(1.0), np.zeros(RATE_HZ, np.float32)]) + np.float32(0.4)
+    assert measure_speech([measure_powers(spoken, RATE_HZ)]).tolist() == [1.0]
 
 
 def test_a_click_does_not_take_the_weight_of_soft_speech() -> None:
@@ -68,7 +80,7 @@ def test_a_click_does_not_take_the_weight_of_soft_speech() -> None:
     clicked[100] = 1.0
     scores = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
     powers = [measure_powers(samples, RATE_HZ) for samples in (soft, clicked)]
-    assert average_windows(scores, powers).tolist() == [0.5, 0.5]
+    assert average_windows(scores, measure_speech(powers)).tolist() == [0.5, 0.5]
 
 
 def test_a_long_recording_is_predicted_by_the_mean_of_its_windows(loudness_model: str) -> None:

@@ -1,6 +1,7 @@
 """Which clips and voices a stress test takes, in which order, and what its settings refuse."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from emovox.stress.perturbed_clips import (
     N_VOICES,
     StressSettings,
     choose_clips,
+    choose_siblings,
     choose_voices,
     map_in_order,
 )
@@ -56,6 +58,15 @@ def test_with_few_test_speakers_babble_is_mixed_from_training_speakers() -> None
     test, train = make_clips("ab", 30), make_clips("xyz", 3)
     voices = choose_voices(Fold("01", tuple(train), (), tuple(test)))
     assert {clip.speaker for clip in voices} == set("xyz")
+
+
+def test_a_clip_is_joined_with_the_next_ones_of_its_speaker_and_emotion() -> None:
+    clips = make_clips("ab", 8)
+    happy = [replace(clip, emotion="happy") for clip in clips[1:3]]
+    clips[1:3] = happy
+    found = choose_siblings(clips[5], clips)
+    assert [clip.name for clip in found] == ["a-06", "a-07", "a-00", "a-03", "a-04"]
+    assert choose_siblings(happy[0], clips) == [happy[1]]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

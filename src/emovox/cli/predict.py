@@ -28,7 +28,12 @@ STDIN = "-"
 CSV_COLUMNS = (
     "file start_s end_s emotion confidence abstained channel notes error_code error".split()
 )
-LABEL_STYLES = {None: "bold green", "uncertain": "yellow", "no speech": "dim"}
+LABEL_STYLES = {
+    None: "bold green",
+    "uncertain": "yellow",
+    "too short": "yellow",
+    "no speech": "dim",
+}
 
 Results = Iterable[Prediction | FileFailure]
 

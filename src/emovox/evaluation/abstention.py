@@ -108,7 +108,7 @@ def answer_as_shipped(
     Args:
         predictions: Predictions over all labels of the model.
         min_confidence: The model's own confidence threshold.
-        no_speech: Names of clips in which no speech was detected; they get no emotion.
+        no_speech: Names of clips without enough speech; they get no emotion.
 
     Returns:
         Share of all clips that get an emotion, and the accuracy on them.

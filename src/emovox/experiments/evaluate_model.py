@@ -163,8 +163,8 @@ def predict_as_shipped(
     watcher.start_clips("clips", len(clips))
     results = shipped.predict_files([clip.path for clip in clips], jobs=jobs)
     for clip, result in zip(clips, results, strict=True):
-        speaks = not (isinstance(result, Prediction) and result.abstained == "no speech")
-        if not speaks:
+        abstained = result.abstained if isinstance(result, Prediction) else None
+        if abstained == "no speech":
             (result,) = undetected.predict_files([clip.path])
         if not isinstance(result, Prediction):
             predicted.unusable.append(UnusableClip(clip.name, result.error))
@@ -174,7 +174,7 @@ def predict_as_shipped(
         else:
             predicted.clips.append(clip)
             predicted.probabilities.append([result.scores[label] for label in shipped.info.labels])
-            if not speaks:
+            if abstained in ("no speech", "too short"):
                 predicted.no_speech.append(clip.name)
         watcher.end_clip()
     return predicted

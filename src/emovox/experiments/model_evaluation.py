@@ -70,9 +70,10 @@ class ModelEvaluation:
         scored: Scores over the labels that model and corpus share, where the most probable of
             the shared labels is the prediction, as in cross-corpus protocols.
         shipped: Scores of the model as shipped, over all its labels: calibration, and abstention
-            at its own threshold; clips without speech get no emotion.
+            at its own threshold; clips without enough speech get no emotion.
         speakers_known: Whether the corpus names the speakers; otherwise clips are resampled.
-        no_speech: Clips in which no speech was detected; they count in ``scored``.
+        no_speech: Clips in which no speech was detected, or too little to answer; they count in
+            ``scored``.
         unusable: Clips that cannot be decoded, or are silent or too short.
         other_labels: Labels of the corpus that the model lacks, with their number of clips.
         notes: Recordings of the corpus that are not used, and why.
@@ -144,8 +145,8 @@ class ModelEvaluation:
             )
         if self.no_speech:
             lines.append(
-                f"{count(len(self.no_speech), 'clip')} without speech, by the speech detector: "
-                "scored above, but no emotion from the model as shipped"
+                f"{count(len(self.no_speech), 'clip')} without speech, by the speech detector, or "
+                "with too little: scored above, but no emotion from the model as shipped"
             )
         return lines
 

@@ -5,15 +5,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from emovox.errors import EmovoxError
-from emovox.perturbations import babble, codecs, environment, levels, noises, rooms, timing
+from emovox.perturbations import (
+    babble,
+    codecs,
+    environment,
+    interference,
+    levels,
+    noises,
+    rooms,
+    timing,
+)
 from emovox.perturbations.definition import (
     GROUPS,
     SER_TESTS_RATE_HZ,
     Apply,
     Peers,
     StressTest,
+    Voices,
 )
 from emovox.perturbations.levels import Samples
+
+N_JOINED = 5
+"""Recordings that follow a clip in the test of joined clips."""
 
 
 def find_tests(names: Sequence[str] = ()) -> tuple[StressTest, ...]:
@@ -174,6 +187,7 @@ def _make_background_tests() -> list[StressTest]:
             peers=Peers(unchanged),
             draws_as=f"{name} background",
             snr_db=20,
+            voices=Voices.OTHERS if name == "babble" else Voices.NONE,
         )
         for name, what, unchanged, make in kinds
     ]
@@ -185,10 +199,91 @@ def _make_background_tests() -> list[StressTest]:
             mix(make, snr_db),
             draws_as=f"{name} background",
             snr_db=snr_db,
+            voices=Voices.OTHERS if name == "babble" else Voices.NONE,
         )
         for name, what, _, make in kinds
         for snr_db in (10, 5, 0)
     ]
+
+
+def _make_interference_tests() -> list[StressTest]:
+    """Return what lies below speech or bursts into it, at levels that recordings have."""
+
+    def hum(mains_hz: float) -> Apply:
+        return lambda x, rate_hz, generator, _: levels.mix_noise(
+            x, interference.make_mains_hum(len(x), rate_hz, generator, mains_hz=mains_hz), 10
+        )
+
+    changes: list[tuple[str, str, Apply]] = [
+        (
+            "offset",
+            "a constant of 0.005, 0.01, 0.02 or 0.05 of full scale",
+            lambda x, _, generator, __: interference.add_offset(
+                x, _draw(generator, (0.005, 0.01, 0.02, 0.05))
+            ),
+        ),
+        (
+            "settling offset",
+            "0.05, 0.1 or 0.2 of full scale, which dies away within a second",
+            lambda x, rate_hz, generator, _: interference.add_settling_offset(
+                x, rate_hz, _draw(generator, (0.05, 0.1, 0.2))
+            ),
+        ),
+        ("hum 50 Hz", "with harmonics, RMS SNR 10 dB", hum(50)),
+        ("hum 60 Hz", "with harmonics, RMS SNR 10 dB", hum(60)),
+        (
+            "rumble",
+            "noise below 50 Hz, RMS SNR 5 dB",
+            lambda x, rate_hz, generator, _: levels.mix_noise(
+                x, interference.make_rumble(len(x), rate_hz, generator), 5
+            ),
+        ),
+        (
+            "click",
+            "2 ms, ten times the peak of the speech",
+            lambda x, rate_hz, generator, _: interference.add_click(
+                x, rate_hz, generator, height=10
+            ),
+        ),
+        (
+            "tap",
+            "a dull tone of 0.1 s, three times the peak of the speech",
+            lambda x, rate_hz, generator, _: interference.add_tap(x, rate_hz, generator, height=3),
+        ),
+    ]
+    return [
+        StressTest(name, "interference", definition, apply, min_unchanged=0.95)
+        for name, definition, apply in changes
+    ]
+
+
+def _make_length_tests() -> list[StressTest]:
+    """Return shorter and longer speech: loudest parts of a clip, and clips joined."""
+
+    def cut(duration_s: float) -> Apply:
+        return lambda x, rate_hz, *_: timing.cut_loudest(x, round(duration_s * rate_hz))
+
+    cuts = [
+        StressTest(
+            f"cut to {duration_s} s",
+            "length",
+            f"the loudest {duration_s} s",
+            cut(duration_s),
+            max_uar_loss=loss,
+            is_random=False,
+        )
+        for duration_s, loss in ((1, 0.12), (2, 0.05), (4, 0.01))
+    ]
+    joined = StressTest(
+        "joined",
+        "length",
+        "followed by five other recordings of the same speaker and emotion",
+        lambda x, _, __, voices: np.concatenate([x, *(voices or [x] * N_JOINED)[:N_JOINED]]),
+        max_uar_loss=0.03,
+        is_random=False,
+        voices=Voices.SAME,
+    )
+    return [*cuts, joined]
 
 
 def _make_channel_tests() -> list[StressTest]:
@@ -276,6 +371,8 @@ def _make_level_and_time_tests() -> list[StressTest]:
 TESTS = (
     *_make_small_tests(),
     *_make_background_tests(),
+    *_make_interference_tests(),
+    *_make_length_tests(),
     *_make_channel_tests(),
     *_make_level_and_time_tests(),
 )

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -15,6 +16,8 @@ GROUPS = {
     "small": "small changes",
     "background": "background at 20 dB",
     "curve": "louder background",
+    "interference": "offset, hum, rumble and clicks",
+    "length": "parts of clips, and clips joined",
     "phone": "telephone",
     "codec": "codecs",
     "room": "rooms",
@@ -25,7 +28,21 @@ GROUPS = {
 """Groups of tests and their titles, in the order of running and printing."""
 
 Apply = Callable[[Samples, int, np.random.Generator, Sequence[Samples]], Samples]
-"""Function ``(samples, rate_hz, generator, voices)`` to samples; only babble uses ``voices``."""
+"""Function ``(samples, rate_hz, generator, voices)`` to samples; see ``Voices``."""
+
+
+class Voices(StrEnum):
+    """Recordings that a test needs besides the perturbed one.
+
+    Attributes:
+        NONE: None.
+        OTHERS: Of other speakers, for babble.
+        SAME: Of the same speaker and emotion, to join with it.
+    """
+
+    NONE = ""
+    OTHERS = "others"
+    SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,7 @@ class StressTest:
             draw the same noise.
         snr_db: Signal-to-noise ratio in dB, for tests that are plotted as a curve.
         is_random: Whether the perturbation is random.
+        voices: Recordings that it needs.
     """
 
     name: str
@@ -76,6 +94,7 @@ class StressTest:
     draws_as: str = ""
     snr_db: float | None = None
     is_random: bool = True
+    voices: Voices = Voices.NONE
 
     @property
     def has_threshold(self) -> bool:
@@ -98,7 +117,8 @@ class StressTest:
             rate_hz: Sampling rate in Hz, at least 16,000.
             clip: Name of the recording.
             seed: Seed of the random draw.
-            voices: Recordings at the same rate to mix babble from; empty: synthesised voices.
+            voices: Recordings at the same rate, of the kind of ``StressTest.voices``; without
+                any, babble is synthesised and a recording is joined with itself.
 
         Returns:
             The perturbed recording, float32; only some tests change its length.

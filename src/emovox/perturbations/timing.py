@@ -1,4 +1,4 @@
-"""Timing: zeros before and after, a cropped beginning or end, changed speed."""
+"""Timing: zeros before and after, a cropped beginning or end, parts, changed speed."""
 
 import numpy as np
 import soxr
@@ -81,6 +81,27 @@ def crop_end(samples: Samples, n_samples: int) -> Samples:
     """
     _check_crop(samples, n_samples)
     return samples[: len(samples) - n_samples]
+
+
+def cut_loudest(samples: Samples, n_samples: int) -> Samples:
+    """Cut out the part of a recording with the most energy.
+
+    Args:
+        samples: Float32 ``(samples,)``.
+        n_samples: Length of the part.
+
+    Returns:
+        Float32 ``(n_samples,)``; a recording that is no longer than that is returned unchanged.
+
+    Examples:
+        >>> cut_loudest(np.float32([0.1, 0.5, 0.4, 0.1]), 2)
+        array([0.5, 0.4], dtype=float32)
+    """
+    if len(samples) <= n_samples:
+        return samples
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    start = int((energy[n_samples:] - energy[:-n_samples]).argmax())
+    return samples[start : start + n_samples]
 
 
 def _check_crop(samples: Samples, n_samples: int) -> None:

@@ -171,9 +171,13 @@ class AugmentationSettings(Settings):
     speed: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.15, description="largest change of speed and pitch; 0.15: from 1/1.15 to 1.15"
     )
+    parts: Share = Field(
+        0.15, description="with a part of the speech only, or its end before its beginning"
+    )
     reverberation: Share = Field(0.3, description="with a synthetic room's reverberation")
     equalizer: Share = Field(0.4, description="with a random frequency response")
-    noise: Share = Field(0.5, description="with noise, babble or hum")
+    noise: Share = Field(0.5, description="with noise, babble or environmental sounds")
+    interference: Share = Field(0.3, description="with mains hum, rumble, clicks or a tap")
     clipping: Share = Field(0.2, description="with the loudest 0.1 to 5% of the samples clipped")
     codec: Share = Field(0.2, description="through a telephone or a lossy codec")
 

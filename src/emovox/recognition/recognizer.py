@@ -32,13 +32,22 @@ from emovox.recognition.model_file import (
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.session import run_session
 from emovox.recognition.voice_activity import SpeechDetector
-from emovox.recognition.windows import average_windows, iterate_windows, measure_powers
+from emovox.recognition.windows import (
+    average_windows,
+    iterate_windows,
+    measure_powers,
+    measure_speech,
+)
 from emovox.telemetry import warn_of_usage_events
 
 _log = logging.getLogger(__name__)
 
 MIN_SPEECH_S = 0.1
 """Shorter recordings cannot contain a syllable, and count as no speech."""
+
+TOO_SHORT_S = 0.5
+"""Recordings with less speech are not answered: the scores would be right less often than they
+say (docs/confidence.md)."""
 
 
 class Recognizer:
@@ -331,7 +340,8 @@ class Recognizer:
 
     def _has_speech(self, waveform: Waveform) -> bool:
         """Return whether speech is detected in a waveform."""
-        peak = float(np.abs(waveform.samples).max())
+        # Half the range, which is the peak without a constant offset.
+        peak = float(np.ptp(waveform.samples)) / 2
         if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
             return False
         return self.detector is None or self.detector.has_speech(waveform)
@@ -343,7 +353,7 @@ class Recognizer:
         return iterate_windows(blocks, rate_hz)
 
     def _classify(self, recording: Recording, selection: Selection, file: str | None) -> Prediction:
-        """Predict a selection: average over its windows, by how much speech each has."""
+        """Predict a selection: average its windows, weighted by how much speech each has."""
         labels = self.info.labels
         scores: list[npt.NDArray[np.float64]] = []
         powers: list[npt.NDArray[np.float64]] = []
@@ -366,16 +376,21 @@ class Recognizer:
         )
         if not scores:
             return silent
-        probabilities = average_windows(scores, powers)
+        speech_s = measure_speech(powers)
+        probabilities = average_windows(scores, speech_s)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
-        uncertain = confidence < self.min_confidence
+        abstained = None
+        if speech_s.sum() < TOO_SHORT_S:
+            abstained = "too short"
+        elif confidence < self.min_confidence:
+            abstained = "uncertain"
         return replace(
             silent,
-            emotion=None if uncertain else labels[best],
+            emotion=None if abstained else labels[best],
             confidence=confidence,
             scores=dict(zip(labels, probabilities.tolist(), strict=True)),
-            abstained="uncertain" if uncertain else None,
+            abstained=abstained,
         )
 
 

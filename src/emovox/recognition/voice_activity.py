@@ -1,6 +1,7 @@
 """Voice-activity detection: decides whether a recording contains speech.
 
-    waveform -> 16 kHz, fixed level -> Silero VAD, one second at a time -> speech or no speech
+    waveform -> 16 kHz, without what lies below 64 Hz, at a fixed level
+             -> Silero VAD, one second at a time -> speech or no speech
              -> if no speech is detected: again at two thirds of the speed, for screams
 
 Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) is bundled with the package as
@@ -40,6 +41,11 @@ SLOWING = 1.5
 _CONTEXT_SAMPLES = 64
 _LEVEL_RMS = 0.1
 _BLOCK_FRAMES = 32
+_LOWS_RATE_HZ = 140
+"""A recording at this rate has nothing above 70 Hz, and what lies below 64 Hz."""
+
+_EDGE_SAMPLES = RATE_HZ // 100
+_REACH_SAMPLES = RATE_HZ // 2
 
 
 class SpeechDetector:
@@ -77,7 +83,7 @@ class SpeechDetector:
             Whether at least ``MIN_SPEECH_FRAMES`` frames contain speech, at the original speed
             or slowed down.
         """
-        samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
+        samples = prepare(waveform)
         n_frames = -(-len(samples) // FRAME_SAMPLES)
         needed = min(MIN_SPEECH_FRAMES, max(3, round(MIN_SPEECH_SHARE * n_frames)))
         return self._count_to(needed, samples) or self._count_to(
@@ -93,7 +99,7 @@ class SpeechDetector:
         Returns:
             float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
-        samples = set_level(resample(waveform.samples, waveform.rate_hz, RATE_HZ))
+        samples = prepare(waveform)
         return np.concatenate(list(self._listen(samples)))
 
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
@@ -124,6 +130,31 @@ class SpeechDetector:
                 duration_s=_BLOCK_FRAMES * FRAME_SAMPLES / RATE_HZ,
             )
             yield np.asarray(probabilities, dtype=np.float32)
+
+
+def prepare(waveform: Waveform) -> npt.NDArray[np.float32]:
+    """Resample a recording, remove offset and rumble, and set its level, float32 ``(samples,)``."""
+    return set_level(remove_lows(resample(waveform.samples, waveform.rate_hz, RATE_HZ)))
+
+
+def remove_lows(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Remove what lies below 64 Hz, whose level would count as the recording's.
+
+    Args:
+        samples: float32 ``(samples,)`` at 16 kHz.
+
+    Returns:
+        float32 ``(samples,)``, not delayed.
+
+    Examples:
+        >>> float(abs(remove_lows(np.full(16_000, 0.5, np.float32))).max()) < 1e-4
+        True
+    """
+    # Beyond its ends, a recording goes on at the mean of its first and last 10 ms.
+    ends = samples[:_EDGE_SAMPLES].mean(), samples[-_EDGE_SAMPLES:].mean()
+    padded = np.pad(samples, _REACH_SAMPLES, constant_values=ends)
+    lows = resample(resample(padded, RATE_HZ, _LOWS_RATE_HZ), _LOWS_RATE_HZ, RATE_HZ)
+    return samples - lows[_REACH_SAMPLES : _REACH_SAMPLES + len(samples)]
 
 
 def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -63,28 +63,44 @@ def find_pause(samples: npt.NDArray[np.float32], rate_hz: int) -> int:
 
 
 def measure_powers(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float64]:
-    """Return the mean square of each whole frame of ``FRAME_S``, float64 ``(frames,)``."""
+    """Return the variance of each whole frame of ``FRAME_S``, float64 ``(frames,)``.
+
+    It is the mean square without a constant offset, in which there would be no pauses.
+    """
     n_frame = round(FRAME_S * rate_hz)
     n_frames = len(samples) // n_frame
     frames = samples[: n_frames * n_frame].reshape(n_frames, n_frame)
-    powers: npt.NDArray[np.float64] = np.square(frames, dtype=np.float64).mean(axis=1)
+    powers: npt.NDArray[np.float64] = np.var(frames, axis=1, dtype=np.float64)
     return powers
 
 
+def measure_speech(powers: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Measure how much speech each window of a recording has.
+
+    Args:
+        powers: Variances of each window's frames, float64 ``(frames,)``.
+
+    Returns:
+        Seconds in frames within ``SPEECH_DB`` of the recording's loudest, float64 ``(windows,)``.
+    """
+    # The 95th percentile, so that a click does not set the level that speech is compared with.
+    loud = np.quantile(np.concatenate(powers), 0.95) * 10 ** (-SPEECH_DB / 10)
+    return FRAME_S * np.array([np.count_nonzero(frames >= loud) for frames in powers])
+
+
 def average_windows(
-    scores: list[npt.NDArray[np.float64]], powers: list[npt.NDArray[np.float64]]
+    scores: list[npt.NDArray[np.float64]], speech_s: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """Average the scores of windows, each weighted by its amount of speech.
 
     Args:
         scores: Probabilities of each window, float64 ``(classes,)``.
-        powers: Mean squares of each window's frames, float64 ``(frames,)``.
+        speech_s: Speech in each window in seconds, float64 ``(windows,)``.
 
     Returns:
         float64 ``(classes,)``.
     """
-    # The 95th percentile, so that a click does not set the level that speech is compared with.
-    loud = np.quantile(np.concatenate(powers), 0.95) * 10 ** (-SPEECH_DB / 10) if powers else 0.0
-    weights = [max(1, int((frames >= loud).sum())) for frames in powers]
-    averaged: npt.NDArray[np.float64] = np.average(scores, axis=0, weights=weights)
+    averaged: npt.NDArray[np.float64] = np.average(
+        scores, axis=0, weights=np.maximum(speech_s, FRAME_S)
+    )
     return averaged

@@ -236,7 +236,7 @@ def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
     )
     if scores.no_speech:
         n_silent = count(len(scores.no_speech), "clip")
-        text += f" In {n_silent}, no speech was detected, so the model names no emotion."
+        text += f" In {n_silent}, too little speech was detected, so the model names no emotion."
     if scores.corpus.is_unseen:
         text += (
             " The threshold was fitted on recordings like the training data. “Uncertain” is "

@@ -15,8 +15,8 @@ from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold
 from emovox.errors import EmovoxError
 from emovox.evaluation.stress_scores import NO_SPEECH, PerturbedPredictions
-from emovox.perturbations.catalogue import TESTS
-from emovox.perturbations.definition import SER_TESTS_RATE_HZ, StressTest
+from emovox.perturbations.catalogue import N_JOINED, TESTS
+from emovox.perturbations.definition import SER_TESTS_RATE_HZ, StressTest, Voices
 from emovox.perturbations.levels import Samples
 from emovox.progress import Watcher
 from emovox.recognition.recognizer import Recognizer
@@ -92,11 +92,18 @@ def choose_voices(fold: Fold) -> list[Clip]:
     return [clip for _, clip in choose_clips([("", clip) for clip in source], N_VOICES)]
 
 
+def choose_siblings(clip: Clip, clips: Sequence[Clip]) -> list[Clip]:
+    """Choose the recordings to join a clip with: the next ones of its speaker and emotion."""
+    alike = [c for c in clips if (c.speaker, c.emotion) == (clip.speaker, clip.emotion)]
+    at = alike.index(clip)
+    return [*alike[at + 1 :], *alike[:at]][:N_JOINED]
+
+
 def predict_perturbed(
     models: Sequence[Path],
     clips: Sequence[Clip],
     labels: Sequence[str],
-    voices: Sequence[Clip],
+    fold: Fold,
     settings: StressSettings,
     watcher: Watcher,
 ) -> list[PerturbedPredictions]:
@@ -110,7 +117,7 @@ def predict_perturbed(
         models: Model files of one sampling rate.
         clips: Clips to predict.
         labels: Emotions that may be predicted, including those of the clips.
-        voices: Recordings that babble is mixed from.
+        fold: The fold of the clips, whose recordings are mixed into babble or joined.
         settings: Tests and draws.
         watcher: Receives progress updates.
 
@@ -119,8 +126,9 @@ def predict_perturbed(
     """
     recognizers = [Recognizer.load(model, vad=False, min_confidence=0) for model in models]
     rate_hz = max(recognizers[0].info.sample_rate_hz, SER_TESTS_RATE_HZ)
-    babbling = any("babble" in test.name for test in settings.tests)
-    pool = [(v.speaker, load_audio(v.path, rate_hz).samples) for v in voices if babbling]
+    needed = {test.voices for test in settings.tests}
+    babbling = choose_voices(fold) if Voices.OTHERS in needed else []
+    pool = [(v.speaker, load_audio(v.path, rate_hz).samples) for v in babbling]
     draws = [
         (test, settings.seed + i)
         for test in settings.tests
@@ -133,9 +141,14 @@ def predict_perturbed(
 
     def predict_clip(clip: Clip) -> list[list[int]]:
         samples = load_audio(clip.path, rate_hz).samples
-        others = [voice for speaker, voice in pool if speaker != clip.speaker]
+        joined = choose_siblings(clip, fold.test) if Voices.SAME in needed else []
+        voices = {
+            Voices.NONE: [],
+            Voices.OTHERS: [voice for speaker, voice in pool if speaker != clip.speaker],
+            Voices.SAME: [load_audio(c.path, rate_hz).samples for c in joined],
+        }
         perturbed = (
-            test.perturb(samples, rate_hz, clip.name, seed=seed, voices=others)
+            test.perturb(samples, rate_hz, clip.name, seed=seed, voices=voices[test.voices])
             for test, seed in draws
         )
         return [[predict(x, r) for r in recognizers] for x in chain([samples], perturbed)]

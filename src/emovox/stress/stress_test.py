@@ -21,7 +21,6 @@ from emovox.runs.stress import format_stress, read_stress
 from emovox.stress.perturbed_clips import (
     StressSettings,
     choose_clips,
-    choose_voices,
     join_predictions,
     predict_perturbed,
 )
@@ -145,9 +144,8 @@ def stress_runs(
             continue
         watcher.start_fold(fold.name, len(protocol.folds))
         models = [find_fold_folder(f, fold, len(protocol.folds)) / MODEL_NAME for f in folders]
-        voices = choose_voices(fold)
         labels = fold.labels or protocol.labels
-        parts.append(predict_perturbed(models, clips, labels, voices, settings, watcher))
+        parts.append(predict_perturbed(models, clips, labels, fold, settings, watcher))
     seeds = [join_predictions(of_seed) for of_seed in zip(*parts, strict=True)]
 
     def report(name: str, basis: str, predictions: Sequence[PerturbedPredictions]) -> StressReport:
@@ -214,8 +212,8 @@ def stress_model(
     tested = [("", clip) for clip in clips]
     chosen = set(choose_clips(tested, settings.n_clips))
     picked = [clip for clip in clips if ("", clip) in chosen]
-    voices = choose_voices(Fold("", (), (), tuple(clips)))
-    predictions = predict_perturbed([path], picked, info.labels, voices, settings, watcher)
+    fold = Fold("", (), (), tuple(clips))
+    predictions = predict_perturbed([path], picked, info.labels, fold, settings, watcher)
     basis = f"clips of {corpus}, none of which the model was trained on"
     if {c.corpus for c in clips} & set(info.training_corpora):
         basis = (

@@ -25,7 +25,8 @@ N_COPIES, SEED = 24, 19
 """With this seed, so few copies suffice to apply every perturbation; a test checks each."""
 
 PROBE_S = 0.5
-COPIED_S = 0.1
+COPIED_S = 1.1
+"""Longer than the shortest part of a clip, so that parts are drawn too."""
 
 
 def fingerprint_embeddings(encoder: Encoder, *, copies: bool) -> str:
@@ -74,7 +75,13 @@ def fingerprint_copies(rate_hz: int) -> str:
     from emovox.training.augment import perturb
 
     settings = AugmentationSettings(
-        reverberation=0.5, equalizer=0.5, noise=0.9, clipping=0.5, codec=0.5
+        parts=0.5,
+        reverberation=0.5,
+        equalizer=0.5,
+        noise=0.9,
+        interference=0.5,
+        clipping=0.5,
+        codec=0.5,
     )
     probe = make_probe(rate_hz, COPIED_S)
     digest = hashlib.sha256()
