@@ -73,11 +73,20 @@ HIGH_PASS_HZ = 70.0
 HIGH_PASS_HOP = 64
 """What lies below is computed at a 64th of the rate, 250 Hz."""
 
-HIGH_PASS_BLOCKS, INTERPOLATOR_BLOCKS = 48, 16
+HIGH_PASS_BLOCKS, INTERPOLATOR_BLOCKS = 64, 16
 """Lengths of the two filters, in blocks of ``HIGH_PASS_HOP`` samples."""
 
 REFERENCE_FRAMES = 8
 """Levels are relative to the loudest frame but seven: a click or tap is shorter than 80 ms."""
+
+LOUD_BLOCKS = REFERENCE_FRAMES * N_HOP // N_BLOCK
+"""As long as these frames: the peak of the loudest blocks but so many is that of the speech."""
+
+CLICK_PEAK = 2.0
+"""A block whose peak is this many times that of the speech is a click or the start of a tap."""
+
+CLICK_BLOCKS = (1, 5)
+"""It is blanked, with so many blocks before and after it."""
 
 CLICK_DECADES = 0.6
 """A frame this much above the reference (6 dB) is a click: its neighbours replace it."""
@@ -194,7 +203,7 @@ class HighPass(nn.Module):
         cutoffs = (HIGH_PASS_HZ, HIGH_PASS_BLOCKS), (slow_hz, INTERPOLATOR_BLOCKS)
         low_pass, interpolator = (
             torch.from_numpy(
-                firwin(blocks * HIGH_PASS_HOP, hz, window=("kaiser", 5.0), fs=RATE_HZ)
+                firwin(blocks * HIGH_PASS_HOP, hz, window=("kaiser", 8.0), fs=RATE_HZ)
             ).reshape(blocks, HIGH_PASS_HOP)
             for hz, blocks in cutoffs
         )
@@ -250,11 +259,11 @@ class Anchor(nn.Module):
             float32 ``(1, more samples)``: with zeros at both ends; int64 ``(1,)``: the first of
             these to use.
         """
-        waveform = self.high_pass(waveform)
-        n_blocks = waveform.shape[1] // N_BLOCK + 1
+        # First the clicks: the high-pass would smear each over 0.2 s, and each moves the middle.
+        waveform = self.high_pass(blank_clicks(waveform))
         # Magnitudes: powers move more where a recording is clipped.
-        magnitudes = nn.functional.pad(waveform.abs(), (0, N_BLOCK))
-        blocks = magnitudes[:, : n_blocks * N_BLOCK].reshape(n_blocks, N_BLOCK)
+        blocks = split_magnitudes(waveform)
+        n_blocks = blocks.shape[0]
         total, within = (blocks @ self.moments).unbind(1)
         starts = torch.arange(n_blocks) * N_BLOCK
         middle = (within + total * starts).sum(0, keepdim=True) / total.sum().clamp(min=1e-20)
@@ -441,12 +450,31 @@ def to_tensor(array: npt.NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def take_robust_maximum(levels: Tensor) -> Tensor:
-    """Return the eighth largest level, or of few the upper third, ``(1, frames)`` to ``(1, 1)``."""
+def blank_clicks(waveform: Tensor) -> Tensor:
+    """Set clicks in a waveform ``(1, samples)`` to zero."""
+    peaks = split_magnitudes(waveform).amax(1)[None]
+    is_click = (peaks > CLICK_PEAK * take_robust_maximum(peaks, LOUD_BLOCKS)).to(waveform.dtype)
+    before, after = CLICK_BLOCKS
+    n_blocks = is_click.shape[1]
+    padded = nn.functional.pad(is_click, (after, before))
+    shifted = [padded[:, i : i + n_blocks] for i in range(before + after + 1)]
+    kept = 1 - torch.stack(shifted).amax(0)
+    return waveform * kept[..., None].expand(-1, -1, N_BLOCK).reshape(1, -1)[:, : waveform.shape[1]]
+
+
+def split_magnitudes(waveform: Tensor) -> Tensor:
+    """Return the magnitudes of a waveform ``(1, samples)`` as blocks ``(blocks, N_BLOCK)``."""
+    n_blocks = waveform.shape[1] // N_BLOCK + 1
+    magnitudes = nn.functional.pad(waveform.abs(), (0, N_BLOCK))
+    return magnitudes[:, : n_blocks * N_BLOCK].reshape(n_blocks, N_BLOCK)
+
+
+def take_robust_maximum(levels: Tensor, rank: int = REFERENCE_FRAMES) -> Tensor:
+    """Return the level of a rank, or of few the upper third, ``(1, frames)`` to ``(1, 1)``."""
     n_frames = torch.ones_like(levels).sum(1, keepdim=True).to(torch.int64)
-    rank = (n_frames // 3 - 1).clamp(0, REFERENCE_FRAMES - 1)
-    padded = nn.functional.pad(levels, (0, REFERENCE_FRAMES), value=-1e9)
-    return torch.topk(padded, REFERENCE_FRAMES, dim=1).values.gather(1, rank)
+    index = (n_frames // 3 - 1).clamp(0, rank - 1)
+    padded = nn.functional.pad(levels, (0, rank), value=-1e9)
+    return torch.topk(padded, rank, dim=1).values.gather(1, index)
 
 
 def make_slaney_filters() -> Tensor:
