@@ -23,8 +23,8 @@ def stress(
         typer.Option(
             "--tests",
             metavar="NAME,...",
-            help="Groups (small, background, curve, phone, codec, room, level, silence, speed) or "
-            "single tests to run. Default: all.",
+            help="Groups (small, background, curve, interference, length, phone, codec, room, "
+            "level, silence, speed) or single tests to run. Default: all.",
         ),
     ] = None,
     clips: Annotated[

@@ -59,6 +59,11 @@ def _draw(generator: np.random.Generator, values: Sequence[float]) -> float:
     return values[int(generator.integers(len(values)))]
 
 
+def _fit(samples: Samples) -> Samples:
+    """Scale samples down to a peak of 1 if they exceed it, so that they fit into a file."""
+    return samples / max(np.float32(1), np.abs(samples).max())
+
+
 def _make_small_tests() -> list[StressTest]:
     """Return the ten small changes, as ser-tests defines them."""
 
@@ -241,14 +246,16 @@ def _make_interference_tests() -> list[StressTest]:
         (
             "click",
             "2 ms, ten times the peak of the speech",
-            lambda x, rate_hz, generator, _: interference.add_click(
-                x, rate_hz, generator, height=10
+            lambda x, rate_hz, generator, _: _fit(
+                interference.add_click(x, rate_hz, generator, height=10)
             ),
         ),
         (
             "tap",
             "a dull tone of 0.1 s, three times the peak of the speech",
-            lambda x, rate_hz, generator, _: interference.add_tap(x, rate_hz, generator, height=3),
+            lambda x, rate_hz, generator, _: _fit(
+                interference.add_tap(x, rate_hz, generator, height=3)
+            ),
         ),
     ]
     return [
