@@ -74,8 +74,8 @@ class StressReport:
             lines += [
                 "The model was trained on augmented copies from the generators of these tests "
                 "(noise, babble,",
-                "environment, rooms, clipping, codecs, telephone, hum, rumble, clicks, speed): others "
-                "may do more harm.",
+                "environment, rooms, clipping, codecs, telephone, hum, rumble, clicks, speed): "
+                "others may harm it more.",
             ]
         lines.append("Public models' figures: --format csv or json, or docs/stress.md.")
         return lines
