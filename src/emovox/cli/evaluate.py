@@ -17,11 +17,12 @@ N_FAILURES = 10
 
 
 def evaluate(
-    target: Annotated[
-        str,
+    targets: Annotated[
+        list[str],
         typer.Argument(
-            metavar="RUN|MODEL",
-            help="A run folder, a model.onnx, or 'default' for the bundled model.",
+            metavar="RUN...|MODEL",
+            help="A run folder, several seeds of a run under loco, a model.onnx, or 'default' for "
+            "the bundled model.",
         ),
     ],
     corpus: Annotated[
@@ -58,11 +59,18 @@ def evaluate(
     """Score a run on its own test clips, or a model file on the recordings of --corpus.
 
     For a run, the test clips are predicted again with its model files, and its scores and report
-    are rewritten. A model file is scored over the labels that it shares with the corpus. Clips that
-    cannot be used are reported on stderr and skipped; the exit status is then 1.
+    are rewritten. Several seeds of a run under loco are averaged. A model file is scored over the
+    labels that it shares with the corpus. Clips that cannot be used are reported on stderr and
+    skipped; the exit status is then 1.
     """
     from emovox.recognition.model_file import DEFAULT_MODEL
 
+    target, *others = targets
+    if others and (corpus is not None or any(not Path(name).is_dir() for name in targets)):
+        raise typer.BadParameter(
+            "several seeds are run folders, without --corpus; evaluate one model file at a time",
+            param_hint="RUN...|MODEL",
+        )
     if corpus is None:
         if Path(target).is_file() or target == DEFAULT_MODEL:
             raise typer.BadParameter(
@@ -71,8 +79,11 @@ def evaluate(
         if out is not None or jobs != 1 or not vad:
             raise typer.BadParameter(
                 "--out, --jobs and --no-vad are for a model file with --corpus",
-                param_hint="RUN|MODEL",
+                param_hint="RUN...|MODEL",
             )
+        if others:
+            evaluate_seed_folders([Path(name) for name in targets], data, output)
+            return
         evaluate_run_folder(Path(target), data, output)
         return
     if target != DEFAULT_MODEL and Path(target).is_dir():
@@ -104,6 +115,20 @@ def evaluate_run_folder(run: Path, data: Path | None, output: ScoreFormat) -> No
     for line in evaluation.describe_abstention():
         echo(line)
     print_groups(evaluation)
+
+
+def evaluate_seed_folders(runs: list[Path], data: Path | None, output: ScoreFormat) -> None:
+    """Score the model files of several seeds, and print the scores of each corpus left out."""
+    from emovox.cli.progress import ProgressBars
+    from emovox.experiments.finished import evaluate_seeds
+
+    with ProgressBars(runs[0].name) as watcher:
+        scores, label = evaluate_seeds(runs, data, watcher)
+    if output is ScoreFormat.JSON:
+        echo_json({"protocol": label, **scores.to_dict()})
+        return
+    for line in (f"{label}, {scores.describe_basis()}", *scores.describe()):
+        echo(line)
 
 
 def evaluate_model_file(

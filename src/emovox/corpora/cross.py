@@ -101,9 +101,10 @@ def list_corpora(protocol: str, corpora: Sequence[str]) -> tuple[str, ...]:
 
 
 def name_tested(protocol: str, corpora: Sequence[str]) -> str:
-    """Return the corpus that a recipe's protocol tests on."""
+    """Return the corpus that a recipe's protocol tests on; under ``loco`` all, joined by commas."""
     cross = parse_cross(protocol)
-    return corpora[0] if cross is None else cross.tested
+    tested = ", ".join(corpora) if protocol == "loco" else corpora[0]
+    return tested if cross is None else cross.tested
 
 
 def make_cross(
@@ -132,15 +133,7 @@ def make_cross(
         ProtocolError: The two sides share fewer than two labels, or share a speaker although
             ``allow_speaker_overlap`` is not set.
     """
-    known = {clip.emotion for clip in trained}
-    shared = order_labels(known & {clip.emotion for clip in tested})
-    if len(shared) < 2:
-        raise ProtocolError(
-            f"{name}: the two sides share {len(shared)} labels; expected at least 2, found "
-            f"{', '.join(order_labels(known))} and "
-            f"{', '.join(order_labels(clip.emotion for clip in tested))}: "
-            "use the same names for the same emotions"
-        )
+    shared = share_labels(name, trained, tested)
     train, validation = hold_out(trained, min_speakers=2)
     fold = Fold(
         "01",
@@ -161,6 +154,19 @@ def make_cross(
     return protocol
 
 
+def share_labels(name: str, trained: Sequence[Clip], tested: Sequence[Clip]) -> tuple[str, ...]:
+    """Return the labels that training and test clips share; refuse fewer than two."""
+    sides = [order_labels(clip.emotion for clip in side) for side in (trained, tested)]
+    shared = tuple(label for label in sides[0] if label in sides[1])
+    if len(shared) < 2:
+        raise ProtocolError(
+            f"{name}: the two sides share {len(shared)} labels; expected at least 2, found "
+            f"{', '.join(sides[0])} and {', '.join(sides[1])}: "
+            "use the same names for the same emotions"
+        )
+    return shared
+
+
 def describe_untested(tested: Sequence[Clip], shared: Sequence[str]) -> tuple[str, ...]:
     """Describe how many clips are not tested because training lacks their label."""
     absent = [clip.emotion for clip in tested if clip.emotion not in shared]
@@ -171,9 +177,9 @@ def describe_untested(tested: Sequence[Clip], shared: Sequence[str]) -> tuple[st
 
 
 def describe_labels(protocol: Protocol) -> list[str]:
-    """Describe the emotions that a protocol's scores are restricted to, if any."""
+    """Describe the emotions that a cross-corpus protocol's scores are restricted to."""
     shared = order_labels(label for fold in protocol.folds for label in fold.labels)
-    if not shared:
+    if not shared or not protocol.name.startswith(_PREFIX):
         return []
     return [
         f"over the {len(shared)} emotions that both corpora have, no other can be predicted: "

@@ -17,7 +17,7 @@ class Fold:
     """One (train, validation, test) set.
 
     Attributes:
-        name: Two digits from ``"01"``.
+        name: Two digits from ``"01"``; under ``loco``, the corpus left out.
         train: Clips that the weights are fitted to.
         validation: Clips used by early stopping and the learning-rate schedule.
         test: Clips that the final model is scored on, once.
@@ -160,12 +160,14 @@ def _show_folds(absent: Mapping[str, Sequence[str]]) -> str:
 
 
 def describe_rare_labels(protocol: Protocol) -> tuple[str, ...]:
-    """Describe which labels have fewer than two training clips in some fold."""
-    counts = [Counter(clip.emotion for clip in fold.train) for fold in protocol.folds]
-    rare = [label for label in protocol.labels if min(count[label] for count in counts) < 2]
+    """Describe which labels of a fold have fewer than two training clips in it."""
+    rare: set[str] = set()
+    for fold in protocol.folds:
+        counts = Counter(clip.emotion for clip in fold.train)
+        rare |= {label for label in fold.labels or protocol.labels if counts[label] < 2}
     if not rare:
         return ()
     return (
-        f"fewer than two training clips in at least one fold: {', '.join(rare)}; no model can "
-        "learn them: add recordings, or leave them out by data.labels",
+        f"fewer than two training clips in at least one fold: {', '.join(order_labels(rare))}; "
+        "no model can learn them: add recordings, or leave them out by data.labels",
     )

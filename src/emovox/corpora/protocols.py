@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from emovox.corpora.clips import Clip
-from emovox.corpora.folds import Fold, Protocol, check_folds
+from emovox.corpora.folds import Fold, Protocol, check_folds, find_shared_speakers
 from emovox.corpora.held_out import hold_out
+from emovox.corpora.loco import LOCO, split_corpora
 from emovox.errors import ProtocolError
 
 REFERENCE_ACTORS = ("1", "2", "3", "4")
@@ -45,6 +46,8 @@ PROTOCOLS: dict[str, str] = {
     "luna-5": "5 folds over the actors, as in Luna-Jimenez et al.; speaker-independent",
     "loso": "leave one speaker out, in any corpus with speakers; speaker-independent",
     "speaker-folds": "5 folds over whole speakers, in any corpus; speaker-independent",
+    LOCO: "leave one corpus out, of two or more, over the labels that it shares with the others, "
+    "calm counted as neutral; speaker-independent",
     "everything": "train on all clips and test on none: for a model to ship, not for a score",
 }
 """Protocols by name, with descriptions for help texts and errors."""
@@ -65,13 +68,21 @@ _FEWEST_SPEAKERS = 3
 _MANY_SPEAKERS = 10
 
 
-def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = None) -> Protocol:
+def make_protocol(
+    name: str,
+    clips: Sequence[Clip],
+    *,
+    n_splits: int | None = None,
+    allow_speaker_overlap: bool = False,
+) -> Protocol:
     """Make a protocol's folds from a corpus.
 
     Args:
         name: One of ``PROTOCOLS``.
-        clips: The corpus.
+        clips: The corpus; for ``loco``, the clips of all corpora.
         n_splits: Number of folds to keep, for a quick check; ``None``: all of them.
+        allow_speaker_overlap: Accept corpora that share speakers and report their scores as
+            speaker-dependent; only ``loco`` needs it.
 
     Returns:
         The protocol; its description mentions a reduced number of folds.
@@ -90,6 +101,8 @@ def make_protocol(name: str, clips: Sequence[Clip], *, n_splits: int | None = No
             raise ProtocolError(f"{n_splits} splits requested of {name}; expected at least 1")
         note = f"{protocol.description}; only the first {n_splits} of {len(protocol.folds)} folds"
         protocol = replace(protocol, description=note, folds=protocol.folds[:n_splits])
+    if allow_speaker_overlap and any(find_shared_speakers(fold) for fold in protocol.folds):
+        protocol = replace(protocol, speaker_independent=False)
     check_folds(protocol)
     return protocol
 
@@ -121,6 +134,7 @@ def choose_protocol(clips: Sequence[Clip]) -> tuple[str, str]:
 def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
     """Build the folds of a known protocol."""
     independent = PROTOCOLS[name].endswith("speaker-independent")
+    notes: list[str] = []
     if name == "reference":
         folds = [split_reference(clips, "01", 42)]
     elif name == "reference-repeated":
@@ -132,6 +146,8 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
         # The validation clips are also trained on, after calibration.
         train, validation = hold_out(clips, min_speakers=_FEWEST_SPEAKERS)
         folds = [Fold("01", tuple(train), tuple(validation), ())]
+    elif name == LOCO:
+        folds, notes = split_corpora(clips)
     elif name == "speaker-folds":
         folds = split_speakers(clips, group_speakers(clips))
     elif name == "loso":
@@ -146,7 +162,7 @@ def build_protocol(name: str, clips: Sequence[Clip]) -> Protocol:
         actors = EMOBOX_TEST_ACTORS if name == "emobox-6" else LUNA_TEST_ACTORS
         folds = split_speakers(clips, [tuple(map(str, fold)) for fold in actors])
     version = 2 if name == "everything" else 1
-    return Protocol(name, version, PROTOCOLS[name], independent, tuple(folds))
+    return Protocol(name, version, PROTOCOLS[name], independent, tuple(folds), tuple(notes))
 
 
 def split_reference(clips: Sequence[Clip], name: str, random_state: int) -> Fold:

@@ -52,8 +52,10 @@ def read_split(
     return protocol
 
 
-def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
-    """Read folds from a CSV with the columns ``clip,fold,role``, numbered in order.
+def read_folds(path: Path, clips: Iterable[Clip], *, keep_names: bool = False) -> tuple[Fold, ...]:
+    """Read folds from a CSV with the columns ``clip,fold,role``.
+
+    They are numbered in the order of their names; with ``keep_names``, they are as in the file.
 
     Raises:
         ProtocolError: The file cannot be read, a row is malformed, or a clip is unknown.
@@ -78,9 +80,12 @@ def read_folds(path: Path, clips: Iterable[Clip]) -> tuple[Fold, ...]:
         parts[role].append(by_name[name])
     if not roles:
         raise ProtocolError(f"{path}: no rows; expected clip,fold,role")
+    if not keep_names:
+        ordered = sorted(roles, key=order_by_number)
+        roles = {f"{i:02d}": roles[fold] for i, fold in enumerate(ordered, 1)}
     return tuple(
-        Fold(f"{i:02d}", tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
-        for i, parts in enumerate((roles[f] for f in sorted(roles, key=order_by_number)), 1)
+        Fold(name, tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
+        for name, parts in roles.items()
     )
 
 

@@ -177,5 +177,5 @@ def bootstrap_calibration_error(
 
     if resample_by == "clips":
         return bootstrap_over_clips(outcomes.index, score, generator)[0]
-    groups = predictions.speakers if resample_by == "speakers" else predictions.folds
+    groups = predictions.folds if resample_by == "splits" else predictions.speakers
     return bootstrap_over_speakers(outcomes.index, groups, score, generator)[0]

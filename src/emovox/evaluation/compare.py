@@ -12,7 +12,7 @@ from emovox.evaluation.outcomes import code_outcomes, score_models
 from emovox.evaluation.paired_test import compare_paired, exact_paired_interval
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.resampling import find_intervals
-from emovox.evaluation.summary import ResampleBy, align_seeds, score_folds
+from emovox.evaluation.summary import ResampleBy, align_seeds, average_folds, score_folds
 from emovox.wording import count
 
 _SINGULAR = {"speakers": "speaker", "true": "true emotion"}
@@ -31,7 +31,8 @@ def compare_predictions(
 
     Both models are scored on the same resampled speakers, splits or clips. This pairing keeps
     clips that are hard for both from hiding a difference. The verdict rests on WA, fixed in
-    advance: testing three scores would find more differences by chance.
+    advance: testing three scores would find more differences by chance. Over corpora, whose shares
+    of each emotion differ, it rests on UA.
 
     With one training each, the verdict is about these trained models, not about their recipes; on
     one split it is McNemar's exact test, and the interval of WA agrees with it. With several seeds
@@ -44,8 +45,9 @@ def compare_predictions(
     Args:
         first: One model's predictions, or those of each of its seeds, in any order.
         second: The other model's predictions.
-        resample_by: ``"speakers"``, ``"splits"`` (repeated random splits) or ``"clips"`` (one
-            small split); see ``choose_resampling``.
+        resample_by: ``"speakers"``, ``"splits"`` (repeated random splits), ``"clips"`` (one
+            small split) or ``"corpora"`` (the speakers within each corpus); see
+            ``choose_resampling``.
         generator: Source of randomness; the same state gives the same bytes.
         names: Names of the two models in the verdict.
         test_to_train: Ratio of test clips to training clips in a split (36 / 168 in
@@ -97,7 +99,10 @@ def compare_predictions(
 
         scores = of_models(outcomes.counts[None])[..., 0]  # (models, scores)
         of_seeds = np.split(scores, n_seeds[:1])
-        n_units = int(np.unique(getattr(tested, resample_by)).size)
+        if resample_by == "corpora":
+            of_seeds = [average_folds(side) for side in sides]
+        units = tested.folds if resample_by == "corpora" else getattr(tested, resample_by)
+        n_units = int(np.unique(units).size)
         intervals = find_intervals(
             outcomes.index,
             tested,
@@ -117,12 +122,13 @@ def compare_predictions(
             SCORE_NAMES, *(scores.mean(axis=0) for scores in of_seeds), intervals, strict=True
         )
     )
+    column = 1 if resample_by == "corpora" else 0
     return Comparison(
         names=names,
         wa=wa,
         ua=ua,
         f1=f1,
-        wa_of_seeds=(tuple(of_seeds[0][:, 0].tolist()), tuple(of_seeds[1][:, 0].tolist())),
+        of_seeds=(tuple(of_seeds[0][:, column].tolist()), tuple(of_seeds[1][:, column].tolist())),
         resample_by=resample_by,
         corrected=resample_by == "splits" and test_to_train is not None,
         n_units=n_units,

@@ -66,25 +66,32 @@ class Comparison:
 
     Attributes:
         names: Names of the two models.
-        wa: Difference in accuracy; the verdict rests on it.
+        wa: Difference in accuracy.
         ua: Difference in mean recall over classes (UAR).
         f1: Difference in macro F1.
-        wa_of_seeds: Accuracy of each seed, for each model.
+        of_seeds: The score of each seed that the verdict rests on, for each model.
         resample_by: Unit that the intervals resample.
         corrected: Whether the intervals are corrected for the overlap of repeated splits.
         n_units: Number of speakers, splits or clips resampled.
         test: With one split and one training each, the test that the verdict rests on.
+        four: Difference in UA over four classes; only over corpora.
     """
 
     names: tuple[str, str]
     wa: Difference
     ua: Difference
     f1: Difference
-    wa_of_seeds: tuple[tuple[float, ...], tuple[float, ...]]
+    of_seeds: tuple[tuple[float, ...], tuple[float, ...]]
     resample_by: ResampleBy
     corrected: bool
     n_units: int
     test: PairedTest | None
+    four: Difference | None = None
+
+    @property
+    def decisive(self) -> Difference:
+        """The difference that the verdict rests on: UA over corpora, otherwise WA."""
+        return self.ua if self.resample_by == "corpora" else self.wa
 
     @property
     def better(self) -> str | None:
@@ -92,9 +99,9 @@ class Comparison:
 
         Always ``None`` for one split with one training each, which cannot tell recipes apart.
         """
-        if self.test is None and self.wa.interval.low > _ROUNDING:
+        if self.test is None and self.decisive.interval.low > _ROUNDING:
             return self.names[0]
-        if self.test is None and self.wa.interval.high < -_ROUNDING:
+        if self.test is None and self.decisive.interval.high < -_ROUNDING:
             return self.names[1]
         return None
 
@@ -103,24 +110,25 @@ class Comparison:
         """The conclusion in sentences, with its basis."""
         if self.test is not None:
             return _describe_test(self.test, self.n_units, self.names)
-        names, ahead = self.names, self.wa
+        names, ahead = self.names, self.decisive
         if self.better is None:
             claim = "The data do not show either to be better"
             subject = f" for {names[0]} against {names[1]}"
         else:
             claim, subject = f"The data show that {self.better} is better", ""
-            ahead = self.wa if self.better == names[0] else self.wa.turn()
+            ahead = ahead if self.better == names[0] else ahead.turn()
         low, high = _points(ahead.interval.low), _points(ahead.interval.high)
         kind = name_interval(self.resample_by, self.n_units, max(self.n_seeds)).split(" over")[0]
         return (
-            f"{claim}: {_points(ahead.value)} points WA{subject} ({100 * ahead.interval.level:g}% "
-            f"{kind} {low} to {high}, paired over {_describe_basis(self)}"
+            f"{claim}: {_points(ahead.value)} points {ahead.name}{subject} "
+            f"({100 * ahead.interval.level:g}% {kind} {low} to {high}, paired over "
+            f"{_describe_basis(self)}"
         )
 
     @property
     def n_seeds(self) -> tuple[int, int]:
         """Number of seeds of each model."""
-        first, second = self.wa_of_seeds
+        first, second = self.of_seeds
         return len(first), len(second)
 
     @property
@@ -133,7 +141,8 @@ class Comparison:
         return {
             "names": list(self.names),
             **{difference.name: difference.to_dict() for difference in self.differences},
-            "wa_of_seeds": [list(values) for values in self.wa_of_seeds],
+            **({"four": self.four.to_dict()} if self.four else {}),
+            f"{self.decisive.name.lower()}_of_seeds": [list(values) for values in self.of_seeds],
             "resample_by": self.resample_by,
             "corrected": self.corrected,
             "n_units": self.n_units,
@@ -166,7 +175,11 @@ def _describe_test(test: PairedTest, n_clips: int, names: tuple[str, str]) -> st
 
 def _describe_basis(comparison: Comparison) -> str:
     """Describe what the interval was computed over, and what the verdict covers."""
-    units = count(comparison.n_units, comparison.resample_by.removesuffix("s"))
+    units = (
+        f"the speakers within {comparison.n_units} corpora"
+        if comparison.resample_by == "corpora"
+        else count(comparison.n_units, comparison.resample_by.removesuffix("s"))
+    )
     first, second = comparison.n_seeds
     seeds = f"{first} seeds each" if first == second else f"{first} and {second} seeds"
     several = max(first, second) > 1

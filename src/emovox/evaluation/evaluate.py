@@ -17,6 +17,7 @@ from emovox.evaluation.fairness import Fairness, compare_genders
 from emovox.evaluation.group_calibration import CalibrationByGroup, measure_group_calibration
 from emovox.evaluation.intervals import Interval
 from emovox.evaluation.metrics import CALIBRATION_BINS, Metrics, compute_metrics
+from emovox.evaluation.over_corpora import ScoresOverCorpora, score_over_corpora
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.repeated_takes import RepeatedTakes, score_repeated_takes
 from emovox.evaluation.summary import (
@@ -47,6 +48,7 @@ class Evaluation:
         fairness: Scores of women and men; ``None`` if either is missing.
         repeated_takes: Accuracy with and without another take of the clip in training; ``None``
             if no clip has one.
+        over_corpora: Scores of each corpus left out, and their mean; only under ``loco``.
     """
 
     protocol: Protocol
@@ -57,10 +59,12 @@ class Evaluation:
     abstention: Abstention
     fairness: Fairness | None = None
     repeated_takes: RepeatedTakes | None = None
+    over_corpora: ScoresOverCorpora | None = None
 
     def describe(self) -> list[str]:
-        """Return one printable line each for WA, UA and F1, with protocol, seeds and clips."""
+        """Return printable lines: WA, UA and F1 with their basis, and any table of corpora."""
         takes = [] if self.repeated_takes is None else [self.repeated_takes.describe()]
+        table = [] if self.over_corpora is None else ["", *self.over_corpora.describe()]
         return [
             describe_score(
                 self.summary,
@@ -71,7 +75,7 @@ class Evaluation:
                 n_seeds=1,
             )
             for name in ("WA", "UA", "F1")
-        ] + [*takes, *describe_labels(self.protocol)]
+        ] + [*takes, *describe_labels(self.protocol), *table]
 
     def describe_basis(self) -> str:
         """Return the header line of a table of scores: protocol, clips and intervals."""
@@ -144,7 +148,9 @@ def evaluate_predictions(
         The scores.
     """
     resample_by = resample_by or choose_resampling(
-        predictions, speaker_independent=protocol.speaker_independent
+        predictions,
+        speaker_independent=protocol.speaker_independent,
+        protocol=protocol.name,
     )
     summary = summarize(predictions, resample_by, np.random.default_rng(BOOTSTRAP_SEED))
     metrics = compute_metrics(predictions.true, predictions.probabilities, predictions.labels)
@@ -168,4 +174,9 @@ def evaluate_predictions(
         abstention=measure_abstention(predictions, thresholds),
         fairness=compare_genders(predictions, np.random.default_rng(BOOTSTRAP_SEED)),
         repeated_takes=score_repeated_takes(protocol, predictions),
+        over_corpora=(
+            score_over_corpora([predictions], np.random.default_rng(BOOTSTRAP_SEED))
+            if resample_by == "corpora"
+            else None
+        ),
     )

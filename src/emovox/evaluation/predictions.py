@@ -152,6 +152,43 @@ def restrict_labels(predictions: Predictions, labels: Sequence[str]) -> Predicti
     )
 
 
+def widen_labels(predictions: Predictions, labels: Sequence[str]) -> Predictions:
+    """Add labels that a fold does not predict, with probability 0.
+
+    Args:
+        predictions: Predictions over some of the labels.
+        labels: All labels, in the new order.
+
+    Returns:
+        The predictions over all labels.
+
+    Raises:
+        ValueError: If a label of the predictions is not among them.
+
+    Examples:
+        >>> one = Predictions(["a"], ["1"], ["1"], [""], [1], [[0.4, 0.6]], ["a", "c"])
+        >>> widen_labels(one, ["a", "b", "c"]).probabilities
+        array([[0.4, 0. , 0.6]])
+    """
+    if tuple(labels) == predictions.labels:
+        return predictions
+    missing = set(predictions.labels).difference(labels)
+    if missing:
+        raise ValueError(f"found labels {predictions.labels}; expected some of {tuple(labels)}")
+    columns = np.array([list(labels).index(label) for label in predictions.labels])
+    probabilities = np.zeros((len(predictions), len(labels)))
+    probabilities[:, columns] = predictions.probabilities
+    return Predictions(
+        predictions.clips,
+        predictions.folds,
+        predictions.speakers,
+        predictions.genders,
+        columns[predictions.true],
+        probabilities,
+        tuple(labels),
+    )
+
+
 def concatenate_predictions(parts: Sequence[Predictions]) -> Predictions:
     """Concatenate the predictions of several folds, in order.
 

@@ -70,7 +70,7 @@ def interval_over_speakers(
 def find_intervals(
     outcomes: IntArray,
     predictions: Predictions,
-    resample_by: Literal["speakers", "clips"],
+    resample_by: Literal["speakers", "clips", "corpora"],
     score: OutcomeScore,
     generator: np.random.Generator,
     *,
@@ -85,10 +85,14 @@ def find_intervals(
     conservative, as is resampling both (Owen, 2007, The pigeonhole bootstrap, Annals of Applied
     Statistics 1, 386-411).
 
+    Over ``"corpora"``, the score is the mean over the corpora that the folds are named by. These
+    are fixed; only the speakers within each vary. It is a t interval too, whose variance is the sum
+    of the corpora's jackknife variances, each divided by the squared number of corpora.
+
     Args:
         outcomes: Outcome of each clip, int ``(clips,)``, from 0.
         predictions: Predictions for the same clips, with their speakers.
-        resample_by: ``"speakers"`` or ``"clips"``.
+        resample_by: ``"speakers"``, ``"clips"`` or ``"corpora"``.
         score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
         generator: Source of randomness.
         seeds: Scores of each seed, ``(seeds, scores)``, for each model averaged over seeds.
@@ -107,9 +111,12 @@ def find_intervals(
             f"resample {resample_by}: resample splits instead"
         )
     speakers = predictions.speakers
-    if any(len(of_seeds) > 1 for of_seeds in seeds):
+    over_seeds = [Variance(s.var(axis=0, ddof=1) / len(s), len(s) - 1) for s in seeds if len(s) > 1]
+    if resample_by == "corpora":
+        values, over_corpora = measure_corpora(outcomes, predictions, score)
+        return t_intervals(values, [*over_corpora, *over_seeds], lowest=lowest)
+    if over_seeds:
         values = score(np.bincount(outcomes)[None])[:, 0]
-        over_seeds = [Variance(s.var(axis=0, ddof=1) / len(s), len(s) - 1) for s in seeds]
         over_units = (
             measure_clip_variance(outcomes, score)
             if resample_by == "clips"
@@ -121,12 +128,44 @@ def find_intervals(
     return interval_over_speakers(outcomes, speakers, score, generator, lowest=lowest)
 
 
+def measure_corpora(
+    outcomes: IntArray, predictions: Predictions, score: OutcomeScore
+) -> tuple[FloatArray, list[Variance]]:
+    """Return the mean of scores over corpora, and the variance that each corpus adds to it.
+
+    The speakers of a corpus are left out one at a time; of a corpus with one speaker, the clips.
+
+    Args:
+        outcomes: Outcome of each clip, int ``(clips,)``, from 0.
+        predictions: Predictions for the same clips; each fold is a corpus.
+        score: Function from counts ``(draws, outcomes)`` to scores ``(scores, draws)``.
+
+    Returns:
+        The mean of each score, float64 ``(scores,)``, and one variance per corpus.
+    """
+    width = int(outcomes.max()) + 1
+    values, variances = [], []
+    corpora = np.unique(predictions.folds)
+    for corpus in corpora:
+        rows = predictions.folds == corpus
+        own, speakers = outcomes[rows], predictions.speakers[rows]
+        values.append(score(np.bincount(own, minlength=width)[None])[:, 0])
+        variance = (
+            measure_speaker_variance(own, speakers, score, n_outcomes=width)
+            if np.unique(speakers).size > 1
+            else measure_clip_variance(own, score, n_outcomes=width)
+        )
+        variances.append(Variance(variance.values / corpora.size**2, variance.freedom))
+    mean: FloatArray = np.mean(values, axis=0)
+    return mean, variances
+
+
 def name_interval(resample_by: str, n_units: int, n_seeds: int = 1) -> str:
     """Name the kind of interval printed with a score.
 
     Args:
-        resample_by: ``"speakers"``, ``"clips"`` or ``"splits"``.
-        n_units: Number of speakers, clips or splits.
+        resample_by: ``"speakers"``, ``"clips"``, ``"splits"`` or ``"corpora"``.
+        n_units: Number of speakers, clips, splits or corpora.
         n_seeds: Number of seeds that the interval also covers; 1 if it covers no other seeds.
 
     Returns:
@@ -138,6 +177,9 @@ def name_interval(resample_by: str, n_units: int, n_seeds: int = 1) -> str:
         >>> name_interval("clips", 36, n_seeds=5)
         't interval over 5 seeds and 36 clips'
     """
+    if resample_by == "corpora":
+        seeds = f"{n_seeds} seeds and " if n_seeds > 1 else ""
+        return f"t interval over {seeds}speakers within {n_units} corpora"
     if n_seeds > 1 and resample_by != "splits":
         return f"t interval over {n_seeds} seeds and {n_units:,} {resample_by}"
     if resample_by == "speakers" and n_units < FEW_SPEAKERS:

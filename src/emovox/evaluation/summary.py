@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from emovox.corpora.clips import describe_speakers
+from emovox.corpora.loco import LOCO
 from emovox.evaluation.intervals import Interval, interval_over_splits
 from emovox.evaluation.metrics import (
     SCORE_NAMES,
@@ -20,8 +21,9 @@ from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.resampling import find_intervals, name_interval
 from emovox.wording import count, name_speaker_rule
 
-ResampleBy = Literal["speakers", "splits", "clips"]
-"""Unit that an interval resamples: whole speakers, repeated splits, or single clips."""
+ResampleBy = Literal["speakers", "splits", "clips", "corpora"]
+"""Unit that an interval resamples: whole speakers, repeated splits, single clips, or the speakers
+within each of several corpora."""
 
 ScoreName = Literal["WA", "UA", "F1"]
 
@@ -35,8 +37,8 @@ class Score:
 
     Attributes:
         name: ``"WA"`` (accuracy), ``"UA"`` (mean recall over classes) or ``"F1"`` (macro F1).
-        value: The score in [0, 1]: the mean over splits if splits are resampled, otherwise the
-            score of all test clips pooled over the folds.
+        value: The score in [0, 1]: the mean over splits or corpora if these are what the interval
+            is over, otherwise the score of all test clips pooled over the folds.
         interval: Interval of ``value``, in [0, 1].
         folds: The score of each fold separately, in the order of ``Summary.folds``.
     """
@@ -93,8 +95,9 @@ class Summary:
     @property
     def interval_name(self) -> str:
         """Kind of the intervals, such as ``"t interval over 9 speakers"``."""
-        units = {"clips": self.n_clips, "speakers": self.n_speakers, "splits": self.n_folds}
-        return name_interval(self.resample_by, units[self.resample_by], self.n_resampled_seeds)
+        units = {"clips": self.n_clips, "speakers": self.n_speakers}
+        n_units = units.get(self.resample_by, self.n_folds)
+        return name_interval(self.resample_by, n_units, self.n_resampled_seeds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-ready types."""
@@ -109,18 +112,23 @@ class Summary:
         }
 
 
-def choose_resampling(predictions: Predictions, *, speaker_independent: bool) -> ResampleBy:
+def choose_resampling(
+    predictions: Predictions, *, speaker_independent: bool, protocol: str = ""
+) -> ResampleBy:
     """Choose the unit that intervals resample, given the protocol.
 
     Args:
         predictions: Predictions of all folds.
         speaker_independent: Whether the protocol keeps test speakers out of training.
+        protocol: Name of the protocol.
 
     Returns:
-        ``"splits"`` if clips are tested in more than one fold (``reference-repeated``);
-        ``"clips"`` with one test speaker, or fewer than 10 that are also in training
-        (``reference``); otherwise ``"speakers"``.
+        ``"corpora"`` under ``loco``; ``"splits"`` if clips are tested in more than one fold
+        (``reference-repeated``); ``"clips"`` with one test speaker, or fewer than 10 that are also
+        in training (``reference``); otherwise ``"speakers"``.
     """
+    if protocol == LOCO:
+        return "corpora"
     if np.unique(predictions.clips).size < len(predictions):
         return "splits"
     n_speakers = np.unique(predictions.speakers).size
@@ -193,6 +201,8 @@ def summarize_seeds(
             return mean
 
         of_seeds = of_models(outcomes.counts[None])[..., 0]  # (seeds, scores)
+        if resample_by == "corpora":
+            of_seeds = average_folds(seeds)
         values = of_seeds.mean(axis=0)
         intervals = find_intervals(
             outcomes.index,
@@ -264,6 +274,12 @@ def score_folds(predictions: Predictions) -> FloatArray:
     )
 
 
+def average_folds(seeds: Sequence[Predictions]) -> FloatArray:
+    """Return each training's mean scores over its folds, float64 ``(seeds, 3)``."""
+    means: FloatArray = np.array([score_folds(part) for part in seeds]).mean(axis=2)
+    return means
+
+
 def describe_score(
     summary: Summary,
     name: ScoreName,
@@ -285,13 +301,13 @@ def describe_score(
 
     Returns:
         Score and interval in percent, the protocol, the seeds, the clips and speakers; for
-        repeated splits their range as well.
+        repeated splits or corpora their range as well.
     """
     score = summary.scores[SCORE_NAMES.index(name)]
     text = f"{name} {format_score(score, summary.interval_name)}"
-    if summary.resample_by == "splits":
+    if summary.resample_by in ("splits", "corpora"):
         low, high = 100 * min(score.folds), 100 * max(score.folds)
-        text += f", mean of {summary.n_folds} splits ({low:.1f} to {high:.1f})"
+        text += f", mean of {summary.n_folds} {summary.resample_by} ({low:.1f} to {high:.1f})"
     return (
         f"{text}, {protocol} v{version}, {name_speaker_rule(speaker_independent)}, "
         f"{count(n_seeds, 'seed')}, "

@@ -1,21 +1,29 @@
 """Finished runs: collect their folds, evaluate them again, and compare two."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from emovox.corpora.folds import Protocol
+from emovox.corpora.loco import LOCO
 from emovox.errors import ProtocolError, RunError
 from emovox.evaluation.compare import compare_predictions
 from emovox.evaluation.comparison import Comparison
 from emovox.evaluation.evaluate import BOOTSTRAP_SEED, Evaluation, evaluate_predictions
-from emovox.evaluation.predictions import Predictions, concatenate_predictions
+from emovox.evaluation.over_corpora import (
+    ScoresOverCorpora,
+    choose_four_classes,
+    score_over_corpora,
+)
+from emovox.evaluation.predictions import Predictions, concatenate_predictions, widen_labels
 from emovox.evaluation.summary import choose_resampling
 from emovox.experiments.predict_clips import predict_fold
 from emovox.export.metadata import write_scores
 from emovox.files import write_text
+from emovox.labels import order_labels
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.runs.folder import (
@@ -74,7 +82,8 @@ def finish_run(recipe: Recipe, protocol: Protocol, folder: Path, *, keep_models:
         return Run(folder, recipe, None, None)
     folders = [find_fold_folder(folder, fold, len(protocol.folds)) for fold in protocol.folds]
     parts = [read_predictions(f / PREDICTIONS_NAME) for f in folders]
-    predictions = concatenate_predictions(parts)
+    labels = order_labels(label for part in parts for label in part.labels)
+    predictions = concatenate_predictions([widen_labels(part, labels) for part in parts])
     calibrations = {
         fold.name: read_calibration(fold_folder / CALIBRATION_NAME)
         for fold, fold_folder in zip(protocol.folds, folders, strict=True)
@@ -127,6 +136,36 @@ def evaluate_run(folder: Path, data: Path | None, watcher: Watcher | None = None
     return finish_run(run.recipe, protocol, folder, keep_models=True).scores
 
 
+def evaluate_seeds(
+    folders: Sequence[Path], data: Path | None, watcher: Watcher | None = None
+) -> tuple[ScoresOverCorpora, str]:
+    """Evaluate several seeds of a leave-one-corpus-out run again, and average their scores.
+
+    Args:
+        folders: Run folders that differ only in seed.
+        data: Folder of the corpora; ``None`` searches the usual places.
+        watcher: Receives progress updates.
+
+    Returns:
+        The scores of each corpus left out, and the protocol's label.
+
+    Raises:
+        RunError: A run is not finished, or the runs differ in more than the seed, or are not of
+            this protocol.
+        ModelFileError: A model file is missing or damaged.
+    """
+    runs = open_seeds(folders)
+    if runs[0].scores.protocol.name != LOCO:
+        raise RunError(
+            f"{folders[0]} was tested under {runs[0].label}; only runs under {LOCO} are evaluated "
+            "together: evaluate them one at a time, or use 'emovox compare'"
+        )
+    for run in runs:
+        evaluate_run(run.folder, data, watcher)
+    seeds = [read_predictions(run.folder / PREDICTIONS_NAME) for run in runs]
+    return score_over_corpora(seeds, np.random.default_rng(BOOTSTRAP_SEED)), runs[0].label
+
+
 def compare_runs(
     first: Path | Sequence[Path], second: Path | Sequence[Path]
 ) -> tuple[Comparison, str]:
@@ -155,18 +194,25 @@ def compare_runs(
         )
     seeds = [[read_predictions(run.folder / PREDICTIONS_NAME) for run in side] for side in sides]
     independent = a.scores.protocol.speaker_independent
-    resample_by = choose_resampling(seeds[0][0], speaker_independent=independent)
+    resample_by = choose_resampling(
+        seeds[0][0], speaker_independent=independent, protocol=a.scores.protocol.name
+    )
     names = (a.recipe.name, b.recipe.name)
     if names[0] == names[1]:
         names = (_name_seeds(folders[0]), _name_seeds(folders[1]))
-    comparison = compare_predictions(
-        seeds[0],
-        seeds[1],
-        resample_by,
-        np.random.default_rng(BOOTSTRAP_SEED),
+    compare = partial(
+        compare_predictions,
+        resample_by=resample_by,
+        generator=np.random.default_rng(BOOTSTRAP_SEED),
         names=names,
         test_to_train=measure_test_to_train(a) if resample_by == "splits" else None,
     )
+    comparison = compare(*seeds)
+    if resample_by == "corpora":
+        fours = [[choose_four_classes(part) for part in side] for side in seeds]
+        chosen = [[part for part in side if part is not None] for side in fours]
+        if all(chosen):
+            comparison = replace(comparison, four=compare(*chosen).ua)
     return comparison, a.label
 
 

@@ -18,6 +18,7 @@ from emovox.corpora.folds import (
     doubt_speakers,
     find_absent_labels,
 )
+from emovox.corpora.loco import LOCO
 from emovox.corpora.measure import ClipFacts, Measured, measure_clips
 from emovox.corpora.protocols import RAVDESS_PROTOCOLS, choose_protocol, make_protocol
 from emovox.corpora.read import load_listings
@@ -80,10 +81,12 @@ def load_protocol(
             return read_split(split, clips, allow_speaker_overlap=allow_speaker_overlap)
         return build_folds(recipe, corpora, n_splits, allow_speaker_overlap, may_choose=may_choose)
 
-    is_apart = parse_cross(recipe.data.protocol) and split is None and not allow_speaker_overlap
+    name = recipe.data.protocol
+    is_apart = (parse_cross(name) or name == LOCO) and split is None and not allow_speaker_overlap
     if is_apart:
-        n_shared = dict(listings[-1].skipped).get(LISTED_BEFORE, 0)
-        refuse_shared_recordings(recipe.data.protocol, listings[-1], n_shared)
+        for listing in listings if name == LOCO else listings[-1:]:
+            n_shared = dict(listing.skipped).get(LISTED_BEFORE, 0)
+            refuse_shared_recordings(name, listing, n_shared)
     protocol = build()
     measured = measure_protocol(protocol, watcher)
     used = {clip.name for clip in protocol.clips}
@@ -96,8 +99,10 @@ def load_protocol(
     )
     check.refuse_false_scores()
     if is_apart:
-        n_shared = count_shared_audio(protocol.folds[0], measured)
-        refuse_shared_recordings(recipe.data.protocol, listings[-1], n_shared)
+        of_fold = {listing.corpus: listing for listing in listings}
+        for fold in protocol.folds:
+            tested = of_fold.get(fold.name, listings[-1])
+            refuse_shared_recordings(name, tested, count_shared_audio(fold, measured))
     if check.left_out and split is not None:
         protocol = leave_out(protocol, check.left_out)
     elif check.left_out:
@@ -129,8 +134,15 @@ def build_folds(
             corpora[-1],
             allow_speaker_overlap=allow_speaker_overlap,
         )
-    if name == "everything":
-        return make_protocol(name, [clip for corpus in corpora for clip in corpus])
+    if name in ("everything", LOCO):
+        if name == LOCO:
+            refuse_equal_names(corpora)
+        return make_protocol(
+            name,
+            [clip for corpus in corpora for clip in corpus],
+            n_splits=n_splits,
+            allow_speaker_overlap=allow_speaker_overlap,
+        )
     notes: tuple[str, ...] = ()
     if may_choose and name in RAVDESS_PROTOCOLS and recipe.data.corpora[0] != "ravdess":
         name, reason = choose_protocol(corpora[0])
@@ -192,6 +204,17 @@ def leave_out(protocol: Protocol, names: Collection[str]) -> Protocol:
         kept = replace(fold, train=keep(fold.train), validation=keep(fold.validation), test=test)
         folds.append(kept)
     return replace(protocol, folds=tuple(folds))
+
+
+def refuse_equal_names(corpora: Sequence[Sequence[Clip]]) -> None:
+    """Refuse corpora of one name, which would be left out together."""
+    names = Counter(name for clips in corpora for name in {clip.corpus for clip in clips})
+    for name, n_corpora in names.items():
+        if n_corpora > 1:
+            raise ProtocolError(
+                f"loco: {n_corpora} corpora are named {name}; expected a different name for each, "
+                "as folds are named by the corpus left out: rename a list or folder"
+            )
 
 
 def refuse_similar_speakers(clips: Sequence[Clip]) -> None:

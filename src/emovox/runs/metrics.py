@@ -88,7 +88,7 @@ def summary_to_dict(summary: Summary) -> dict[str, Any]:
 
 def scores_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Return all other scores as JSON-ready types."""
-    takes = evaluation.repeated_takes
+    takes, corpora = evaluation.repeated_takes, evaluation.over_corpora
     return {
         "metrics": evaluation.metrics.to_dict(),
         "calibration_interval": evaluation.calibration_interval.to_dict(),
@@ -96,6 +96,7 @@ def scores_to_dict(evaluation: Evaluation) -> dict[str, Any]:
         "abstention": evaluation.abstention.to_dict(),
         "fairness": evaluation.fairness.to_dict() if evaluation.fairness else None,
         "repeated_takes": takes.to_dict() if takes else None,
+        **({"over_corpora": corpora.to_dict()} if corpora else {}),
     }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from emovox.corpora.cross import list_corpora, restore_labels
 from emovox.corpora.folds import Fold, Protocol, check_folds
+from emovox.corpora.loco import LOCO, restore_corpora
 from emovox.corpora.splits import read_folds
 from emovox.recipes.recipe import Recipe
 from emovox.runs.corpus import load_run_clips
@@ -26,7 +27,7 @@ def load_run_protocol(run: FinishedRun, data: Path | None) -> Protocol:
         folds=read_run_folds(run.folder, run.recipe, data),
     )
     check_folds(protocol)
-    return restore_labels(protocol)
+    return restore_corpora(protocol) if protocol.name == LOCO else restore_labels(protocol)
 
 
 def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fold, ...]:
@@ -38,7 +39,7 @@ def read_run_folds(folder: Path, recipe: Recipe, data: Path | None) -> tuple[Fol
     """
     check_split(folder)
     corpora = list_corpora(recipe.data.protocol, recipe.data.corpora)
-    return read_folds(folder / SPLIT_NAME, load_run_clips(folder, corpora, data))
+    return read_folds(folder / SPLIT_NAME, load_run_clips(folder, corpora, data), keep_names=True)
 
 
 def measure_test_to_train(run: FinishedRun) -> float:

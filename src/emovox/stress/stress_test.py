@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold
+from emovox.corpora.loco import LOCO
 from emovox.corpora.read import load_clips
 from emovox.errors import EmovoxError, RunError
 from emovox.evaluation.stress_scores import PerturbedPredictions, Result, StressRow, score_stress
@@ -132,6 +133,11 @@ def stress_runs(
                 "to test it on, e.g. --corpus nemo"
             )
     runs = open_seeds(folders)
+    if runs[0].scores.protocol.name == LOCO:
+        raise RunError(
+            f"{folders[0]}: the folds of {LOCO} are scored over different labels; test one of its "
+            "model files instead, on the corpus left out: emovox stress MODEL --corpus NAME"
+        )
     protocol = load_run_protocol(runs[0], data)
     tested = [(fold.name, clip) for fold in protocol.folds for clip in fold.test]
     if not tested:
