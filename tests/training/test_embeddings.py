@@ -388,9 +388,9 @@ def test_clips_without_copies_are_standardised_once_and_for_all() -> None:
     found = data.standardize(mean, std)
     torch.testing.assert_close(stack(found), (stack(data) - mean) / std)
     ((clips, _),) = found.split_batches(5)
-    ((drawn, classes),) = found.draw_batches(5, torch.Generator().manual_seed(0))
+    ((drawn, numbers),) = found.draw_batches(5, torch.Generator().manual_seed(0))
     assert torch.equal(clips, stack(found)[:, 0])
-    assert torch.equal(drawn[classes.argsort()], clips)
+    assert torch.equal(drawn[numbers.argsort()], clips)
     # What was measured stays as it was.
     assert torch.equal(stack(data), stack(make_set(5, 0)))
 
@@ -400,11 +400,11 @@ def test_an_epoch_sees_each_clip_once_as_itself_or_a_copy() -> None:
     orders, copies = [], []
     for _ in range(20):
         batches = list(data.draw_batches(8, generator))
-        assert [len(classes) for _, classes in batches] == [8] * 6 + [2]
+        assert [len(numbers) for _, numbers in batches] == [8] * 6 + [2]
         index = torch.cat([inputs[:, 0] for inputs, _ in batches]).long()
         clips, drawn = index // 4, index % 4
         assert sorted(clips.tolist()) == list(range(50))
-        assert torch.equal(torch.cat([classes for _, classes in batches]), clips % 8)
+        assert torch.equal(torch.cat([numbers for _, numbers in batches]), clips)
         assert torch.equal(torch.cat([inputs[:, 1] for inputs, _ in batches]), -index.float())
         orders.append(tuple(clips.tolist()))
         copies += drawn.tolist()

@@ -311,6 +311,7 @@ def train_fold(
         train_set,
         validation_set,
         folder,
+        corpora=[clip.corpus for clip in fold.train],
         fold=fold.name,
         resume=True,
         on_epoch=watcher.end_epoch,

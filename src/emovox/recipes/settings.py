@@ -36,6 +36,11 @@ class DataSettings(Settings):
         (), description="only clips with these labels; empty: all labels of the corpora"
     )
 
+    balance: Literal["none", "sqrt"] = Field(
+        "none",
+        description="sqrt: clips of a corpus weigh one over the square root of its number of clips",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def read_single_corpus(cls, value: Any) -> Any:
@@ -219,6 +224,9 @@ class TrainingSettings(Settings):
     batch_size: Positive = 32
     epochs: Positive = 50
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mask_absent_labels: bool = Field(
+        False, description="leave labels that a clip's corpus lacks out of the loss of the clip"
+    )
     schedule: Literal["constant", "plateau", "cosine"] = "constant"
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.2
     plateau_patience: Positive = Field(3, description="epochs without a better validation loss")

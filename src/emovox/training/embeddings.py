@@ -97,7 +97,7 @@ class EmbeddingSet:
         copies = torch.randint(self.n_rows, (len(self),), generator=generator)
         for batch in order.split(batch_size):
             rows = self.copy_rows(batch, copies[batch])  # (batch, features)
-            yield rows.sub_(self.mean).div_(self.std), self.classes[batch]
+            yield rows.sub_(self.mean).div_(self.std), batch
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every original clip once, in order."""

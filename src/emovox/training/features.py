@@ -65,7 +65,7 @@ class ClipSet(Protocol):
     def draw_batches(
         self, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield every clip once in random order, as batches of inputs and classes."""
+        """Yield every clip once in random order, as batches of inputs and clip numbers."""
         ...
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -107,7 +107,7 @@ class ImageSet:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every clip once in random order."""
         for batch in torch.randperm(len(self), generator=generator).split(batch_size):
-            yield self.images[batch], self.classes[batch]
+            yield self.images[batch], batch
 
     def split_batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield every clip once, in order."""

@@ -16,9 +16,13 @@ from emovox.recipes.settings import (
     NetworkSettings,
     RegularizationSettings,
 )
+from emovox.training.clip_weights import ClipWeights, measure_loss
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.hf_encoder import HuggingFaceFrontend
 from emovox.training.speech_encoder import EncoderFrontend
+
+ALL_ALIKE = ClipWeights()
+"""Weights of clips that all count alike, over all labels."""
 
 UNSEEN_LOGIT = -1e5
 """Low enough for a probability of 0 at the highest temperature."""
@@ -95,7 +99,11 @@ class LayeredNetwork(nn.Module):
         return logits
 
     def compute_loss(
-        self, inputs: Tensor, classes: Tensor, label_smoothing: float
+        self,
+        inputs: Tensor,
+        classes: Tensor,
+        label_smoothing: float,
+        weights: ClipWeights = ALL_ALIKE,
     ) -> tuple[Tensor, Tensor]:
         """Compute the training loss, without penalties, and the logits.
 
@@ -103,13 +111,13 @@ class LayeredNetwork(nn.Module):
             inputs: ``(batch, ...)``, standardised.
             classes: int64 ``(batch,)``.
             label_smoothing: Share of each target that is spread over all classes.
+            weights: How much each clip counts, and over which labels.
 
         Returns:
             Mean cross-entropy; logits ``(batch, classes)``.
         """
         logits = self(inputs)
-        loss = nn.functional.cross_entropy(logits, classes, label_smoothing=label_smoothing)
-        return loss, logits
+        return measure_loss(logits, classes, label_smoothing, weights), logits
 
     def conv_layers(self) -> list[nn.Conv2d]:
         """Return the convolutions, first to last."""
@@ -220,14 +228,17 @@ class EmbeddingHead(LayeredNetwork):
         return logits
 
     def compute_loss(
-        self, inputs: Tensor, classes: Tensor, label_smoothing: float
+        self,
+        inputs: Tensor,
+        classes: Tensor,
+        label_smoothing: float,
+        weights: ClipWeights = ALL_ALIKE,
     ) -> tuple[Tensor, Tensor]:
         """Compute the mean of the members' losses, and the mean of their logits."""
         logits = self.compute_members(inputs)  # (batch, members, classes)
         targets = classes[:, None].expand(logits.shape[:2])
-        loss = nn.functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), label_smoothing=label_smoothing
-        )
+        of_members = weights.repeat(logits.shape[1])
+        loss = measure_loss(logits.flatten(0, 1), targets.flatten(), label_smoothing, of_members)
         return loss, logits.mean(1)
 
 

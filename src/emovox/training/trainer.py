@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from emovox.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from emovox.training.clip_weights import ClipWeights, weigh_clips
 from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network, mask_unseen
 from emovox.training.optimizers import make_optimizer
@@ -65,6 +66,7 @@ def train_network(
     validation_set: ClipSet,
     folder: Path | None,
     *,
+    corpora: Sequence[str] = (),
     fold: str = "01",
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
@@ -79,6 +81,8 @@ def train_network(
         train_set: Clips that the weights are fitted to.
         validation_set: Clips used by the learning-rate schedule and early stopping.
         folder: Output folder; ``None``: nothing is written, and training cannot be resumed.
+        corpora: Corpus of each training clip; only needed if the recipe weighs corpora or masks
+            labels.
         fold: Name of the fold, for ``history.csv``.
         resume: Whether to resume from a checkpoint in ``folder``, if there is one.
         on_epoch: Called after each completed epoch, including those before resuming.
@@ -101,13 +105,14 @@ def train_network(
     training = train_set.standardize(mean, std)
     validation = validation_set.standardize(mean, std)
 
+    weights = weigh_clips(recipe, training.classes, len(train_set.labels), corpora)
     generator = torch.Generator().manual_seed(recipe.seed)
     network = make_network(recipe, mean.numel(), len(train_set.labels), generator)
     optimizer = make_optimizer(settings, network.parameters())
     state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
     if folder is not None:
         checkpoint = folder / CHECKPOINT_FOLDER / "last.safetensors"
-        fingerprint = fingerprint_training(recipe, training, validation)
+        fingerprint = fingerprint_training(recipe, training, validation, weights)
     if folder is not None and resume and checkpoint.exists():
         load_checkpoint(checkpoint, state, fingerprint)
         # Rewritten, because a crash between the two writes leaves it without the last row.
@@ -117,7 +122,7 @@ def train_network(
 
     save_s, saved_s = 0.0, time.perf_counter()
     while len(state.progress.history) < settings.epochs and not state.progress.stopped:
-        epoch = train_epoch(recipe, state, training, validation)
+        epoch = train_epoch(recipe, state, training, validation, weights)
         check_loss(epoch)
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
@@ -140,7 +145,11 @@ def train_network(
 
 
 def train_epoch(
-    recipe: Recipe, state: TrainingState, training: ClipSet, validation: ClipSet
+    recipe: Recipe,
+    state: TrainingState,
+    training: ClipSet,
+    validation: ClipSet,
+    weights: ClipWeights,
 ) -> Epoch:
     """Train on every clip once in random order, then evaluate the validation clips."""
     start = time.perf_counter()
@@ -151,8 +160,9 @@ def train_epoch(
     network.train()
     total_loss, n_right = 0.0, 0
     smoothing = recipe.training.label_smoothing
-    for inputs, classes in training.draw_batches(recipe.training.batch_size, state.generator):
-        loss, logits = network.compute_loss(inputs, classes, smoothing)
+    for inputs, clips in training.draw_batches(recipe.training.batch_size, state.generator):
+        classes = training.classes[clips]
+        loss, logits = network.compute_loss(inputs, classes, smoothing, weights.select(clips))
         loss = loss + network.kernel_penalty(penalties)
         optimizer.zero_grad()
         loss.backward()
@@ -222,11 +232,16 @@ def end_epoch(settings: TrainingSettings, state: TrainingState, epoch: Epoch) ->
         progress.stopped = waited >= settings.early_stopping_patience
 
 
-def fingerprint_training(recipe: Recipe, training: ClipSet, validation: ClipSet) -> str:
-    """Hash everything that a training depends on: recipe, inputs, labels, PyTorch."""
+def fingerprint_training(
+    recipe: Recipe, training: ClipSet, validation: ClipSet, weights: ClipWeights
+) -> str:
+    """Hash everything that a training depends on: recipe, inputs, labels, weights, PyTorch."""
     # The search space does not affect the weights.
     digest = hashlib.sha256(change_settings(recipe, {}).to_toml().encode())
     for data in (training, validation):
         data.update_digest(digest)
+    for tensor in (weights.weights, weights.present):
+        if tensor is not None:
+            digest.update(tensor.numpy().tobytes())
     digest.update(f"{training.labels} {torch.__version__}".encode())
     return digest.hexdigest()

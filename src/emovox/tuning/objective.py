@@ -121,7 +121,14 @@ def score_training(
     train_set, validation_set = load(fold.train, augment=True), load(fold.validation)
     watcher.start_training(recipe.training.epochs)
     try:
-        trained = train_network(recipe, train_set, validation_set, None, on_epoch=watcher.end_epoch)
+        trained = train_network(
+            recipe,
+            train_set,
+            validation_set,
+            None,
+            corpora=[clip.corpus for clip in fold.train],
+            on_epoch=watcher.end_epoch,
+        )
     except RecipeError as error:
         return error
     standardized = validation_set.standardize(trained.mean, trained.std)
