@@ -223,7 +223,7 @@ TORCH = ["torch", "onnxscript", "safetensors", "transformers", "keras", "h5py", 
         (["evaluate", "{run}", "--data", "{data}"], "WA ", "report.html"),
         (
             ["evaluate", "{model}", "--corpus", "ravdess", "--data", "{data}", "--out", "{run}/on"],
-            "on ravdess, training corpus, 8 labels, 96 clips of 6 speakers",
+            "on ravdess, seen corpus, seen speakers, 8 labels, 96 clips of 6 speakers",
             "on/report.html",
         ),
         (

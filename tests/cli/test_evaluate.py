@@ -140,12 +140,15 @@ def test_a_model_file_is_scored_on_a_list(
     assert answer.status == 0
     # Files under a name of RAVDESS are known to be RAVDESS', which this model was trained on.
     assert answer.stderr == (
-        "emovox: the model was trained on 48 clips of ravdess, and these clips may be among them: "
-        "scores on unseen clips would be lower\n"
+        "emovox: the model was trained on 48 clips of ravdess, and 1 of the 3 speakers tested are "
+        "in training, by their names: the score is not speaker-independent, and that of unseen "
+        "speakers would be lower\n"
     )
     out = Path("runs") / "evaluate-rmsprop-fold-01-mine"
     lines = answer.stdout.splitlines()
-    assert lines[0].startswith("rmsprop-fold-01 on mine: training corpus; the model was trained")
+    assert lines[0].startswith(
+        "rmsprop-fold-01 on mine: seen corpus, seen speakers; the model was trained"
+    )
     assert re.fullmatch(
         r"mine: 1 not there, such as \S+gone.wav: its folder has no such file", lines[1]
     )
@@ -154,7 +157,9 @@ def test_a_model_file_is_scored_on_a_list(
         "these: neutral, angry, fearful"
     )
     assert lines[4].startswith("WA ")
-    assert lines[4].endswith("on mine, training corpus, 3 labels, 18 clips of 3 speakers")
+    assert lines[4].endswith(
+        "on mine, seen corpus, seen speakers, 3 labels, 18 clips of 3 speakers"
+    )
     assert "as shipped, over its 8 labels: " in answer.stdout
     assert "by gender" in answer.stdout
     assert [line.split()[-1] for line in lines[-5:-2]] == ["6", "6", "6"]
@@ -162,7 +167,9 @@ def test_a_model_file_is_scored_on_a_list(
     assert (out / "report.html").is_file()
     content = json.loads(call(*command, "--format", "json").stdout)
     assert content == json.loads((out / "metrics.json").read_text())
-    assert content["corpus"]["overlap"] == "training corpus"
+    assert content["corpus"]["overlap"] == "seen corpus, seen speakers"
+    assert content["corpus"]["speaker_independent"] is False
+    assert content["model"]["training_speakers"] == ["1", "2", "3", "4"]
     (out / "report.html").unlink()
     assert call("report", out).stdout == f"{out / 'report.html'}\n"
     assert "<audio" in (out / "report.html").read_text()

@@ -87,6 +87,15 @@ def test_loco_from_lists_to_a_table_again_and_compared(
     scores = json.loads(call("evaluate", *runs, "--format", "json").stdout)
     assert scores["n_seeds"] == 2
 
+    page = (run / "report.html").read_text()
+    assert "UAR of each corpus left out" in page
+    assert '<th scope="row">bert</th><td class="number">30</td>' in page
+    assert "are means of the corpora left out" in page
+    info = open_model(folds[0] / "model.onnx").info
+    people = [f"{corpus}-{corpus}{n}" for corpus in ("bert", "carl") for n in (1, 2, 3)]
+    assert list(info.training_speakers) == people
+    assert info.encoder_training == "There is no encoder: the network reads spectrograms."
+
     compared = call("compare", *runs)
     assert compared.status == 0, compared.stderr
     names = re.findall(r"^(\w+) +[\d.]+ +[\d.]+ +[+-]", compared.stdout, flags=re.MULTILINE)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +295,7 @@ def test_a_report_warns_of_training_clips_unknown_speakers_and_what_is_left_out(
     out = tmp_path / "out"
     evaluate_model(make_model(corpora=("mine",)), corpus, out, vad=False)
     words = " ".join((out / "report.html").read_text().split())
-    assert "training corpus" in words
+    assert "seen corpus" in words
     assert "Not unseen: the model was trained on 2 clips of mine, and these clips may be" in words
     assert "no safeguard" not in words
     assert (
@@ -317,10 +318,10 @@ def make_clips(*names: str, corpus: str = "mine") -> list[Clip]:
     ("corpora", "clips", "kind"),
     [
         (("elsewhere",), make_clips("x"), "unseen corpus"),
-        (("elsewhere", "mine"), make_clips("x"), "training corpus"),
+        (("elsewhere", "mine"), make_clips("x"), "seen corpus"),
         (("mine",), make_clips("b", "a"), "training clips"),
-        (("ravdess",), make_clips("x", corpus="ravdess-song"), "training speakers"),
-        (("ravdess-song",), make_clips("x", corpus="ravdess"), "training speakers"),
+        (("ravdess",), make_clips("x", corpus="ravdess-song"), "unseen corpus, seen speakers"),
+        (("ravdess-song",), make_clips("x", corpus="ravdess"), "unseen corpus, seen speakers"),
         (("ravdess",), make_clips("x", corpus="nemo"), "unseen corpus"),
     ],
 )
@@ -331,6 +332,31 @@ def test_what_a_model_was_trained_on_is_found(
     assert overlap.kind == kind
     assert overlap.is_unseen == (kind == "unseen corpus")
     assert overlap.reason.startswith("the model was trained on 2 clips of " + ", ".join(corpora))
+
+
+@pytest.mark.parametrize(
+    ("trained", "corpus", "speaker", "kind"),
+    [
+        ("mine-ann", "mine", "mine-ann", "seen corpus, seen speakers"),
+        ("mine-ann", "mine", "mine-bob", "seen corpus, unseen speakers"),
+        ("mine-unknown", "mine", "mine-bob", "seen corpus"),
+        ("mine-ann", "mine", "mine-unknown", "seen corpus"),
+        # The same name in another list is the same person, but not in a known corpus.
+        ("mine-ann", "other", "other-ann", "unseen corpus, seen speakers"),
+        ("mine-EB0", "nemo", "nemo-EB0", "unseen corpus"),
+        ("mine-ann", "other", "other-bob", "unseen corpus"),
+    ],
+)
+def test_speakers_are_looked_up_in_the_ledger(
+    make_model: MakeModel, trained: str, corpus: str, speaker: str, kind: str
+) -> None:
+    info = replace(open_model(make_model(("mine",))).info, training_speakers=(trained, "mine-x"))
+    clips = [Clip("new", Path("new"), corpus, "calm", speaker)]
+    overlap = find_overlap(info, clips, f"{corpus}.csv")
+    assert overlap.kind == kind
+    independent = kind in ("unseen corpus", "seen corpus, unseen speakers")
+    assert overlap.is_speaker_independent == independent
+    assert ("not speaker-independent" in overlap.reason) == kind.endswith(", seen speakers")
 
 
 def test_a_corpus_with_fewer_than_two_of_the_labels_is_refused(

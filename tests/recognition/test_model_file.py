@@ -39,6 +39,8 @@ KEYS = (
     "licence",
     "format_version",
 )
+LATER_KEYS = ("training_speakers", "encoder_training")
+"""Entries that files written before them lack."""
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_a_model_file_tells_what_was_written(loudness_model: Path) -> None:
 
 
 def test_every_entry_of_the_metadata_is_json(metadata: dict[str, str]) -> None:
-    assert sorted(metadata) == sorted(METADATA_PREFIX + key for key in KEYS)
+    assert sorted(metadata) == sorted(METADATA_PREFIX + key for key in (*KEYS, *LATER_KEYS))
     for value in metadata.values():
         json.loads(value)
 
@@ -96,7 +98,22 @@ def test_an_unknown_entry_is_refused(metadata: dict[str, str]) -> None:
         read_info(Path("model.onnx"), metadata)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", LATER_KEYS)
+def test_a_file_without_a_later_entry_opens(metadata: dict[str, str], key: str) -> None:
+    del metadata[METADATA_PREFIX + key]
+    assert not getattr(read_info(Path("model.onnx"), metadata), key)
+
+
+def test_the_ledger_reads_back(metadata: dict[str, str]) -> None:
+    metadata[METADATA_PREFIX + "training_speakers"] = json.dumps(["1", "nemo-EB0"])
+    metadata[METADATA_PREFIX + "encoder_training"] = json.dumps("On nothing.")
+    info = read_info(Path("model.onnx"), metadata)
+    assert info.training_speakers == ("1", "nemo-EB0")
+    assert info.encoder_training == "On nothing."
+    assert read_info(Path("model.onnx"), info.to_metadata()) == info
+
+
+@pytest.mark.parametrize("key", (*KEYS, *LATER_KEYS))
 def test_an_entry_that_is_no_json_is_refused(metadata: dict[str, str], key: str) -> None:
     metadata[METADATA_PREFIX + key] = "{"
     with pytest.raises(ModelFileError, match="malformed metadata"):
@@ -128,6 +145,9 @@ def test_an_entry_that_is_no_json_is_refused(metadata: dict[str, str], key: str)
         ("min_confidence", None),
         ("training_corpora", "ravdess"),
         ("training_corpora", [1]),
+        ("training_speakers", "1"),
+        ("training_speakers", None),
+        ("encoder_training", None),
         ("training_clips", -1),
         ("training_clips", 1.5),
         ("training_clips", True),
@@ -181,7 +201,7 @@ def test_another_format_version_says_what_to_do(loudness_model: Path, tmp_path: 
 
 
 def test_an_onnx_file_of_another_program_is_refused(loudness_model: Path, tmp_path: Path) -> None:
-    path = rewrite(loudness_model, tmp_path / "m.onnx", **dict.fromkeys(KEYS))
+    path = rewrite(loudness_model, tmp_path / "m.onnx", **dict.fromkeys((*KEYS, *LATER_KEYS)))
     with pytest.raises(ModelFileError, match="without emovox metadata"):
         open_model(path)
 

@@ -179,6 +179,8 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
     echo()
     for line in evaluation.describe_shipped():
         echo(line)
+    if evaluation.info.encoder_training:
+        echo(evaluation.info.encoder_training)
     if evaluation.overlap.is_unseen:
         echo(
             "the threshold was fitted on recordings like the training data: 'uncertain' is not a "

@@ -111,7 +111,7 @@ def evaluate_model(
     overlap = find_overlap(info, listing.clips, corpus)
     speakers_known = all(clip.has_speaker for clip in clips)
     fold = Fold(_FOLD, train=(), validation=(), test=tuple(clips), labels=shared)
-    protocol = Protocol(f"{info.name} on {corpus}", 1, "", overlap.is_unseen, (fold,))
+    protocol = Protocol(f"{info.name} on {corpus}", 1, "", overlap.is_speaker_independent, (fold,))
     resample_by: ResampleBy | None = None if speakers_known else "clips"
     scored = evaluate_predictions(
         protocol, restrict_labels(predictions, shared), resample_by=resample_by

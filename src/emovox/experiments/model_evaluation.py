@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emovox.corpora.clips import Clip
-from emovox.corpora.registry import CORPORA
+from emovox.corpora.clips import UNKNOWN_SPEAKER, Clip
+from emovox.corpora.registry import CORPORA, identify_speaker
 from emovox.evaluation.evaluate import Evaluation
 from emovox.evaluation.predictions import Predictions
 from emovox.evaluation.summary import format_score
@@ -19,6 +19,7 @@ from emovox.runs.metrics import METRICS_FORMAT, describe_machine, scores_to_dict
 from emovox.wording import count
 
 UNSEEN = "unseen corpus"
+UNSEEN_SPEAKERS = "seen corpus, unseen speakers"
 
 _RAVDESS = {"ravdess", "ravdess-song"}
 """Corpora recorded by the same actors."""
@@ -29,8 +30,9 @@ class Overlap:
     """Possible overlap of a model's training data with the test clips.
 
     Attributes:
-        kind: ``"unseen corpus"``, ``"training speakers"``, ``"training corpus"`` or ``"training
-            clips"``; printed with every score.
+        kind: ``"unseen corpus"``, with ``", seen speakers"`` if speaker names are equal; ``"seen
+            corpus"``, with ``", seen speakers"`` or ``", unseen speakers"`` if the model file names
+            them; or ``"training clips"``. Printed with every score.
         reason: How the overlap is known, and its effect on the scores.
     """
 
@@ -41,6 +43,11 @@ class Overlap:
     def is_unseen(self) -> bool:
         """Whether the training data named in the model file does not include these clips."""
         return self.kind == UNSEEN
+
+    @property
+    def is_speaker_independent(self) -> bool:
+        """Whether no test speaker is among the training speakers, as far as the file says."""
+        return self.kind in (UNSEEN, UNSEEN_SPEAKERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,8 @@ class ModelEvaluation:
                 "min_confidence": info.min_confidence,
                 "training_corpora": list(info.training_corpora),
                 "training_clips": info.training_clips,
+                "training_speakers": list(info.training_speakers),
+                "encoder_training": info.encoder_training,
                 "licence": info.licence,
                 "recipe": info.recipe,
             },
@@ -173,6 +182,7 @@ class ModelEvaluation:
                 "overlap": self.overlap.kind,
                 "reason": self.overlap.reason,
                 "is_unseen": self.overlap.is_unseen,
+                "speaker_independent": self.overlap.is_speaker_independent,
                 "speakers_known": self.speakers_known,
             },
             "labels": list(self.labels),
@@ -209,8 +219,8 @@ def name_corpus(corpus: str) -> str:
 def find_overlap(info: ModelInfo, clips: Sequence[Clip], corpus: str) -> Overlap:
     """Determine from a model file whether the model may have been trained on a corpus.
 
-    A model file names its training corpora, their number of clips, and a hash of all clip names,
-    but not the individual clips.
+    A model file names its training corpora and speakers, the number of its clips, and a hash of
+    their names, but not the individual clips. Files of earlier versions name no speakers.
     """
     trained = f"the model was trained on {info.training_clips:,} clips of " + ", ".join(
         info.training_corpora
@@ -220,14 +230,52 @@ def find_overlap(info: ModelInfo, clips: Sequence[Clip], corpus: str) -> Overlap
             "training clips",
             f"{trained}: exactly these, so the scores measure how well it remembers them",
         )
-    if {clip.corpus for clip in clips} & set(info.training_corpora):
+    corpora = {clip.corpus for clip in clips}
+    is_seen = bool(corpora & set(info.training_corpora))
+    kind = "seen corpus" if is_seen else UNSEEN
+    shared = find_shared_speakers(info, clips)
+    if shared:
+        speakers = {clip.speaker for clip in clips}
+        names = f"{len(shared)} of the {count(len(speakers), 'speaker')} tested"
         return Overlap(
-            "training corpus",
+            f"{kind}, seen speakers",
+            f"{trained}, and {names} are in training, by their names: the score is not "
+            "speaker-independent, and that of unseen speakers would be lower",
+        )
+    named = bool(info.training_speakers) and not any(
+        speaker.endswith(f"-{UNKNOWN_SPEAKER}") for speaker in info.training_speakers
+    )
+    if is_seen and named and all(clip.has_speaker for clip in clips):
+        return Overlap(
+            UNSEEN_SPEAKERS,
+            f"{trained}, but on none of the speakers tested: speaker-independent, yet of a corpus "
+            "whose recordings it knows; scores on an unseen corpus would be lower",
+        )
+    if is_seen:
+        return Overlap(
+            kind,
             f"{trained}, and these clips may be among them: scores on unseen clips would be lower",
         )
-    if _RAVDESS & {clip.corpus for clip in clips} and _RAVDESS & set(info.training_corpora):
+    if _RAVDESS & corpora and _RAVDESS & set(info.training_corpora) and not info.training_speakers:
         return Overlap(
-            "training speakers",
+            f"{kind}, seen speakers",
             f"{trained}, by the same speakers: scores of unseen speakers would be lower",
         )
     return Overlap(UNSEEN, f"{trained}, and its file names nothing of {corpus}")
+
+
+def find_shared_speakers(info: ModelInfo, clips: Sequence[Clip]) -> set[str]:
+    """Return the speakers of clips whom the model file names as training speakers.
+
+    In lists of the user's own, a speaker is the same person under the same name after each list's
+    prefix, as in ``identify_speaker``.
+    """
+    lists = [name for name in info.training_corpora if name not in CORPORA]
+    trained = set(info.training_speakers)
+    for speaker in info.training_speakers:
+        trained |= {
+            identify_speaker(Clip("", Path(), name, "", speaker))
+            for name in lists
+            if speaker.startswith(f"{name}-")
+        }
+    return {c.speaker for c in clips if c.has_speaker and identify_speaker(c) in trained}

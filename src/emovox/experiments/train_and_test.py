@@ -46,7 +46,13 @@ from emovox.runs.folder import (
     open_run,
 )
 from emovox.runs.predictions import write_predictions
-from emovox.training.features import FeatureCache, make_encoder, name_encoder, name_features
+from emovox.training.features import (
+    FeatureCache,
+    describe_encoder,
+    make_encoder,
+    name_encoder,
+    name_features,
+)
 from emovox.training.networks import WaveformClassifier, make_frontend
 from emovox.training.trainer import TrainedNetwork, train_network
 from emovox.training.weights import save_weights
@@ -368,4 +374,6 @@ def describe_model(
         scores=(),
         recipe=recipe.to_toml(),
         licence=licence,
+        training_speakers=tuple(sorted({c.speaker for c in (*fold.train, *fold.validation)})),
+        encoder_training=describe_encoder(recipe),
     )

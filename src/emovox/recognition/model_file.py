@@ -7,7 +7,7 @@ import math
 import os
 import re
 import stat
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ OUTPUT_NAME = "probabilities"
 MAX_MODEL_BYTES = 2**31 - 1
 """Maximum size of an ONNX file (a limit of Protocol Buffers)."""
 METADATA_PREFIX = "emovox."
+TEXTS = ("name", "recipe", "licence", "encoder_training")
+"""Metadata entries that are plain text."""
 DEFAULT_MODEL = "default"
 """Command-line name of the bundled model."""
 
@@ -83,6 +85,10 @@ class ModelInfo:
         recipe: The recipe as TOML.
         licence: Licence terms of the model.
         format_version: Version of the metadata format.
+        training_speakers: Speakers whose clips the head was trained, stopped or calibrated on, as
+            ``Clip.speaker``, sorted; empty in files written before this entry.
+        encoder_training: A sentence on what the encoder before the head was trained on; empty in
+            files written before this entry.
     """
 
     name: str
@@ -97,6 +103,8 @@ class ModelInfo:
     recipe: str
     licence: str
     format_version: int = FORMAT_VERSION
+    training_speakers: tuple[str, ...] = ()
+    encoder_training: str = ""
 
     def to_metadata(self) -> dict[str, str]:
         """Return the fields as ONNX metadata: values in JSON, keys prefixed with ``emovox.``."""
@@ -266,6 +274,9 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
                 **values,
                 "labels": read_texts("labels", values["labels"]),
                 "training_corpora": read_texts("training_corpora", values["training_corpora"]),
+                "training_speakers": read_texts(
+                    "training_speakers", values.get("training_speakers", [])
+                ),
                 "scores": tuple(read_score(score) for score in values["scores"]),
             }
         )
@@ -282,9 +293,10 @@ def read_info(path: Path, metadata: dict[str, str]) -> ModelInfo:
 
 
 def check_keys(where: str, found: set[str], model: type) -> None:
-    """Raise ValueError unless the keys are exactly the fields of a dataclass."""
+    """Raise ValueError unless the keys are the fields of a dataclass, with or without defaults."""
     known = {f.name for f in fields(model)}
-    for what, keys in (("lacks", known - found), ("has the unknown", found - known)):
+    needed = {f.name for f in fields(model) if f.default is MISSING}
+    for what, keys in (("lacks", needed - found), ("has the unknown", found - known)):
         if keys:
             raise ValueError(f"{where} {what} {', '.join(sorted(keys))}")
 
@@ -315,7 +327,7 @@ def read_score(entry: Any) -> ProtocolScore:
 def check_info(info: ModelInfo) -> None:
     """Check the types and ranges of metadata; ValueError names the entry."""
     rules = {
-        **{key: isinstance(getattr(info, key), str) for key in ("name", "recipe", "licence")},
+        **{key: isinstance(getattr(info, key), str) for key in TEXTS},
         "labels": len(info.labels) > 1 and len(set(info.labels)) == len(info.labels),
         "sample_rate_hz": is_count(info.sample_rate_hz) and 1_000 <= info.sample_rate_hz <= 384_000,
         "temperature": is_number(info.temperature, 1e-6, 1e6),

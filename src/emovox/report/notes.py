@@ -158,6 +158,12 @@ def describe_limits(scores: RunScores, predictions: Predictions, corpus: str) ->
             "counts as often as it was drawn. The interval is for other splits of the same clips, "
             "not for other clips or speakers."
         )
+    if scores.over_corpora:
+        notes.append(
+            "Means over corpora: WA, UA and F1 are means of the corpora left out, each tested by a "
+            "model that was trained on the others, over the labels that both have. Tables and "
+            "figures of emotions, speakers and confidence pool the clips of all corpora."
+        )
     if scores.n_seeds == 1:
         notes.append(
             "One seed: training again with another would move the scores by an amount that this "
@@ -175,12 +181,13 @@ def describe_few(n_clips: int, accuracy: ScoreEntry) -> str:
 
 
 def describe_corpus(corpus: str) -> list[str]:
-    """Describe the recordings of a known corpus."""
+    """Describe the recordings of a known corpus, or of several joined by commas."""
     if corpus == "ravdess":
         return [_RAVDESS_NOTE]
-    if corpus in CORPORA:
-        language = CORPORA[corpus].language
-        return [f"Acted speech, recorded for research, in {language}. {_ACTED_NOTE}"]
+    known = [CORPORA[name] for name in corpus.split(", ") if name in CORPORA]
+    if known:
+        languages = " and ".join(dict.fromkeys(entry.language for entry in known))
+        return [f"Acted speech, recorded for research, in {languages}. {_ACTED_NOTE}"]
     return []
 
 
@@ -268,6 +275,8 @@ def describe_model_limits(scores: ModelScores, predictions: Predictions) -> list
             f"could be part of. The scores hold for other speakers as far as these {speakers} "
             "stand for them."
         )
+    if scores.model.encoder_training:
+        notes.append(scores.model.encoder_training)
     if not scores.corpus.speakers_known:
         notes.append(
             "The corpus does not name its speakers, so the intervals treat clips as independent. "

@@ -133,7 +133,9 @@ def gather_page(
     hits = breakdown.find_typical_hits(predictions) if maps and clips is not None else ()
     hit_cards = collect_cards(hits, labels, clips, models, len(hits))
     shown = [*mistake_cards, *hit_cards]
-    summary, tested = source.scores.summary, CORPORA.get(source.corpus)
+    summary = source.scores.summary
+    names = source.corpus.split(", ")
+    known = [CORPORA[name] for name in names if name in CORPORA]
     accuracy, uar, f1 = notes.score_majority_baseline(metrics)
     return ReportPage(
         source=source,
@@ -163,9 +165,9 @@ def gather_page(
         with_recordings=clips is not None,
         lacks_maps=maps and not any(card.map for card in shown),
         versions=_flatten_versions(source.scores.versions),
-        corpus=tested.title if tested else source.corpus,
-        licence=tested.licence if tested else "",
-        citation=tested.citation if tested else "",
+        corpus=", ".join(CORPORA[name].title if name in CORPORA else name for name in names),
+        licence="; ".join(dict.fromkeys(entry.licence for entry in known)),
+        citation="; ".join(dict.fromkeys(entry.citation for entry in known)),
     )
 
 

@@ -87,6 +87,39 @@ class _Scores(_Entry):
     versions: dict[str, Any] = {}
 
 
+class LeftOutScore(_Entry):
+    """UAR of a corpus left out, with its interval."""
+
+    value: float
+    interval: IntervalEntry
+
+
+class LeftOutScores(_Entry):
+    """Scores over one set of labels."""
+
+    UA: LeftOutScore
+
+
+class LeftOutEntry(LeftOutScores):
+    """The scores of a corpus left out, over its labels and over four classes."""
+
+    corpus: str
+    labels: tuple[str, ...]
+    n_clips: int
+    n_speakers: int
+    four: LeftOutScores | None
+    calibration_error: float
+
+
+class OverCorporaEntry(_Entry):
+    """The scores of each corpus left out, and their means."""
+
+    corpora: tuple[LeftOutEntry, ...]
+    mean: LeftOutScores
+    four: LeftOutScores | None
+    calibration_error: float
+
+
 class RunScores(_Scores):
     """The part of a run's ``metrics.json`` shown in a report."""
 
@@ -97,6 +130,7 @@ class RunScores(_Scores):
     folds: tuple[FoldEntry, ...] = ()
     seconds: float | None = None
     calibration_interval: IntervalEntry | None = None
+    over_corpora: OverCorporaEntry | None = None
 
 
 class ModelEntry(_Entry):
@@ -110,6 +144,7 @@ class ModelEntry(_Entry):
     min_confidence: float
     training_corpora: tuple[str, ...]
     training_clips: int
+    encoder_training: str = ""
     licence: str
     recipe: str
 
@@ -121,6 +156,7 @@ class CorpusEntry(_Entry):
     overlap: str
     reason: str
     is_unseen: bool
+    speaker_independent: bool | None = None
     speakers_known: bool
 
 

@@ -30,7 +30,7 @@ from emovox.recipes.settings import (
 from emovox.training.embeddings import EmbeddingCache, number_classes
 from emovox.training.frontend import SpectrogramFrontend
 from emovox.training.hf_encoder import HuggingFaceEncoder
-from emovox.training.speech_encoder import Encoder, SpeechEncoder
+from emovox.training.speech_encoder import ENCODER_TRAINING, Encoder, SpeechEncoder
 from emovox.training.threads import one_thread
 
 ImageKey = tuple[FrontendSettings, str]
@@ -345,6 +345,18 @@ def name_encoder(recipe: Recipe) -> str:
     if isinstance(recipe.frontend, FrontendSettings):
         return ""
     return make_encoder(recipe.frontend).name
+
+
+def describe_encoder(recipe: Recipe) -> str:
+    """Return a sentence on what a recipe's encoder was trained on, for the model file."""
+    settings = recipe.frontend
+    if isinstance(settings, FrontendSettings):
+        return "There is no encoder: the network reads spectrograms."
+    if isinstance(settings, HuggingFaceSettings):
+        return (
+            f"The encoder is {settings.name}; what it was trained on stands in its own model card."
+        )
+    return ENCODER_TRAINING
 
 
 def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:

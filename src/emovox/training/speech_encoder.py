@@ -21,6 +21,13 @@ from emovox.recognition.session import open_once, open_session
 ENCODER_INPUT = "waveform"
 ENCODER_OUTPUT = "embedding"
 
+ENCODER_TRAINING = (
+    "The encoder is Whisper tiny.en's, trained by OpenAI on 438,000 hours of transcribed English "
+    "from the internet; the recordings are not published, so no corpus is certainly unseen by it."
+)
+"""What is known of its training data (Radford et al. 2022, *Robust Speech Recognition via
+Large-Scale Weak Supervision*, https://arxiv.org/abs/2212.04356)."""
+
 
 def find_speech_encoder() -> Path:
     """Return the path of the bundled encoder."""
