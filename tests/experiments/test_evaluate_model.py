@@ -98,7 +98,7 @@ def make_corpus(tmp_path: Path) -> MakeCorpus:
         lines = []
         for number, (level, emotion, speaker, gender) in enumerate(CLIPS):
             # Of different lengths: two files of the same bytes would be one recording.
-            samples = level * np.where(np.arange(2_400 + number) // 20 % 2, 1.0, -1.0)
+            samples = level * np.where(np.arange(4_800 + number) // 20 % 2, 1.0, -1.0)
             sf.write(tmp_path / f"{number}.wav", samples, 8_000, subtype="FLOAT")
             lines.append(f"{number}.wav,{emotion},{speaker if speakers else ''},{gender}\n")
         path = tmp_path / "mine.csv"
