@@ -76,6 +76,15 @@ CORPUS_LABELS: dict[str, dict[str, str]] = {
         "sa": "sad",
         "su": "surprised",
     },
+    "ased": {"n1": "neutral", "f2": "fearful", "h3": "happy", "s4": "sad", "a5": "angry"},
+    "banglaser": {
+        "01": "happy",
+        "02": "sad",
+        "03": "angry",
+        "04": "surprised",
+        "05": "neutral",
+    },
+    "emozionalmente": {"neutrality": "neutral"},
 }
 """Label codes of each corpus; RAVDESS has no boredom, so it is a separate label."""
 

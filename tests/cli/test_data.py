@@ -59,6 +59,18 @@ def test_list_says_how_to_get_what_is_not_here() -> None:
     assert "PLoS ONE" in rows[0]["citation"]
 
 
+def test_list_fits_in_80_columns(tmp_path: Path) -> None:
+    emotions = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+    for emotion in (*emotions, "enthusiastic"):
+        (tmp_path / f"female1_{emotion}_1a_1.wav").touch()
+    result = RUN.invoke(app, ["list", "--data", str(tmp_path)])
+    lines = [line for line in result.stdout.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, lines)) <= 80
+    assert "".join(f"{emotion} 1, " for emotion in emotions) + "enthusiastic 1" in " ".join(
+        line.strip() for line in lines
+    )
+
+
 def test_list_says_what_of_a_list_can_be_used(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.wav").touch()

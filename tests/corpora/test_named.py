@@ -1,9 +1,10 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from emovox.corpora.named import NAMED_CORPORA, list_named
-from emovox.corpora.registry import CORPORA
+from emovox.corpora.named import NAMED_CORPORA, list_mesd, list_named
+from emovox.corpora.registry import CORPORA, find_corpus
 from emovox.labels import CORPUS_LABELS, EMOTION_WORDS, EMOTIONS, map_label, order_labels
 
 
@@ -37,10 +38,45 @@ def touch(folder: Path, *names: str) -> Path:
         ("savee", "AudioData/DC/sa01.wav", "DC_sa01", "sad", "DC", "male"),
         ("savee", "ALL/KL_n30.wav", "KL_n30", "neutral", "KL", "male"),
         ("savee", "ALL/JE_su15.wav", "JE_su15", "surprised", "JE", "male"),
+        ("ased", "03Happy/h3-06-01-02-57.wav", "h3-06-01-02-57", "happy", "57", "male"),
+        ("ased", "04Sad/S4-01-02-01-01.wav", "s4-01-02-01-01", "sad", "01", "female"),
+        # The corpus gives this woman's gender as 02 in this file alone.
+        ("ased", "02Fearful/f2-01-01-02-09.wav", "f2-01-01-02-09", "fearful", "09", "female"),
+        ("aesdd", "anger/a03 (4).wav", "a03-4", "angry", "4", None),
+        ("aesdd", "Fear/f10 (01).wav", "f10-1", "fearful", "1", None),
+        ("aesdd", "sadness/s04 (5)b.wav", "s04-5b", "sad", "5", None),
+        (
+            "subesco",
+            "F_02_MONIKA_S_1_FEAR_5.wav",
+            "F_02_MONIKA_S_1_FEAR_5",
+            "fearful",
+            "F_02",
+            "female",
+        ),
+        ("subesco", "M_10_X_S_10_ANGRY_1.wav", "M_10_X_S_10_ANGRY_1", "angry", "M_10", "male"),
+        # One published name has a bracket.
+        (
+            "subesco",
+            "F_02_M_S_2_SURPRISE_3].wav",
+            "F_02_M_S_2_SURPRISE_3",
+            "surprised",
+            "F_02",
+            "female",
+        ),
+        ("jl", "female1_angry_1a_1.wav", "female1_angry_1a_1", "angry", "female1", "female"),
+        ("jl", "male2_anxious_10b_2.wav", "male2_anxious_10b_2", "anxious", "male2", "male"),
+        ("mesd", "Anger_C_A_abajo.wav", "Anger_C_A_abajo", "angry", "unknown", None),
+        ("mesd", "Sadness_F_B_por_si.wav", "Sadness_F_B_por_si", "sad", "unknown", "female"),
     ],
 )
 def test_a_name_says_emotion_and_speaker(
-    corpus: str, file: str, name: str, emotion: str, speaker: str, gender: str, tmp_path: Path
+    corpus: str,
+    file: str,
+    name: str,
+    emotion: str,
+    speaker: str,
+    gender: str | None,
+    tmp_path: Path,
 ) -> None:
     (clip,) = list_named(corpus, touch(tmp_path, file)).clips
     assert clip.name == f"{corpus}-{name}"
@@ -56,6 +92,18 @@ def test_names_say_the_sentence_and_the_level(tmp_path: Path) -> None:
     assert clip.sentence == "Das will sie am Mittwoch abgeben."
     (clip,) = list_named("tess", touch(tmp_path, "YAF_dog_sad.wav")).clips
     assert clip.sentence == "Say the word dog"
+    (clip,) = list_named("ased", touch(tmp_path, "a5-07-02-02-57.wav")).clips
+    assert (clip.sentence, clip.repetition) == ("sentence 07", 2)
+    (clip,) = list_named("mesd", touch(tmp_path, "Fear_M_A_por_si.wav")).clips
+    assert clip.sentence == "por si"
+    assert not clip.has_speaker
+
+
+def test_voices_of_reduced_naturalness_are_counted_but_not_used(tmp_path: Path) -> None:
+    reduced = "Speaker-embedded naturalness-reduced female voices/Fear_F_B_L1_abajo.wav"
+    listing = list_mesd(touch(tmp_path, "MESD/Fear_F_B_abajo.wav", reduced))
+    assert [clip.name for clip in listing.clips] == ["mesd-Fear_F_B_abajo"]
+    assert listing.skipped == (("voices of reduced naturalness", 1),)
 
 
 def test_boredom_is_a_label_of_its_own(tmp_path: Path) -> None:
@@ -83,15 +131,55 @@ def test_names_of_other_corpora_are_not_taken(tmp_path: Path) -> None:
         "XX/a01.wav",
         "ZZ_a01.wav",
         "notes.txt",
+        "h2-06-01-02-57.wav",
+        "h3-06-01-02-66.wav",
+        "h3-06-01-02-00.wav",
+        "anger/d03 (4).wav",
+        "other/a03 (4).wav",
+        "X_02_MONIKA_S_1_NEUTRAL_5.wav",
+        "F_02_MONIKA_S_1_BORED_5.wav",
+        "female3_angry_1a_1.wav",
+        "Envy_C_A_abajo.wav",
+        "Anger_X_A_abajo.wav",
     )
     touch(tmp_path, *names)
-    assert [list_named(corpus, tmp_path).clips for corpus in NAMED_CORPORA] == [()] * 5
+    assert all(list_named(corpus, tmp_path).clips == () for corpus in NAMED_CORPORA)
 
 
 def test_cremad_has_43_women_and_48_men(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{actor}_DFA_ANG_XX.wav" for actor in range(1001, 1092)))
     genders = [clip.gender for clip in list_named("cremad", tmp_path).clips]
     assert (genders.count("female"), genders.count("male")) == (43, 48)
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "clips", "speakers", "emotions"),
+    [
+        (
+            "ased",
+            2466,
+            65,
+            {"neutral": 520, "happy": 484, "sad": 468, "angry": 484, "fearful": 510},
+        ),
+        (
+            "banglaser",
+            1464,
+            34,
+            {"neutral": 242, "happy": 304, "sad": 306, "angry": 306, "surprised": 306},
+        ),
+        ("aesdd", 604, 6, {"happy": 119, "sad": 122, "angry": 121, "fearful": 120, "disgust": 122}),
+    ],
+)
+def test_the_real_corpora_are_read_whole(
+    name: str, clips: int, speakers: int, emotions: dict[str, int], ravdess: Path
+) -> None:
+    listing = find_corpus(name, ravdess)
+    assert Counter(clip.emotion for clip in listing.clips) == emotions
+    assert len({clip.speaker for clip in listing.clips}) == speakers
+    assert len({(clip.speaker, clip.gender) for clip in listing.clips}) == speakers
+    assert len({clip.name for clip in listing.clips}) == clips
+    assert not listing.skipped
 
 
 def test_every_code_is_an_emotion_but_those_for_boredom() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -26,6 +27,10 @@ app = typer.Typer(
 
 _LISTED = 10
 """Number of paths shown from a long list; --format json shows all."""
+
+
+_COLUMNS = 80
+"""Width that the output fits in, paths aside."""
 
 
 class CorpusName(StrEnum):
@@ -123,15 +128,22 @@ def _print_corpus(row: dict[str, Any], width: int) -> None:
     facts = [f"{row['expected']:,} clips"] if row["expected"] else []
     facts.append(describe_speakers(row["speakers"]))
     facts += [row[key] for key in ("language", "licence") if row[key]]
-    echo(f"{row['corpus']:<{width}}  {', '.join(facts)}")
-    lines = [f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not found"]
-    if row["emotions"]:
-        lines.append(", ".join(f"{name} {n:,}" for name, n in row["emotions"].items()))
+    first, *lines = _wrap(facts, width)
+    echo(f"{row['corpus']:<{width}}  {first}")
+    lines.append(f"{row['clips']:,} clips in {row['folder']}" if row["folder"] else "not found")
+    lines += _wrap([f"{name} {n:,}" for name, n in row["emotions"].items()], width)
     lines += row["unused"]
     if row["corpus"] == "ravdess" and not row["folder"]:
         lines.append("download it with: emovox data fetch ravdess")
     for line in lines:
         echo(f"{'':<{width}}  {line}")
+
+
+def _wrap(facts: list[str], width: int) -> list[str]:
+    """Join facts by commas, in lines that fit beside names of this width."""
+    joined = ", ".join(fact.replace(" ", "\0") for fact in facts)
+    lines = textwrap.wrap(joined, _COLUMNS - width - 2, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]
 
 
 @app.command("fetch", short_help="Download, check and unpack a corpus.")

@@ -4,7 +4,10 @@
                          v
     locate ─────────> folder                    registry: the corpora known by name
                          │
-    ravdess, nemo, named │   metadata in file names or a table
+    ravdess, banglaser,  │   metadata in file names or a table
+    named, crema_d, nemo,│
+    emozionalmente,      │
+    thai_ser (tables)    │
     manifest, audformat, ├─> Clip rows: path, emotion, speaker, sentence, ...
     emobox, class_folders│       │
                                  │      measure: length, level and content of each clip

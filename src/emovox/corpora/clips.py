@@ -5,10 +5,16 @@ from pathlib import Path
 
 UNKNOWN_SPEAKER = "unknown"
 
+GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
+"""Gender by the lower-case words and letters of lists and tables."""
+
 LISTED_BEFORE = "listed by an earlier corpus too"
 LISTED_TWICE = "the same recording as another of the list"
 FURTHER_COPIES = "further copies"
 """Reasons for skipping a recording that is used once already."""
+
+NOT_THERE = "named in {}, but not there"
+"""Reason for skipping a recording that a corpus' own table names."""
 
 
 def describe_speakers(number: int) -> str:
@@ -35,10 +41,12 @@ class Clip:
             others are prefixed with the corpus name, e.g. ``"nemo-EB0"``; ``"calls-unknown"`` if
             the list does not name the speaker.
         gender: ``"male"`` or ``"female"``, if known.
-        sentence: The spoken text, if known.
-        intensity: ``"normal"`` or ``"strong"`` (RAVDESS), ``"low"``, ``"medium"`` or ``"high"``
-            (CREMA-D), if known.
+        sentence: The spoken text, or its number in the corpus, if known.
+        intensity: ``"normal"`` or ``"strong"`` (RAVDESS, BanglaSER), ``"low"``, ``"medium"`` or
+            ``"high"`` (CREMA-D), if known.
         repetition: Number of the take of the same sentence, from 1.
+        votes: How many listeners of the voice alone chose each emotion, in the order of
+            ``emovox.labels.EMOTIONS``; empty if the corpus does not say.
     """
 
     name: str
@@ -50,6 +58,7 @@ class Clip:
     sentence: str | None = None
     intensity: str | None = None
     repetition: int | None = None
+    votes: tuple[tuple[str, int], ...] = ()
 
     @property
     def has_speaker(self) -> bool:

@@ -24,3 +24,16 @@ def rank_copy(depth: int, file: str) -> tuple[int, int, str]:
     """Return a sort key that puts the preferred copy of a recording first."""
     suffix = os.path.splitext(file)[1].lower()
     return depth, AUDIO_SUFFIXES.index(suffix), file
+
+
+def find_recordings(folder: Path) -> dict[str, Path]:
+    """Return the preferred copy of each recording below a folder, by file name without extension.
+
+    Raises:
+        CorpusError: A folder is missing or unreadable.
+    """
+    best: dict[str, tuple[int, int, str]] = {}
+    for depth, file in walk_corpus(folder):
+        rank, stem = rank_copy(depth, file), Path(file).stem
+        best[stem] = min(best.get(stem, rank), rank)
+    return {stem: Path(file) for stem, (_, _, file) in best.items()}

@@ -9,7 +9,14 @@ from itertools import islice
 from pathlib import Path
 
 from emovox.audio.folders import walk_audio
-from emovox.corpora.clips import FURTHER_COPIES, UNKNOWN_SPEAKER, Clip, CorpusListing
+from emovox.corpora.banglaser import is_in_banglaser, parse_banglaser_name
+from emovox.corpora.clips import (
+    FURTHER_COPIES,
+    GENDERS,
+    UNKNOWN_SPEAKER,
+    Clip,
+    CorpusListing,
+)
 from emovox.corpora.named import NAMED_CORPORA, NamedRecording, make_named_clip
 from emovox.corpora.ravdess import is_ravdess_name, make_ravdess_clip, parse_ravdess_name
 from emovox.errors import CorpusError
@@ -18,8 +25,6 @@ from emovox.wording import make_printable
 
 _SEARCHED = 20_000
 """Files to look through for a recording that is not where its list says."""
-
-_GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,9 @@ def collect_rows(
 ) -> CorpusListing:
     """Convert a list's rows to clips, each recording once.
 
-    A file named like a RAVDESS, EMO-DB, EMOVO, CREMA-D or TESS recording keeps that corpus' clip
-    name and speaker in any list. Otherwise one speaker could be on both sides of a split under
-    two names.
+    A file named like a recording of a known corpus, such as RAVDESS or CREMA-D, keeps that corpus'
+    clip name and speaker in any list. Otherwise one speaker could be on both sides of a split
+    under two names.
 
     Args:
         corpus: Name of the list, the prefix of clip and speaker names.
@@ -146,15 +151,21 @@ def explain_missing(path: Path, folder: Path) -> str:
 
 def recognize_label(path: Path) -> str | None:
     """Return the emotion encoded in a known corpus' file name, or ``None`` for other names."""
-    if is_ravdess_name(path.stem):
+    if _is_ravdess(path):
         return parse_ravdess_name(path.stem).emotion
     found = _recognize_named(path)
     return map_label(found[1].label, found[0]) if found else None
 
 
+def _is_ravdess(path: Path) -> bool:
+    return is_ravdess_name(path.stem) and not is_in_banglaser(path)
+
+
 def _recognize_named(path: Path) -> tuple[str, NamedRecording] | None:
-    # SAVEE and nEMO names are too short to be unambiguous.
-    for corpus in ("emodb", "emovo", "cremad", "tess"):
+    if is_in_banglaser(path) and (named := parse_banglaser_name(path)):
+        return "banglaser", named
+    # SAVEE, nEMO and AESDD names are too short to be unambiguous; MESD's name no speaker.
+    for corpus in ("emodb", "emovo", "cremad", "tess", "ased", "subesco", "jl"):
         recording = NAMED_CORPORA[corpus](path)
         if recording is not None:
             return corpus, recording
@@ -162,7 +173,7 @@ def _recognize_named(path: Path) -> tuple[str, NamedRecording] | None:
 
 
 def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
-    if is_ravdess_name(row.path.stem):
+    if _is_ravdess(row.path):
         known = make_ravdess_clip(row.path.stem, parse_ravdess_name(row.path.stem), row.path)
         return replace(known, emotion=emotion)
     found = _recognize_named(row.path)
@@ -175,7 +186,7 @@ def _make_clip(corpus: str, row: ListedRow, emotion: str, base: Path) -> Clip:
         corpus=corpus,
         emotion=emotion,
         speaker=f"{corpus}-{row.speaker or UNKNOWN_SPEAKER}",
-        gender=_GENDERS.get(row.gender.lower()),
+        gender=GENDERS.get(row.gender.lower()),
         sentence=row.sentence or None,
     )
 

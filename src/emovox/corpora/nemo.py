@@ -1,11 +1,10 @@
 """nEMO: acted Polish speech by nine speakers, described by a table beside the recordings."""
 
-import csv
 from pathlib import Path
 
-from emovox.corpora.clips import Clip, CorpusListing
-from emovox.corpora.folders import rank_copy, walk_corpus
-from emovox.errors import CorpusError
+from emovox.corpora.clips import NOT_THERE, Clip, CorpusListing
+from emovox.corpora.folders import find_recordings
+from emovox.corpora.tables import read_table
 from emovox.labels import map_label
 
 _COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id", "gender")
@@ -29,41 +28,23 @@ def list_nemo(folder: Path) -> CorpusListing:
     table = folder / "data.tsv"
     if not table.is_file():
         return CorpusListing("nemo", folder, ())
-    copies: dict[str, list[tuple[int, int, str]]] = {}
-    for depth, file in walk_corpus(folder):
-        copies.setdefault(Path(file).stem, []).append(rank_copy(depth, file))
+    recordings = find_recordings(folder)
     clips: dict[str, Clip] = {}
     n_missing = 0
-    for row in _read_rows(table):
+    # The published table pads speakers with blanks.
+    for row in read_table(table, _COLUMNS, of="nEMO's data.tsv", delimiter="\t"):
         stem = Path(row["file_id"]).stem
-        if stem not in copies:
+        if stem not in recordings:
             n_missing += 1
         else:
             clips[stem] = Clip(
                 name=f"nemo-{stem}",
-                path=Path(min(copies[stem])[2]),
+                path=recordings[stem],
                 corpus="nemo",
                 emotion=map_label(row["emotion"]),
                 speaker=f"nemo-{row['speaker_id']}",
                 gender=row["gender"] if row["gender"] in ("male", "female") else None,
                 sentence=row["raw_text"],
             )
-    missing = (("named in data.tsv, but not there", n_missing),) if n_missing else ()
+    missing = ((NOT_THERE.format("data.tsv"), n_missing),) if n_missing else ()
     return CorpusListing("nemo", folder, tuple(clips.values()), missing)
-
-
-def _read_rows(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            # The published table pads speakers with blanks.
-            rows = [{key: (row.get(key) or "").strip() for key in _COLUMNS} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{table}: cannot be read ({error}); expected nEMO's table") from None
-    if missing:
-        raise CorpusError(
-            f"{table}: found no column {', '.join(missing)}; expected nEMO's data.tsv with "
-            f"{', '.join(_COLUMNS)}"
-        )
-    return rows

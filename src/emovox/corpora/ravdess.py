@@ -7,8 +7,9 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+from emovox.corpora.banglaser import walk_alike
 from emovox.corpora.clips import Clip, CorpusListing
-from emovox.corpora.folders import rank_copy, walk_corpus
+from emovox.corpora.folders import rank_copy
 from emovox.errors import CorpusError
 from emovox.labels import RAVDESS_EMOTIONS
 
@@ -83,7 +84,7 @@ class RavdessListing:
         clips: Each clip once, by actor, then by name.
         duplicates: Additional copies of these clips, not used.
         misplaced: Used clips in an ``Actor_NN`` folder of a different actor.
-        strays: Audio files with no valid RAVDESS name, not used.
+        strays: Audio files with no valid RAVDESS name, or in a folder of BanglaSER, not used.
     """
 
     folder: Path
@@ -187,7 +188,9 @@ def read_ravdess(folder: Path) -> list[Clip]:
 
 def holds_ravdess(folder: Path) -> bool:
     """Return whether a folder has a RAVDESS speech clip; the search stops at the first."""
-    return any(_is_speech(Path(file).stem) for _, file in walk_corpus(folder))
+    return any(
+        not is_other and _is_speech(Path(file).stem) for is_other, _, file in walk_alike(folder)
+    )
 
 
 def list_song(folder: Path) -> CorpusListing:
@@ -224,8 +227,11 @@ def scan_ravdess(folder: Path, channel: str = "speech") -> RavdessListing:
     copies: dict[str, list[tuple[bool, tuple[int, int, str]]]] = {}
     names: dict[str, RavdessName] = {}
     strays: list[Path] = []
-    for depth, file in walk_corpus(folder):
+    for is_other, depth, file in walk_alike(folder):
         stem = os.path.splitext(os.path.basename(file))[0]
+        if is_other:
+            strays.append(Path(file))
+            continue
         try:
             parsed = parse_ravdess_name(stem)
         except CorpusError:

@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from emovox.corpora.banglaser import list_banglaser
 from emovox.corpora.clips import Clip, CorpusListing
+from emovox.corpora.crema_d import list_cremad, list_cremad_heard
+from emovox.corpora.emozionalmente import list_emozionalmente
 from emovox.corpora.locate import find_ravdess, list_places
-from emovox.corpora.named import list_named
+from emovox.corpora.named import list_mesd, list_named
 from emovox.corpora.nemo import list_nemo
 from emovox.corpora.ravdess import (
     RAVDESS_ACTORS,
@@ -19,6 +22,7 @@ from emovox.corpora.ravdess import (
     list_song,
     read_ravdess,
 )
+from emovox.corpora.thai_ser import list_thai_ser
 from emovox.errors import CorpusError
 
 
@@ -52,6 +56,20 @@ class Corpus:
 def _list_speech(folder: Path) -> CorpusListing:
     return CorpusListing("ravdess", folder, tuple(read_ravdess(folder)))
 
+
+_CREMAD = Corpus(
+    "cremad",
+    "CREMA-D",
+    "English",
+    7442,
+    91,
+    "ODbL 1.0, contents DbCL 1.0",
+    "Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014), CREMA-D: "
+    "Crowd-sourced Emotional Multimodal Actors Dataset, IEEE Transactions on Affective "
+    "Computing 5(4): 377-390, doi:10.1109/TAFFC.2014.2336244",
+    ("cremad", "CREMA-D", "crema-d"),
+    list_cremad,
+)
 
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
@@ -121,18 +139,12 @@ CORPORA: dict[str, Corpus] = {
             ("emovo", "EMOVO"),
             partial(list_named, "emovo"),
         ),
-        Corpus(
-            "cremad",
-            "CREMA-D",
-            "English",
-            7442,
-            91,
-            "ODbL 1.0, contents DbCL 1.0",
-            "Cao H, Cooper DG, Keutmann MK, Gur RC, Nenkova A, Verma R (2014), CREMA-D: "
-            "Crowd-sourced Emotional Multimodal Actors Dataset, IEEE Transactions on Affective "
-            "Computing 5(4): 377-390, doi:10.1109/TAFFC.2014.2336244",
-            ("cremad", "CREMA-D", "crema-d"),
-            partial(list_named, "cremad"),
+        _CREMAD,
+        replace(
+            _CREMAD,
+            name="cremad-heard",
+            title="CREMA-D as heard",
+            list_clips=list_cremad_heard,
         ),
         Corpus(
             "tess",
@@ -158,6 +170,108 @@ CORPORA: dict[str, Corpus] = {
             "doi:10.4018/978-1-61520-919-4.ch017",
             ("savee", "SAVEE"),
             partial(list_named, "savee"),
+        ),
+        Corpus(
+            "ased",
+            "ASED",
+            "Amharic",
+            2474,
+            65,
+            "licence not stated; for research",
+            "Retta EA, Almekhlafi E, Sutcliffe R, Mhamed M, Ali H, Feng J (2023), A New Amharic "
+            "Speech Emotion Dataset and Classification Benchmark, ACM Transactions on Asian and "
+            "Low-Resource Language Information Processing 22(1), doi:10.1145/3529759",
+            ("ased", "ASED", "ASED_V1"),
+            partial(list_named, "ased"),
+        ),
+        Corpus(
+            "banglaser",
+            "BanglaSER",
+            "Bangla",
+            1467,
+            34,
+            "CC BY 4.0",
+            "Das RK, Islam N, Ahmed MR, Islam S, Shatabda S, Islam AKMM (2022), BanglaSER: A "
+            "speech emotion recognition dataset for the Bangla language, Data in Brief 42: "
+            "108091, doi:10.17632/t9h6p943xy",
+            ("banglaser", "BanglaSER"),
+            list_banglaser,
+        ),
+        Corpus(
+            "aesdd",
+            "AESDD",
+            "Greek",
+            604,
+            6,
+            "public, for research",
+            "Vryzas N, Kotsakis R, Liatsou A, Dimoulas CA, Kalliris G (2018), Speech Emotion "
+            "Recognition for Performance Interaction, Journal of the Audio Engineering Society "
+            "66(6): 457-467",
+            ("aesdd", "AESDD", "Acted Emotional Speech Dynamic Database"),
+            partial(list_named, "aesdd"),
+        ),
+        Corpus(
+            "emozionalmente",
+            "Emozionalmente",
+            "Italian",
+            6902,
+            431,
+            "CC BY 4.0",
+            "Catania F, Wilke JW, Garzotto F (2025), Emozionalmente: A Crowdsourced Corpus of "
+            "Simulated Emotional Speech in Italian, IEEE Transactions on Audio, Speech and "
+            "Language Processing 33: 1142-1155, doi:10.1109/TASLPRO.2025.3540662",
+            ("emozionalmente", "emozionalmente_dataset"),
+            list_emozionalmente,
+        ),
+        Corpus(
+            "subesco",
+            "SUBESCO",
+            "Bangla",
+            7000,
+            20,
+            "CC BY 4.0",
+            "Sultana S, Rahman MS, Selim MR, Iqbal MZ (2021), SUST Bangla Emotional Speech "
+            "Corpus (SUBESCO): An audio-only emotional speech corpus for Bangla, PLoS ONE "
+            "16(4): e0250173",
+            ("subesco", "SUBESCO"),
+            partial(list_named, "subesco"),
+        ),
+        Corpus(
+            "jl",
+            "JL corpus",
+            "English",
+            2400,
+            4,
+            "CC0 1.0",
+            "James J, Tian L, Watson C (2018), An Open Source Emotional Speech Corpus for Human "
+            "Robot Interaction Applications, Interspeech 2018: 2768-2772",
+            ("jl", "jl-corpus", "JL-Corpus"),
+            partial(list_named, "jl"),
+        ),
+        Corpus(
+            "thai-ser",
+            "THAI SER",
+            "Thai",
+            27854,
+            200,
+            "CC BY-SA 4.0",
+            "Wongpithayadisai J, Chaksangchaichot C, Sangnark S, et al. (2025), THAI Speech "
+            "Emotion Recognition (THAI-SER) corpus, arXiv:2507.09618",
+            ("thai-ser", "THAISER", "thai_ser"),
+            list_thai_ser,
+        ),
+        Corpus(
+            "mesd",
+            "MESD",
+            "Spanish",
+            862,
+            11,
+            "CC BY 4.0",
+            "Duville MM, Alonso-Valerdi LM, Ibarra-Zarate DI (2021), Mexican Emotional Speech "
+            "Database Based on Semantic, Frequency, Familiarity, Concreteness, and Cultural "
+            "Shaping of Affective Prosody, Data 6(12): 130, doi:10.17632/cy34mh68j9",
+            ("mesd", "MESD", "Mexican Emotional Speech Database (MESD)"),
+            list_mesd,
         ),
     )
 }
