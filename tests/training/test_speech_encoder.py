@@ -106,7 +106,8 @@ def test_a_voice_falls_on_the_same_frames_wherever_a_recording_begins(
 
 
 def add_hum(voice: Samples, hz: float) -> Samples:
-    return voice + np.float32(0.05) * np.sin(2 * np.pi * hz * np.arange(len(voice)) / 16_000)
+    phase = 2 * np.pi * hz * np.arange(len(voice)) / 16_000
+    return np.asarray(voice + 0.05 * np.sin(phase), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,8 @@ def add_hum(voice: Samples, hz: float) -> Samples:
     [
         (lambda voice: voice + np.float32(0.3), 0.02),
         (lambda voice: voice + np.linspace(-0.2, 0.2, len(voice), dtype=np.float32), 0.02),
-        (lambda voice: np.asarray(add_hum(voice, 50), np.float32), 0.02),
-        (lambda voice: np.asarray(add_hum(voice, 12), np.float32), 0.02),
+        (lambda voice: add_hum(voice, 50), 0.02),
+        (lambda voice: add_hum(voice, 12), 0.02),
     ],
     ids=["offset", "drift", "hum", "rumble"],
 )

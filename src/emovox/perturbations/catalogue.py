@@ -61,7 +61,7 @@ def _draw(generator: np.random.Generator, values: Sequence[float]) -> float:
 
 def _fit(samples: Samples) -> Samples:
     """Scale samples down to a peak of 1 if they exceed it, so that they fit into a file."""
-    return samples / max(np.float32(1), np.abs(samples).max())
+    return samples / np.float32(max(1.0, float(np.abs(samples).max())))
 
 
 def _make_small_tests() -> list[StressTest]:
