@@ -21,6 +21,7 @@ from emovox.cli import (
     reproduce,
     stress,
     sweep,
+    timeline,
     train,
     tune,
 )
@@ -59,6 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
+app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("explain", short_help="Show which regions of a recording drove the prediction.")(
     explain.explain

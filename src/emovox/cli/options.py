@@ -31,6 +31,47 @@ class TableFormat(StrEnum):
     CSV = "csv"
 
 
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the bundled model."),
+]
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Predictions below this confidence are 'uncertain'; 0 disables this. "
+        "Default: the threshold in the model file.",
+    ),
+]
+VadOption = Annotated[
+    bool,
+    typer.Option(
+        " /--no-vad",
+        help="Skip speech detection: noise and music are assigned an emotion too.",
+    ),
+]
+RawRateOption = Annotated[
+    int | None,
+    typer.Option(
+        "--raw-rate", metavar="HZ", help="Sampling rate of files of samples without a header."
+    ),
+]
+RawFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--raw-format",
+        metavar="NAME",
+        help="Their sample format: s16le (default), s16be, s8, u8, s24le, s32le, f32le, f64le, "
+        "mulaw, alaw or vox.",
+    ),
+]
+RawChannelsOption = Annotated[
+    int | None,
+    typer.Option("--raw-channels", metavar="N", help="Their number of channels; default 1."),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(

@@ -7,15 +7,23 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
-from emovox.cli.options import Format, TrackOption
+from emovox.cli.options import (
+    Format,
+    MinConfidenceOption,
+    ModelOption,
+    RawChannelsOption,
+    RawFormatOption,
+    RawRateOption,
+    TrackOption,
+    VadOption,
+)
 from emovox.cli.terminal import echo, echo_json, path_to_text
-from emovox.recognition.results import FileFailure, Prediction, list_cells
+from emovox.recognition.results import FileFailure, Prediction, list_cells, name_runner_up
 from emovox.wording import make_printable
 
 if TYPE_CHECKING:
@@ -46,28 +54,9 @@ def predict(
     output: Annotated[
         Format, typer.Option("--format", case_sensitive=False, help="Output format.")
     ] = Format.TABLE,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the bundled model."),
-    ] = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            "--min-confidence",
-            metavar="SHARE",
-            min=0,
-            max=1,
-            help="Predictions below this confidence are 'uncertain'; 0 disables this. "
-            "Default: the threshold in the model file.",
-        ),
-    ] = None,
-    vad: Annotated[
-        bool,
-        typer.Option(
-            " /--no-vad",
-            help="Skip speech detection: noise and music are assigned an emotion too.",
-        ),
-    ] = True,
+    model: ModelOption = None,
+    min_confidence: MinConfidenceOption = None,
+    vad: VadOption = True,
     max_duration_s: Annotated[
         float,
         typer.Option(
@@ -84,25 +73,9 @@ def predict(
         ),
     ] = "mix",
     track: TrackOption = None,
-    raw_rate_hz: Annotated[
-        int | None,
-        typer.Option(
-            "--raw-rate", metavar="HZ", help="Sampling rate of files of samples without a header."
-        ),
-    ] = None,
-    raw_encoding: Annotated[
-        str | None,
-        typer.Option(
-            "--raw-format",
-            metavar="NAME",
-            help="Their sample format: s16le (default), s16be, s8, u8, s24le, s32le, f32le, f64le, "
-            "mulaw, alaw or vox.",
-        ),
-    ] = None,
-    raw_channels: Annotated[
-        int | None,
-        typer.Option("--raw-channels", metavar="N", help="Their number of channels; default 1."),
-    ] = None,
+    raw_rate_hz: RawRateOption = None,
+    raw_encoding: RawFormatOption = None,
+    raw_channels: RawChannelsOption = None,
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Files processed in parallel.")
     ] = 1,
@@ -128,26 +101,31 @@ def predict(
     results = predict_sources(recognizer, found, options)
     if has_bar:
         results = show_progress(results, len(found), console)
-    n_failures = 0
-
-    def watch_failures() -> Iterator[Prediction | FileFailure]:
-        nonlocal n_failures
-        for result in results:
-            raise_lost_interrupt()
-            if isinstance(result, FileFailure):
-                n_failures += 1
-                echo(f"emovox: {result.error}", err=True)
-            # Notes about a recording come with the first of its channels.
-            elif result.channel in (None, 1) or channel != "each":
-                for note in result.notes:
-                    name = result.file or STDIN
-                    echo(f"emovox: {name}: note: {note}", err=True)
-            yield result
-
+    failures: list[FileFailure] = []
     with closing(results):
-        write(output, watch_failures(), recognizer.info.labels, console)
-    if n_failures:
+        write(output, report_problems(results, failures), recognizer.info.labels, console)
+    if failures:
         raise typer.Exit(1)
+
+
+def report_problems(
+    results: Results, failures: list[FileFailure]
+) -> Iterator[Prediction | FileFailure]:
+    """Yield results; report each failure, and each note about a recording once, on stderr."""
+    file, reported = None, set[str]()
+    for result in results:
+        raise_lost_interrupt()
+        if isinstance(result, FileFailure):
+            failures.append(result)
+            echo(f"emovox: {result.error}", err=True)
+        else:
+            if result.file != file:
+                file, reported = result.file, set()
+            for note in dict.fromkeys(result.notes):
+                if note not in reported:
+                    echo(f"emovox: {result.file or STDIN}: note: {note}", err=True)
+            reported.update(result.notes)
+        yield result
 
 
 def make_raw_format(
@@ -243,10 +221,7 @@ def write_table(results: Results, labels: tuple[str, ...], console: "Console | N
         confidence, second = "-", "-"
         if p.scores is not None:
             confidence = f"{p.confidence:.3f}"
-            # An uncertain prediction has no emotion, so its most probable one is the runner-up.
-            ranked = sorted(p.scores, key=p.scores.__getitem__, reverse=True)
-            emotion = ranked[0 if p.abstained else 1]
-            second = f"{emotion} {p.scores[emotion]:.3f}"
+            second = name_runner_up(p)
         cells = f"{label}{confidence:>10}  {second:<{width + 6}} "
         style = LABEL_STYLES[p.abstained]
         name = (p.file or STDIN) + (f" (channel {p.channel})" if p.channel else "")

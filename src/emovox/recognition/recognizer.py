@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -21,6 +20,8 @@ from emovox.audio.selection import Selection, select_sound
 from emovox.audio.sources import name_source
 from emovox.audio.waveform import Waveform, resample
 from emovox.errors import EmovoxError, ModelFileError
+from emovox.recognition.classify import classify_windows
+from emovox.recognition.failures import describe_failure, name_file
 from emovox.recognition.model_file import (
     INPUT_NAME,
     OUTPUT_NAME,
@@ -31,23 +32,15 @@ from emovox.recognition.model_file import (
 )
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.session import run_session
+from emovox.recognition.timeline import MAX_TIMELINE_S, iterate_hops, merge_segments
 from emovox.recognition.voice_activity import SpeechDetector
-from emovox.recognition.windows import (
-    average_windows,
-    iterate_windows,
-    measure_powers,
-    measure_speech,
-)
+from emovox.recognition.windows import iterate_windows
 from emovox.telemetry import warn_of_usage_events
 
 _log = logging.getLogger(__name__)
 
 MIN_SPEECH_S = 0.1
 """Shorter recordings cannot contain a syllable, and count as no speech."""
-
-TOO_SHORT_S = 0.5
-"""Recordings with less speech are not answered: the scores would be right less often than they
-say (docs/confidence.md)."""
 
 
 class Recognizer:
@@ -246,6 +239,52 @@ class Recognizer:
         """
         return self.predict_many(list_audio_files(folder), **options)
 
+    def timeline(
+        self,
+        source: AudioSource,
+        *,
+        rate_hz: int | None = None,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+        max_duration_s: float = MAX_TIMELINE_S,
+        merge: bool = True,
+    ) -> Iterator[Prediction]:
+        """Follow the emotion through a recording of any length.
+
+        Args:
+            source: As in ``predict``, like the arguments up to ``raw``.
+            rate_hz: Sampling rate of an array in Hz.
+            channel: As in ``predict``, or ``each`` for the timeline of each channel in turn.
+            track: Number of the audio track, from 1.
+            raw: Format of a source that is a file of samples without a header.
+            max_duration_s: Maximum duration in seconds, instead of the recogniser's; a day.
+            merge: Join consecutive predictions of the same emotion into segments; otherwise, there
+                is one for every second of speech.
+
+        Yields:
+            Segments as soon as they end, in order and without gaps, from 0 to the end of the
+            recording: an emotion, or "uncertain", "too short" or "no speech". Scores are averaged.
+
+        Raises:
+            AudioError: As in ``predict``; damage is reported when it is reached.
+            ModelFileError: The model fails, or returns no valid probabilities.
+            TypeError: The source has an unsupported type.
+
+        Examples:
+            >>> [segment.emotion for segment in Recognizer.load().timeline("clip.opus")]
+            ['angry']
+        """
+        file = name_file(source)
+        with open_recording(source, rate_hz, raw=raw, max_duration_s=max_duration_s) as recording:
+            for selection in self.select_sound(recording, channel, track):
+                blocks = recording.iterate(
+                    self.info.sample_rate_hz, selection.signs, selection.track
+                )
+                hops = iterate_hops(self, blocks, selection, file)
+                yield from merge_segments(hops) if merge else hops
+        _log.info("%s: timeline finished", name_source(source))
+
     def select_sound(
         self, recording: Recording, channel: str | int = MIX, track: int | None = None
     ) -> tuple[Selection, ...]:
@@ -266,8 +305,22 @@ class Recognizer:
             recording,
             channel,
             track,
-            lambda selection: any(map(self._has_speech, self._cut(recording, selection))),
+            lambda selection: any(map(self.has_speech, self._cut(recording, selection))),
         )
+
+    def has_speech(self, waveform: Waveform) -> bool:
+        """Return whether speech is detected in a waveform of at most a few seconds.
+
+        Without a detector, everything but digital silence counts as speech.
+
+        Args:
+            waveform: Recording at any sampling rate.
+        """
+        # Half the range, which is the peak without a constant offset.
+        peak = float(np.ptp(waveform.samples)) / 2
+        if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
+            return False
+        return self.detector is None or self.detector.has_speech(waveform)
 
     def score_waveform(self, waveform: Waveform) -> npt.NDArray[np.float64]:
         """Run the model once on a whole waveform, without speech detection, windows or threshold.
@@ -313,7 +366,9 @@ class Recognizer:
             source, rate_hz, raw=raw, max_duration_s=self.max_duration_s
         ) as recording:
             predictions = [
-                self._classify(recording, selection, name_file(source))
+                classify_windows(
+                    self, self._cut(recording, selection), selection, name_file(source)
+                )
                 for selection in self.select_sound(recording, channel, track)
             ]
         for prediction in predictions:
@@ -327,73 +382,11 @@ class Recognizer:
         samples, rate_hz = source if is_pair else (source, None)
         try:
             return [*self._predict_selections(samples, rate_hz, **options)]
-        except EmovoxError as error:
-            return [FileFailure(name_file(source), str(error), error.code, error.detail)]
         except Exception as error:  # one recording must not stop the others
-            _log.info("%s failed", name_source(source), exc_info=True)
-            code = "source.failed"
-            if isinstance(error, TypeError | MemoryError):
-                code = "source.invalid" if isinstance(error, TypeError) else "source.memory"
-            detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            text = f"{name_source(source)}: {detail}"
-            return [FileFailure(name_file(source), text, code, detail)]
-
-    def _has_speech(self, waveform: Waveform) -> bool:
-        """Return whether speech is detected in a waveform."""
-        # Half the range, which is the peak without a constant offset.
-        peak = float(np.ptp(waveform.samples)) / 2
-        if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
-            return False
-        return self.detector is None or self.detector.has_speech(waveform)
+            return [describe_failure(source, error)]
 
     def _cut(self, recording: Recording, selection: Selection) -> Iterator[Waveform]:
         """Yield the windows of a selection, at the model's rate."""
         rate_hz = self.info.sample_rate_hz
         blocks = recording.iterate(rate_hz, selection.signs, selection.track)
         return iterate_windows(blocks, rate_hz)
-
-    def _classify(self, recording: Recording, selection: Selection, file: str | None) -> Prediction:
-        """Predict a selection: average its windows, weighted by how much speech each has."""
-        labels = self.info.labels
-        scores: list[npt.NDArray[np.float64]] = []
-        powers: list[npt.NDArray[np.float64]] = []
-        n_samples = 0
-        for window in self._cut(recording, selection):
-            n_samples += len(window.samples)
-            if self._has_speech(window):
-                scores.append(self.score_waveform(window))
-                powers.append(measure_powers(window.samples, window.rate_hz))
-        silent = Prediction(
-            file=file,
-            start_s=0.0,
-            end_s=n_samples / self.info.sample_rate_hz,
-            emotion=None,
-            confidence=None,
-            scores=None,
-            abstained="no speech",
-            channel=selection.channel,
-            notes=selection.notes,
-        )
-        if not scores:
-            return silent
-        speech_s = measure_speech(powers)
-        probabilities = average_windows(scores, speech_s)
-        best = int(probabilities.argmax())
-        confidence = float(probabilities[best])
-        abstained = None
-        if speech_s.sum() < TOO_SHORT_S:
-            abstained = "too short"
-        elif confidence < self.min_confidence:
-            abstained = "uncertain"
-        return replace(
-            silent,
-            emotion=None if abstained else labels[best],
-            confidence=confidence,
-            scores=dict(zip(labels, probabilities.tolist(), strict=True)),
-            abstained=abstained,
-        )
-
-
-def name_file(source: object) -> str | None:
-    """Return a path as the caller gave it; ``None`` for other sources."""
-    return str(source) if isinstance(source, str | Path) else None

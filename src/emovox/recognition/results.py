@@ -92,6 +92,15 @@ class Prediction:
         return cls(**values)
 
 
+def name_runner_up(prediction: Prediction) -> str:
+    """Return the second most probable emotion with its score."""
+    scores = prediction.scores or {}
+    ranked = sorted(scores, key=scores.__getitem__, reverse=True)
+    # An uncertain prediction has no emotion, so its most probable one is the runner-up.
+    emotion = ranked[0 if prediction.abstained else 1]
+    return f"{emotion} {scores[emotion]:.3f}"
+
+
 @dataclass(frozen=True, slots=True)
 class FileFailure:
     """A recording in a batch that could not be predicted; the other recordings are unaffected.

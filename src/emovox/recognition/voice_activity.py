@@ -8,7 +8,7 @@ Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) is bundled 
 an ONNX file, and uses the same runtime as the emotion model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.audio.waveform import Waveform, resample
+from emovox.audio.limits import SILENCE_PEAK
+from emovox.audio.waveform import Waveform, resample, resample_blocks
 from emovox.recognition.session import open_session, run_session
 
 RATE_HZ = 16_000
@@ -46,6 +47,16 @@ _LOWS_RATE_HZ = 140
 
 _EDGE_SAMPLES = RATE_HZ // 100
 _REACH_SAMPLES = RATE_HZ // 2
+_CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
+"""What a recording that arrives in blocks is levelled by: 10 s."""
+
+
+class _Memory:
+    """What the network keeps from one block of frames to the next."""
+
+    def __init__(self) -> None:
+        self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
+        self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
 
 class SpeechDetector:
@@ -102,6 +113,40 @@ class SpeechDetector:
         samples = prepare(waveform)
         return np.concatenate(list(self._listen(samples)))
 
+    def iterate_probabilities(
+        self, blocks: Iterable[npt.NDArray[np.float32]], rate_hz: int
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield the speech probabilities of a recording that arrives in blocks.
+
+        Memory does not grow with the duration. Each 10 s are set to a level of their own, or to
+        that of the 10 s before if those are louder. What has no speech is processed again, slowed
+        down, as in ``has_speech``.
+
+        Args:
+            blocks: float32 ``(samples,)`` each.
+            rate_hz: Sampling rate in Hz.
+
+        Yields:
+            float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
+        """
+        memory, level_before = _Memory(), 0.0
+        for samples in remove_lows_of_chunks(resample_blocks(blocks, rate_hz, RATE_HZ)):
+            n_frames = -(-len(samples) // FRAME_SAMPLES)
+            if np.ptp(samples) / 2 < SILENCE_PEAK:
+                memory, level_before = _Memory(), 0.0
+                yield np.zeros(n_frames, np.float32)
+                continue
+            level = measure_level(samples)
+            samples *= np.float32(_LEVEL_RMS / max(level, level_before))
+            level_before = level
+            found = np.concatenate(list(self._listen(samples, memory)))
+            if found.max() < SPEECH_PROBABILITY:
+                slowed = resample(samples, RATE_HZ, round(SLOWING * RATE_HZ))
+                slow = np.concatenate(list(self._listen(slowed)))
+                at = ((np.arange(n_frames) + 0.5) * SLOWING).astype(int)
+                found = np.maximum(found, slow[at.clip(max=len(slow) - 1)])
+            yield found
+
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
         found = 0
@@ -111,25 +156,75 @@ class SpeechDetector:
                 return True
         return False
 
-    def _listen(self, samples: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield speech probabilities, one block of frames at a time."""
+    def _listen(
+        self, samples: npt.NDArray[np.float32], memory: _Memory | None = None
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield speech probabilities, one block of frames at a time; continue after a memory."""
+        memory = memory or _Memory()
         n_frames = -(-len(samples) // FRAME_SAMPLES)
-        padded = np.pad(samples, (_CONTEXT_SAMPLES, n_frames * FRAME_SAMPLES - len(samples)))
+        end = np.zeros(n_frames * FRAME_SAMPLES - len(samples), np.float32)
+        padded = np.concatenate([memory.context, samples, end])
         # Each frame is preceded by the last 4 ms before it.
         windows = np.lib.stride_tricks.sliding_window_view(
             padded, _CONTEXT_SAMPLES + FRAME_SAMPLES
         )[::FRAME_SAMPLES]  # (frames, 576)
-        hidden = cell = np.zeros((1, 1, 128), np.float32)
         for start in range(0, n_frames, _BLOCK_FRAMES):
-            inputs = {"input": windows[start : start + _BLOCK_FRAMES], "h": hidden, "c": cell}
-            probabilities, hidden, cell = run_session(
+            probabilities, memory.hidden, memory.cell = run_session(
                 self._session,
                 None,
-                inputs,
+                {
+                    "input": windows[start : start + _BLOCK_FRAMES],
+                    "h": memory.hidden,
+                    "c": memory.cell,
+                },
                 name="silero_vad.onnx",
                 duration_s=_BLOCK_FRAMES * FRAME_SAMPLES / RATE_HZ,
             )
             yield np.asarray(probabilities, dtype=np.float32)
+        memory.context = padded[-_CONTEXT_SAMPLES:]
+
+
+def cut_blocks(
+    blocks: Iterable[npt.NDArray[np.float32]], n_samples: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Cut blocks of any length into blocks of one length, and a last one that may be shorter.
+
+    Args:
+        blocks: float32 ``(samples,)`` each.
+        n_samples: Samples of each block.
+
+    Examples:
+        >>> [len(part) for part in cut_blocks([np.zeros(5, "f4"), np.zeros(2, "f4")], 3)]
+        [3, 3, 1]
+    """
+    held = np.empty(0, np.float32)
+    for block in blocks:
+        for start in range(0, len(block), n_samples):
+            held = np.concatenate([held, block[start : start + n_samples]])
+            if len(held) >= n_samples:
+                yield held[:n_samples]
+                held = held[n_samples:]
+    if len(held):
+        yield held
+
+
+def remove_lows_of_chunks(
+    blocks: Iterable[npt.NDArray[np.float32]],
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield 10 s of a recording at a time, as ``remove_lows`` on all of it would return them.
+
+    Each is processed together with half a second before and after it; the rest has no influence.
+    """
+    before = np.empty(0, np.float32)
+    waiting: npt.NDArray[np.float32] | None = None
+    for chunk in cut_blocks(blocks, _CHUNK_SAMPLES):
+        if waiting is not None:
+            around = np.concatenate([before, waiting, chunk[:_REACH_SAMPLES]])
+            yield remove_lows(around)[len(before) : len(before) + len(waiting)]
+            before = waiting[-_REACH_SAMPLES:]
+        waiting = chunk
+    if waiting is not None:
+        yield remove_lows(np.concatenate([before, waiting]))[len(before) :]
 
 
 def prepare(waveform: Waveform) -> npt.NDArray[np.float32]:
@@ -170,8 +265,13 @@ def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         >>> set_level(np.array([0.5, -0.5], np.float32))
         array([ 0.1, -0.1], dtype=float32)
     """
-    rms = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+    rms = measure_level(samples)
     return (samples * (_LEVEL_RMS / rms)).astype(np.float32) if rms > 0 else samples
+
+
+def measure_level(samples: npt.NDArray[np.float32]) -> float:
+    """Return the RMS of samples ``(samples,)``."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def find_speech_model() -> Path:

@@ -1,0 +1,1 @@
+"""Write timelines: files that other programs read, a figure, and a page to listen to."""
