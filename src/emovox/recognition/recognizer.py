@@ -273,7 +273,7 @@ class Recognizer:
 
         Examples:
             >>> [segment.emotion for segment in Recognizer.load().timeline("clip.opus")]
-            ['angry']
+            [None, 'angry', None]
         """
         file = name_file(source)
         with open_recording(source, rate_hz, raw=raw, max_duration_s=max_duration_s) as recording:

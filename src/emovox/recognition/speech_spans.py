@@ -124,11 +124,11 @@ def find_spans(
                 done_s = round((at - len(heard)) * FRAME_S, 6)
                 yield Span(start_s, done_s, done_s - start_s)
         quiet_s = round((at - len(heard)) * FRAME_S - PADDING_S, 6)
-        if quiet_s > done_s and not heard:
+        if quiet_s > max(done_s, MIN_SILENCE_S):
             yield Span(done_s, quiet_s, 0.0)
             done_s = quiet_s
     end_s = find_end_s()
-    if len(heard) * FRAME_S > MIN_SPEECH_S:
+    if heard and end_s - (at - len(heard)) * FRAME_S > MIN_SPEECH_S:
         start_s = _begin_speech(at - len(heard), done_s)
         yield from _pause(done_s, start_s)
         yield Span(start_s, end_s, end_s - start_s)
@@ -176,7 +176,7 @@ def join_turns(spans: Iterable[Span]) -> Iterator[Span]:
 def _begin_speech(frame: int, done_s: float) -> float:
     """Return where speech begins that was found in a frame, padded, after what is done."""
     start_s = round(frame * FRAME_S - PADDING_S, 6)
-    return start_s if start_s - done_s >= MIN_SILENCE_S else done_s
+    return max(start_s if start_s >= MIN_SILENCE_S else 0.0, done_s)
 
 
 def _pause(start_s: float, end_s: float) -> Iterator[Span]:
