@@ -49,6 +49,7 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
 
     emovox("demo")
     emovox("predict", *clips[:4], "--jobs", "2")
+    emovox("timeline", clips[0], "--no-vad", "--html", "timeline.html", "--plot", "timeline.png")
     emovox("explain", clips[0], "--no-vad", "--out", "map.html")
     emovox("data", "list", *corpus)
     emovox("train", "--recipe", recipe, *one_fold)

@@ -166,6 +166,17 @@ def test_the_command_predicts_without_what_trains(loudness_model: Path, clips: P
     assert len(result.stdout.splitlines()) == 5
 
 
+def test_timelines_and_their_page_need_nothing_that_trains(
+    loudness_model: Path, clips: Path, tmp_path: Path
+) -> None:
+    code = "from emovox.cli.main import main; main()"
+    page = tmp_path / "timeline.html"
+    options = ("--model", loudness_model, "--html", page, "--format", "srt")
+    result = run_blocked([*TRAINING, "PIL"], code, "timeline", *options, clips / "a.wav")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert page.is_file()
+
+
 def test_the_demo_needs_nothing_that_trains(tmp_path: Path) -> None:
     code = "from emovox.cli.main import main; main()"
     page = tmp_path / "demo.html"

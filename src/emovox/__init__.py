@@ -7,9 +7,9 @@ Data flow, with the package of each stage:
     corpus folder -> corpora (clips, folds) -> training (recipes, features, networks) -> export
                   -> recognition (test clips) -> evaluation -> runs (the run folder) -> report
 
-``experiments`` runs the second pipeline; ``stress``, ``explain`` and ``tuning`` build on it, and
-``cli`` is the command line. Public names are imported on first use, and ``recognition`` never
-imports torch.
+``experiments`` runs the second pipeline; ``stress``, ``explain`` and ``tuning`` build on it,
+``timeline`` writes what a recogniser finds in long recordings, and ``cli`` is the command line.
+Public names are imported on first use, and ``recognition`` never imports torch.
 """
 
 from importlib import import_module
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from emovox.runs.predictions import read_predictions
     from emovox.stress.perturbed_clips import StressSettings
     from emovox.stress.stress_test import StressReport, stress_model, stress_runs
+    from emovox.timeline.formats import format_timeline
     from emovox.training.features import FeatureCache, ImageCache
     from emovox.training.weights import load_network
     from emovox.tuning.nested import NestedTuning, tune_nested
@@ -164,6 +165,7 @@ _ROOMS = {
         "stress_model",
         "stress_runs",
     ),
+    "emovox.timeline.formats": ("format_timeline",),
     "emovox.training.features": (
         "FeatureCache",
         "ImageCache",
@@ -236,6 +238,7 @@ __all__ = [
     "find_confident_mistakes",
     "find_confused_pairs",
     "find_tests",
+    "format_timeline",
     "iterate_audio",
     "list_recipes",
     "load_audio",

@@ -47,7 +47,7 @@ class StubDetector:
 
     @staticmethod
     def rate(frames: Samples) -> Samples:
-        return (np.abs(frames).max(axis=1) > 0.1).astype(np.float32)
+        return np.asarray(np.abs(frames).max(axis=1) > 0.1, np.float32)
 
 
 @pytest.fixture
@@ -232,7 +232,8 @@ def test_windows_count_by_how_long_they_overlap() -> None:
 
     def score(window: Waveform) -> npt.NDArray[np.float64]:
         windows.append(window.duration_s)
-        return np.eye(3)[len(windows) - 1]
+        one_hot: npt.NDArray[np.float64] = np.eye(3)[len(windows) - 1]
+        return one_hot
 
     _, scores = score_turn(score, Waveform(make_square(4.5, 0.5), RATE_HZ))
     assert windows == [3, 3, 3]  # at 0, 1 and 1.5 s

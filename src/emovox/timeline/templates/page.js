@@ -27,9 +27,18 @@ function drawAxis() {
   axis.replaceChildren(...marks);
 }
 
-function show() {
+function movePlayhead() {
   const time = audio.currentTime;
   playhead.style.left = 100 * Math.min(time / duration, 1) + "%";
+  if (time >= stopAt) {
+    stopAt = Infinity;
+    audio.pause();
+  }
+  if (!audio.paused) requestAnimationFrame(movePlayhead);
+}
+
+function show() {
+  const time = audio.currentTime;
   const texts = new Set();
   for (const piece of pieces) {
     const now = time >= piece.start && time < piece.end;
@@ -38,16 +47,13 @@ function show() {
   }
   const text = [...texts].join(" · ");
   if (output.textContent !== text) output.textContent = text;
-  if (time >= stopAt) {
-    stopAt = Infinity;
-    audio.pause();
-  }
 }
 
 function play(start, end) {
   stopAt = end;
   audio.currentTime = start;
   audio.play();
+  show();
 }
 
 document.addEventListener("click", event => {
@@ -70,5 +76,7 @@ zoom.addEventListener("input", () => {
 });
 audio.addEventListener("timeupdate", show);
 audio.addEventListener("seeked", show);
+audio.addEventListener("seeked", movePlayhead);
+audio.addEventListener("play", movePlayhead);
 addEventListener("resize", drawAxis);
 drawAxis();
