@@ -36,6 +36,8 @@ def write_info(path: Path, info: ModelInfo) -> None:
 def serialize_model(proto: onnx.ModelProto, info: ModelInfo) -> bytes:
     """Return the content of a model file: a network and its metadata, sealed."""
     remove_entries(proto, METADATA_PREFIX)
+    # 34 kB of shapes, which every runtime infers itself.
+    del proto.graph.value_info[:]
     for key, value in info.to_metadata().items():
         proto.metadata_props.add(key=key, value=value)
     return seal_proto(proto)
