@@ -129,7 +129,7 @@ def test_m4a_named_wav_is_read(tmp_path: Path) -> None:
         ("ipod", "aac", None, "damaged or cut short"),
         ("ipod", "aac", FRAGMENTED, "cut short"),
         ("mp4", "alac", FRAGMENTED, "cut short"),
-        ("webm", "libopus", None, r"cut short: the header promises 1\.0. s, the file holds 0\.\d+"),
+        ("webm", "libopus", None, r"cut short: its \d+ bytes end mid-element"),
         ("wv", "wavpack", None, "cut short"),
         ("tta", "tta", None, "cut short"),
     ],
@@ -144,15 +144,15 @@ def test_cut_container_is_refused(
         load_audio(path, RATE_HZ)
 
 
-@pytest.mark.parametrize(("container", "codec"), [("ipod", "aac"), ("webm", "libopus")])
-def test_length_limit_is_checked_from_the_header(container: str, codec: str) -> None:
-    data = encode(container, codec, [make_tone()])
+def test_length_limit_is_checked_from_the_header() -> None:
+    data = encode("ipod", "aac", [make_tone()])
     with pytest.raises(AudioError, match=r"<bytes>: lasts 1\.0\d s, expected at most 0\.5 s"):
         load_audio(data, RATE_HZ, max_duration_s=0.5)
 
 
-def test_length_limit_holds_where_the_header_does_not_say() -> None:
-    data = encode("adts", "aac", [make_tone()])
+@pytest.mark.parametrize(("container", "codec"), [("adts", "aac"), ("webm", "libopus")])
+def test_length_limit_holds_where_the_header_does_not_say(container: str, codec: str) -> None:
+    data = encode(container, codec, [make_tone()])
     with pytest.raises(AudioError, match=r"lasts more than 0\.5 s, expected at most 0\.5 s"):
         load_audio(data, RATE_HZ, max_duration_s=0.5)
 

@@ -76,7 +76,7 @@ def check_held_bytes(file: BinaryIO) -> None:
         )
 
 
-def _walk_chunks(
+def walk_chunks(
     file: BinaryIO, start: int, header: str, padding: int
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, declared size and start of each chunk; sizes are padded to a multiple."""
@@ -106,7 +106,7 @@ def _find_iff_data(file: BinaryIO, head: bytes, file_bytes: int) -> DataChunk | 
     order = ">" if head[:4] in (b"RIFX", b"FORM") else "<"
     wanted = b"SSND" if head[:4] == b"FORM" else b"data"
     form_bytes, size_64, format_tag = struct.unpack(order + "I", head[4:8])[0] + 8, 0, 0
-    for name, size, start in _walk_chunks(file, 12, order + "4sI", 2):
+    for name, size, start in walk_chunks(file, 12, order + "4sI", 2):
         if name == b"ds64":
             (size_64,) = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))
         elif name == b"fmt ":
@@ -130,7 +130,7 @@ def _find_iff_data(file: BinaryIO, head: bytes, file_bytes: int) -> DataChunk | 
 
 def _find_w64_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
     """Return the data chunk of a Sony Wave64 file."""
-    for name, size, start in _walk_chunks(file, 40, "<16sq", 8):
+    for name, size, start in walk_chunks(file, 40, "<16sq", 8):
         if name == _W64_DATA:
             streamed = size <= 0 or size >= 2**62
             return _make_chunk(size, file_bytes - start, streamed)
@@ -141,7 +141,9 @@ def _find_caf_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
     """Return the data chunk of a CAF file; what follows it counts, since packet tables may."""
     found: DataChunk | None = None
     end = 0
-    for name, size, start in _walk_chunks(file, 8, ">4sq", 1):
+    for name, size, start in walk_chunks(file, 8, ">4sq", 1):
+        if name == b"caff":  # joined files; codespell:ignore caff
+            break
         end = start + size
         if name == b"data":
             found = _make_chunk(size, file_bytes - start, size < 0)
@@ -174,21 +176,3 @@ def _find_nist_data(file: BinaryIO, file_bytes: int) -> DataChunk | None:
     if fields.get(b"sample_coding", b"pcm") not in (b"pcm", b"ulaw", b"alaw"):
         return None
     return _make_chunk(declared, file_bytes - 1_024, False)
-
-
-def find_joined_forms(file: BinaryIO) -> list[tuple[int, int]]:
-    """Return start and end of each WAV or AIFF file in a file; joined files have several."""
-    file_bytes = file.seek(0, 2)
-    starts = [0]
-    for _ in range(_MAX_CHUNKS):
-        file.seek(starts[-1])
-        head = file.read(12)
-        is_big = head[:4] in (b"RIFX", b"FORM")
-        size = int.from_bytes(head[4:8], "big" if is_big else "little")
-        following = starts[-1] + 8 + size + size % 2
-        file.seek(following)
-        after = file.read(12)
-        if after[:4] != head[:4] or after[8:] != head[8:]:
-            break
-        starts.append(following)
-    return list(zip(starts, [*starts[1:], file_bytes], strict=True))

@@ -29,7 +29,7 @@ PROBED_DEMUXERS = (
 )
 """FFmpeg's formats of recordings that their content identifies, and that open no other file."""
 
-_DEMUXERS = {"rf64": "wav", "mpeg": "mp3", "nist": "nistsphere"}
+_DEMUXERS = {"rf64": "wav", "mpeg": "mp3", "nist": "nistsphere", "mpegps": "mpeg"}
 
 _MAGICS = {
     b"FORM": "aiff",
@@ -48,6 +48,9 @@ _MAGICS = {
     b"wvpk": "wv",
     b"TTA1": "tta",
     b"FLV\x01": "flv",
+    b"nut/multimedia container\0": "nut",
+    b"\0\0\1\xba": "mpegps",
+    b"Creative Voice File\x1a": "voc",
 }
 _SUFFIXES = {".g722": "g722"}
 """Formats without any structure, which only the name of the file tells."""
@@ -64,6 +67,8 @@ def identify_container(head: bytes) -> str | None:
         return "mov"
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "aac"
+    if head[0:377:188] == b"GGG":
+        return "mpegts"
     if head[:4] == b"RIFF":
         return {b"WAVE": "wav", b"AVI ": "avi"}.get(head[8:12])
     if head[:4] == b"FORM" and head[8:12] not in (b"AIFF", b"AIFC"):

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from emovox.audio.blocks import Block
-from emovox.audio.chunks import check_held_bytes, find_joined_forms
+from emovox.audio.chunks import check_held_bytes
 from emovox.audio.containers import SOUNDFILE_FORMATS, find_container, refuse_unknown
 from emovox.audio.ffmpeg_decoder import decode_with_ffmpeg, find_default_tracks
+from emovox.audio.joined import SIZED_FORMATS, find_joined_parts
+from emovox.audio.matroska import check_elements
 from emovox.audio.mpeg import find_mpeg_parts
 from emovox.audio.ogg import find_ogg_links
 from emovox.audio.raw import RawFormat, open_raw
 from emovox.audio.soundfile_decoder import decode_with_soundfile, read_blocks
 from emovox.audio.sources import Section
+from emovox.audio.units import UNIT_FORMATS, find_nut_parts, find_transport_parts, find_unit_parts
 from emovox.errors import AudioError
 
 _FLAC_STARTS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
@@ -70,36 +73,42 @@ class AudioFile:
         """
         if self._raw is not None:
             yield from read_blocks(open_raw(self._cut(0), self._raw), None, self._max_duration_s)
-        elif not self._by_soundfile:
-            file = self._cut(self._start)
-            check_held_bytes(file)
-            yield from decode_with_ffmpeg(file, self._kind, self._max_duration_s, track)
         else:
             for part in self._find_parts():
-                yield from self._decode_part(part)
+                yield from self._decode_part(part, track)
 
-    def _decode_part(self, part: BinaryIO) -> Iterator[Block]:
+    def _decode_part(self, part: BinaryIO, track: int) -> Iterator[Block]:
         """Return the blocks of one recording, by libsndfile if it can tell the length."""
         # libsndfile guesses the length of an MP3 of variable rate from its first frame.
-        if self._kind != "mpeg":
+        if self._by_soundfile and self._kind != "mpeg":
             blocks = decode_with_soundfile(part, self._max_duration_s)
             if blocks is not None:
                 return blocks
         check_held_bytes(part)
-        return decode_with_ffmpeg(part, self._kind, self._max_duration_s)
+        return decode_with_ffmpeg(part, self._kind, self._max_duration_s, track)
 
     def _find_parts(self) -> Iterator[BinaryIO]:
         """Yield each recording that is joined in the file.
 
         Decoders stop after the first one, or stumble over the next.
         """
-        find = _FIND_PARTS.get(self._kind, _find_whole)
-        for start, end in find(self._cut(self._start)):
+        for start, end in _find_parts(self._cut(self._start), self._kind):
             yield self._cut(self._start + start, self._start + end)
 
     def _cut(self, start: int, end: int | None = None) -> BinaryIO:
         """Return a part of the file."""
         return cast(BinaryIO, Section(self._file, start, self._size if end is None else end))
+
+
+def _find_parts(file: BinaryIO, kind: str) -> list[tuple[int, int]]:
+    """Return start and end of each recording in a file, and raise AudioError if parts are lost."""
+    if kind in SIZED_FORMATS:
+        return find_joined_parts(file, kind)
+    if kind in UNIT_FORMATS:
+        return find_unit_parts(file, kind)
+    if kind == "matroska":
+        check_elements(file)
+    return _FINDERS.get(kind, _find_whole)(file)
 
 
 def _find_whole(file: BinaryIO) -> list[tuple[int, int]]:
@@ -125,11 +134,10 @@ def _find_flac_streams(file: BinaryIO) -> list[tuple[int, int]]:
         position += _SEARCH_BYTES - overlap
 
 
-_FIND_PARTS = {
+_FINDERS = {
     "ogg": find_ogg_links,
     "mpeg": find_mpeg_parts,
     "flac": _find_flac_streams,
-    "wav": find_joined_forms,
-    "aiff": find_joined_forms,
+    "mpegts": find_transport_parts,
+    "nut": find_nut_parts,
 }
-"""How recordings are found that are joined in a file of a format."""

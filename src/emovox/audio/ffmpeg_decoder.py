@@ -1,5 +1,6 @@
 """Decode with FFmpeg: every format that libsndfile does not, and the sound of videos."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -14,9 +15,18 @@ from emovox.audio.limits import (
     check_duration,
     check_header,
     refuse_cut,
-    refuse_gap,
+    refuse_pause,
 )
 from emovox.errors import AudioError
+
+_TOLERANCES_S = {"asf": TAIL_TOLERANCE_S, "flac": TAIL_TOLERANCE_S} | dict.fromkeys(
+    ("matroska,webm", "mpegts", "mpeg", "flv", "nut", "fragments"), 0.1
+)
+"""Longest gap between the timestamps of frames; the clocks of live recorders are less exact."""
+_DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
+"""Decoders to use instead of FFmpeg's own, which lack the silence of phones (DTX)."""
+_MAX_DTX_S = 0.42
+"""Longest pause in which an Opus encoder sends nothing (DTX): 400 ms, and a frame."""
 
 if TYPE_CHECKING:
     import av
@@ -115,19 +125,27 @@ def _decode_stream(
         check_header(context.sample_rate, context.layout.nb_channels)
     # Packed, because PyAV miscounts the planes beyond eight channels and reads past them.
     to_packed = av.AudioResampler(format="flt")
-    # Where timestamps are exact, a jump shows that a part is missing.
-    timed = opened.format.name in ("asf", "flac")
+    # Other formats have no timestamps, or FFmpeg makes them up from the number of samples.
+    is_fragmented = "mov" in opened.format.name and stream.frames == 0
+    kind = "fragments" if is_fragmented else opened.format.name
+    tolerance_s = _TOLERANCES_S.get(kind, math.inf)
+    tolerates_dtx = context.name in ("opus", "libopus")
     joined: list[npt.NDArray[np.float32]] = []
     rate_hz, held, waiting, end_s = 0, 0, 0, 0.0
-    for frame in opened.decode(stream):
+    for frame in _decode_frames(opened, stream):
         if rate_hz and (frame.sample_rate != rate_hz or waiting + frame.samples > rate_hz):
             yield Block(np.concatenate(joined), rate_hz)
             joined, waiting = [], 0
         rate_hz, channels = frame.sample_rate, frame.layout.nb_channels
         check_header(rate_hz, channels)
-        start_s = held / rate_hz if frame.time is None else frame.time
-        if timed and held and start_s > end_s + TAIL_TOLERANCE_S:
-            refuse_gap(f"from {end_s:.2f} to {start_s:.2f} s")
+        start_s = end_s if frame.time is None else frame.time
+        gap_s = start_s - end_s if held else 0.0
+        if gap_s > tolerance_s:
+            if not (tolerates_dtx and gap_s <= _MAX_DTX_S):
+                refuse_pause(end_s, start_s)
+            n_silent = round(gap_s * rate_hz)
+            joined.append(np.zeros((n_silent, channels), np.float32))
+            held, waiting = held + n_silent, waiting + n_silent
         held, waiting = held + frame.samples, waiting + frame.samples
         end_s = start_s + frame.samples / rate_hz
         for packed in to_packed.resample(frame):
@@ -140,13 +158,29 @@ def _decode_stream(
         refuse_cut(promised_end_s, end_s)
 
 
+def _decode_frames(
+    opened: "av.container.InputContainer", stream: "av.AudioStream"
+) -> "Iterator[av.AudioFrame]":
+    """Yield the frames of a stream."""
+    import av
+
+    name = _DECODERS.get(stream.codec_context.name)
+    if name is None:
+        yield from opened.decode(stream)
+        return
+    decoder = av.CodecContext.create(name, "r")
+    assert isinstance(decoder, av.AudioCodecContext)  # noqa: S101
+    for packet in opened.demux(stream):
+        yield from decoder.decode(packet if packet.size else None)
+
+
 def _find_promised_end(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
     """Return the end of the audio according to the header, in seconds; 0 if it is not exact."""
     kind = opened.format.name
     if "mov" in kind or kind in ("wv", "tta"):
         if stream.duration is not None and stream.time_base is not None:
             return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-    # Matroska's duration includes video; other containers' durations are estimates.
-    elif "matroska" in kind and opened.duration is not None and len(opened.streams) == 1:
+    # Other durations are estimates, if there is none in the header.
+    elif kind == "nut" and opened.duration is not None and len(opened.streams) == 1:
         return opened.duration / 1_000_000
     return 0.0

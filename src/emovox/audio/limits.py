@@ -68,10 +68,28 @@ def refuse_cut(promised_s: float, held_s: float) -> NoReturn:
     )
 
 
+def refuse_cut_mid(file_bytes: int, unit: str) -> NoReturn:
+    """Raise the error for a recording whose last page, frame or packet is incomplete."""
+    raise AudioError(
+        f"is cut short: its {file_bytes} bytes end mid-{unit}; copy or record it again",
+        code="audio.truncated",
+    )
+
+
 def refuse_gap(place: str) -> NoReturn:
     """Raise the error for a recording of which a part between start and end is missing."""
     raise AudioError(
         f"is damaged: a part is missing {place}; copy or record it again", code="audio.damaged"
+    )
+
+
+def refuse_pause(start_s: float, end_s: float) -> NoReturn:
+    """Raise the error for timestamps that jump: lost parts look like pauses of a recorder."""
+    raise AudioError(
+        f"is damaged or was paused: no sound from {start_s:.2f} to {end_s:.2f} s; copy it "
+        "again, or if it is complete, fill the pause with silence (ffmpeg -i INPUT -af "
+        "aresample=async=1 OUTPUT.wav)",
+        code="audio.damaged",
     )
 
 

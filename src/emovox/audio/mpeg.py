@@ -7,9 +7,8 @@ file's length in http://gabriel.mp3-tech.org/mp3infotag.html.
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from emovox.audio.limits import refuse_cut, refuse_gap
+from emovox.audio.limits import refuse_cut, refuse_cut_mid, refuse_gap
 from emovox.audio.tags import find_tag_end
-from emovox.errors import AudioError
 
 MAX_JUNK_BYTES = 2**16
 """Before the first frame, players skip junk; a recorded stream may begin inside a frame."""
@@ -121,10 +120,7 @@ def find_mpeg_parts(file: BinaryIO) -> list[tuple[int, int]]:
             end_part(position)
             if promised is not None:
                 return parts
-            raise AudioError(
-                f"is cut short: its {file_bytes} bytes end mid-frame; copy or record it again",
-                code="audio.truncated",
-            )
+            refuse_cut_mid(file_bytes, "frame")
         n_frames = _read_frame_count(file, frame) if frame.kind[1] == 1 else None
         if first is None or n_frames is not None:
             if first is not None:

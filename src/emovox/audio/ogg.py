@@ -5,8 +5,7 @@ Pages are described in RFC 3533, section 6 (https://www.rfc-editor.org/rfc/rfc35
 
 from typing import BinaryIO
 
-from emovox.audio.limits import refuse_gap
-from emovox.errors import AudioError
+from emovox.audio.limits import refuse_cut_mid, refuse_gap
 
 _FIRST, _LAST = 2, 4  # flags of a stream's first and last page
 
@@ -31,10 +30,7 @@ def find_ogg_links(file: BinaryIO) -> list[tuple[int, int]]:
             refuse_gap(f"at byte {position:,}, where an Ogg page should begin")
         end = position + 27 + len(sizes) + sum(sizes)
         if len(header) < 27 or len(sizes) < header[26] or end > file_bytes:
-            raise AudioError(
-                f"is cut short: its {file_bytes} bytes end mid-page; copy or record it again",
-                code="audio.truncated",
-            )
+            refuse_cut_mid(file_bytes, "page")
         flags, serial = header[5], int.from_bytes(header[14:18], "little")
         sequence = int.from_bytes(header[18:22], "little")
         if flags & _FIRST and not previous_flags & _FIRST:
