@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -32,6 +34,38 @@ def measure(tone: Path, path: Path) -> tuple[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found, peak_mb = done.stdout.split()
     return found, float(peak_mb)
+
+
+RECOGNIZE = """
+import resource, sys
+from emovox import Recognizer
+recognizer = Recognizer.load(sys.argv[1], vad=False, max_duration_s=20_000)
+recognizer.predict(sys.argv[2])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(recognizer.predict(sys.argv[3]).end_s)
+unit = 1 if sys.platform == "darwin" else 1024
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_recording_takes_no_more_memory_to_recognize(
+    loudness_model: Path, tone: Path, tmp_path: Path, voice: Callable[[int, float], Any]
+) -> None:
+    minute = voice(8_000, 60.0)
+    peaks_mb = []
+    for minutes in (9, 24):  # 17 and 46 MB as 32-bit floats
+        path = tmp_path / f"{minutes}.mp3"
+        with sf.SoundFile(path, "w", 8_000, 1, format="MP3") as file:
+            for _ in range(minutes):
+                file.write(minute)
+        command = [sys.executable, "-c", RECOGNIZE, str(loudness_model), str(tone), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        end_s, peak_mb = map(float, done.stdout.split())
+        assert end_s == pytest.approx(minutes * 60, abs=0.5)
+        peaks_mb.append(peak_mb)
+    assert peaks_mb[1] < 60
+    assert peaks_mb[1] < peaks_mb[0] + 12
 
 
 @pytest.mark.slow

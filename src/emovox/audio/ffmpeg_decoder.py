@@ -20,7 +20,7 @@ from emovox.audio.limits import (
 from emovox.errors import AudioError
 
 _TOLERANCES_S = {"asf": TAIL_TOLERANCE_S, "flac": TAIL_TOLERANCE_S} | dict.fromkeys(
-    ("matroska,webm", "mpegts", "mpeg", "flv", "nut", "fragments"), 0.1
+    ("matroska", "mpegts", "mpeg", "flv", "nut", "fragments"), 0.1
 )
 """Longest gap between the timestamps of frames; the clocks of live recorders are less exact."""
 _DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
@@ -120,6 +120,9 @@ def _decode_stream(
     if opened.format.name == "caf":  # codespell:ignore caf
         # FFmpeg would cut the padding off a last packet that its ALAC decoder already shortened.
         context.options = {"flags2": "+skip_manual"}
+    if context.name in ("ac3", "eac3"):
+        # Otherwise FFmpeg conceals a frame of which a part was lost.
+        context.options = {"err_detect": "crccheck+explode"}
     if context.sample_rate and context.layout.nb_channels:
         # A frame of some formats holds a second: too much to decode before the limits are checked.
         check_header(context.sample_rate, context.layout.nb_channels)

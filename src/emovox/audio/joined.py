@@ -91,7 +91,7 @@ def _measure_tta(file: BinaryIO) -> int:
     frame_samples = 256 * rate_hz // 245
     n_frames = math.ceil(n_samples / frame_samples) if frame_samples else 0
     table = file.read(4 * n_frames)[: 4 * n_frames]
-    return 22 + len(table) + 4 + sum(size for (size,) in struct.iter_unpack("<I", table))
+    return 22 + len(table) + 4 + sum(int(size) for (size,) in struct.iter_unpack("<I", table))
 
 
 def _measure_mov(file: BinaryIO) -> int:

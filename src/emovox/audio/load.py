@@ -38,7 +38,7 @@ def load_audio(
     (20 bit, linear phase).
 
     A file with an unknown length in its header, as written to a pipe, is read to its end, and so
-    are recordings that are joined in one MP3, FLAC or Ogg file. If the header declares over 50 ms
+    are recordings that are joined in one file of most formats. If the header declares over 50 ms
     more than the file contains, or a part between start and end is missing, it is rejected.
 
     Args:

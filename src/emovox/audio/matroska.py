@@ -35,7 +35,7 @@ def check_elements(file: BinaryIO) -> None:
             ends.pop()
         file.seek(position)
         head = file.read(12)
-        if find_tag_end(file, position) == file_bytes:
+        if find_tag_end(file, position) == file_bytes or (len(head) < 12 and not head.strip(b"\0")):
             return
         name, name_bytes = _read_name(head)
         size, size_bytes = _read_size(head[name_bytes:])

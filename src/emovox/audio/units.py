@@ -50,7 +50,7 @@ def find_unit_parts(file: BinaryIO, kind: str) -> list[tuple[int, int]]:
     file_bytes = file.seek(0, 2)
     starts: list[int] = []
     measure = UNIT_FORMATS[kind]
-    position = 0
+    position = end = 0
     for _ in range(_MAX_UNITS):
         file.seek(position)
         head = file.read(_HEAD_BYTES)
@@ -69,9 +69,11 @@ def find_unit_parts(file: BinaryIO, kind: str) -> list[tuple[int, int]]:
         elif position + size > file_bytes:
             refuse_cut_mid(file_bytes, "frame")
         else:
-            position += size
+            position = end = position + size
+    else:
+        end = file_bytes
     starts = starts or [0]
-    return list(zip(starts, [*starts[1:], file_bytes], strict=True))
+    return list(zip(starts, [*starts[1:], end], strict=True))
 
 
 def find_transport_parts(file: BinaryIO) -> list[tuple[int, int]]:
