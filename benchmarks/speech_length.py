@@ -17,7 +17,7 @@ from emovox import Clip, Prediction, Recognizer, load_audio, read_corpus
 from emovox.perturbations.timing import cut_loudest
 
 N_JOINED = 6
-PARTS_S = (0.2, 0.3, 0.5, 1.0, 2.0)
+PARTS_S = (0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
 SEED = 0
 
 Answers = list[tuple[str, Prediction]]

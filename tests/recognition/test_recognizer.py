@@ -132,9 +132,9 @@ def test_integers_are_scaled_and_channels_averaged(recognizer: Recognizer) -> No
 
 @pytest.mark.parametrize(
     ("n_samples", "abstained"),
-    [(1, "no speech"), (799, "no speech"), (800, "too short"), (3_999, "too short"), (4_000, None)],
+    [(1, "no speech"), (799, "no speech"), (800, "too short"), (4_799, "too short"), (4_800, None)],
 )
-def test_half_a_second_of_speech_is_needed_and_a_tenth_to_be_speech_at_all(
+def test_six_tenths_of_a_second_are_needed_and_one_tenth_to_be_speech_at_all(
     recognizer: Recognizer, n_samples: int, abstained: str | None
 ) -> None:
     samples = [0.75 * (-1) ** i for i in range(n_samples)]

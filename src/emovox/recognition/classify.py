@@ -14,7 +14,7 @@ from emovox.recognition.windows import average_windows, measure_powers, measure_
 if TYPE_CHECKING:
     from emovox.recognition.recognizer import Recognizer
 
-TOO_SHORT_S = 0.5
+TOO_SHORT_S = 0.6
 """Recordings with less speech are not answered: the scores would be right less often than they
 say (docs/confidence.md)."""
 

@@ -41,7 +41,7 @@ class Prediction:
         scores: Probability of each emotion, in the model's order; they sum to 1. ``None`` without
             speech.
         abstained: Why there is no emotion: ``"no speech"`` (no speech detected), ``"too short"``
-            (less than half a second of speech), ``"uncertain"`` (confidence below the threshold of
+            (less than 0.6 s of speech), ``"uncertain"`` (confidence below the threshold of
             the model or the user), or ``None``.
         channel: Number of the requested channel, from 1; ``None`` for the mix of all.
         notes: What was chosen where the recording left a choice, such as a track or channels.
