@@ -142,9 +142,9 @@ def _print_corpus(row: dict[str, Any], width: int) -> None:
 def _wrap(facts: list[str], width: int) -> list[str]:
     """Join facts by commas, in lines that fit beside names of this width."""
     joined = ", ".join(fact.replace(" ", "\0") for fact in facts)
-    # Beside a long path, no line breaks: each fact would get its own.
-    columns = _COLUMNS if width < _COLUMNS // 2 else sys.maxsize
-    lines = textwrap.wrap(joined, columns - width - 2, break_on_hyphens=False)
+    # The name of a list may be a path of any length.
+    columns = max(_COLUMNS - width - 2, _COLUMNS // 2)
+    lines = textwrap.wrap(joined, columns, break_long_words=False, break_on_hyphens=False)
     return [line.replace("\0", " ") for line in lines]
 
 
