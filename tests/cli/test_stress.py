@@ -42,7 +42,7 @@ def test_stress_prints_every_test_and_keeps_the_result(
     assert "8 of 64 clips, evenly over speakers, 4 speakers" in answer.stdout
     assert "custom-tiny v1, speaker-independent; each fold's model is tested on" in answer.stdout
     rows = read_rows(run / "stress.csv")
-    assert len(rows) == 38
+    assert len(rows) == 49
     for row in rows:
         assert f"\n  {row['test']} " in answer.stdout
     assert "4 speakers, 1 seed, 1 draw of each random perturbation; plain UAR" in answer.stdout
