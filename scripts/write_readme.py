@@ -201,7 +201,7 @@ def write_sources(lossless: list[Row], opus: list[Row]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     n_within, n_pairs = 0, 0
-    for protocol in ("reference", "reference-repeated"):
+    for protocol in dict.fromkeys(row["protocol"] for row in opus):
         for model in MODELS:
             # The last row of each is the range over seeds.
             before, after = (select(rows, protocol, model)[:3] for rows in (lossless, opus))
@@ -213,9 +213,14 @@ def write_sources(lossless: list[Row], opus: list[Row]) -> str:
                     lies_within(a, b) and lies_within(b, a)
                     for a, b in zip(before, after, strict=True)
                 )
+    within = (
+        f"over the 20 splits, {n_within} of {n_pairs} pairs of means lie within each other's "
+        "intervals"
+        if n_pairs
+        else "the 20 splits were not run on the copies yet"
+    )
     note = (
-        f"Percent, 95% intervals; 5 seeds of one split, and 20 splits. Over the 20 splits, "
-        f"{n_within} of {n_pairs} pairs of means lie within each other's intervals. Lossless on "
+        f"Percent, 95% intervals; `reference` is one split with 5 seeds; {within}. Lossless on "
         f"an {select(lossless, 'reference', 'vanilla')[0]['processor']}, Opus on an "
         f"{select(opus, 'reference', 'vanilla')[0]['processor']}."
     )
