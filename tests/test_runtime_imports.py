@@ -46,7 +46,7 @@ def run_blocked(blocked: list[str], code: str, *args: str | Path) -> Completed:
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     """Return a folder with a recording for each decoder, at a rate that is resampled."""
-    samples = 0.3 * np.ones(4_800)
+    samples = 0.3 * np.where(np.arange(38_400) // 120 % 2, 1.0, -1.0)
     for name in ("a.wav", "b.flac", "c.ogg", "d.mp3"):
         sf.write(tmp_path / name, samples, 48_000)
     return tmp_path
@@ -143,7 +143,7 @@ for vad in (True, False):
     recognizer = Recognizer.load(sys.argv[1], vad=vad)
     for result in recognizer.predict_folder(sys.argv[2], jobs=2):
         print(result.emotion)
-    print(recognizer.predict([0.75] * 800, rate_hz=8_000).emotion)
+    print(recognizer.predict([0.75, -0.75] * 2_400, rate_hz=8_000).emotion)
 """
     result = run_blocked(LIBRARY, code, loudness_model, clips)
     assert result.stderr == ""

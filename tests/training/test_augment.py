@@ -367,8 +367,8 @@ def test_short_and_silent_recordings_survive_everything(n_samples: int, make: An
             assert copy.ndim == 1
             assert len(copy) >= 1
             assert np.isfinite(copy).all()
-            # Three clicks of ten times the peak may fall on one place.
-            assert np.abs(copy).max() <= 60
+            # Each of three clicks is up to ten times the peak of what is there already.
+            assert np.abs(copy).max() <= 6_000
 
 
 def test_silence_stays_silent() -> None:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from emovox.perturbations import babble, codecs, environment, levels
+from emovox.perturbations import babble, codecs, environment, interference, levels
 from emovox.recognition.session import open_session
 from emovox.training import augment, fingerprint
 from emovox.training.fingerprint import (
@@ -57,6 +57,8 @@ def test_every_process_has_the_same_fingerprint() -> None:
         (babble, "filter_resonance"),
         (codecs, "compress_dynamics"),
         (levels, "match_level"),
+        *((interference, f"make_{kind}") for kind in ("mains_hum", "rumble")),
+        *((interference, f"add_{kind}") for kind in ("click", "tap")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -85,7 +85,7 @@ def is_banglaser(folder: str, names: Iterable[str]) -> bool:
         CorpusError: The folder holds names of both corpora, and no folder is named after either.
 
     Examples:
-        >>> is_banglaser("a", ["03-01-01-01-03-01-01.wav"]), is_banglaser("b", ["a.wav"])
+        >>> is_banglaser("/a", ["03-01-01-01-03-01-01.wav"]), is_banglaser("/b", ["a.wav"])
         (True, False)
     """
     own = ravdess = None

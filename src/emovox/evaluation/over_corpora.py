@@ -203,7 +203,7 @@ def choose_four_classes(predictions: Predictions) -> Predictions | None:
         ...     **rows, genders=[""] * 3, true=[0, 1, 2], labels=["happy", "sad", "disgust"],
         ...     probabilities=[[0.2, 0.2, 0.6], [0.1, 0.3, 0.6], [0.0, 0.0, 1.0]],
         ... )
-        >>> choose_four_classes(found).probabilities.tolist()
+        >>> choose_four_classes(found).probabilities.round(6).tolist()
         [[0.5, 0.5], [0.25, 0.75]]
     """
     is_one = np.isin(np.array(predictions.labels)[predictions.true], FOUR_CLASSES)
