@@ -77,16 +77,16 @@ HIGH_PASS_BLOCKS, INTERPOLATOR_BLOCKS = 64, 16
 """Lengths of the two filters, in blocks of ``HIGH_PASS_HOP`` samples."""
 
 REFERENCE_FRAMES = 8
-"""Levels are relative to the loudest frame but seven: a click or tap is shorter than 80 ms."""
+"""Levels are relative to the eighth loudest frame: a click or tap is shorter than 80 ms."""
 
 LOUD_BLOCKS = REFERENCE_FRAMES * N_HOP // N_BLOCK
-"""As long as these frames: the peak of the loudest blocks but so many is that of the speech."""
+"""The same 80 ms in blocks: the peak of the sixteenth loudest block counts as that of speech."""
 
 CLICK_PEAK = 2.0
 """A block whose peak is this many times that of the speech is a click or the start of a tap."""
 
 CLICK_BLOCKS = (1, 5)
-"""It is blanked, with so many blocks before and after it."""
+"""Number of blocks before and after it that are blanked with it."""
 
 CLICK_DECADES = 0.6
 """A frame this much above the reference (6 dB) is a click: its neighbours replace it."""

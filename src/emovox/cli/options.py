@@ -89,6 +89,21 @@ ChannelOption = Annotated[
         help="mix (all channels that hold speech), left, right, or the number of a channel.",
     ),
 ]
+EachChannelOption = Annotated[
+    str,
+    typer.Option(
+        "--channel",
+        metavar="NAME|N",
+        help="mix (all channels that hold speech), left, right, the number of a channel, or each: "
+        "every channel separately.",
+    ),
+]
+MaxDurationOption = Annotated[
+    float,
+    typer.Option(
+        "--max-duration", metavar="SECONDS", min=0.1, help="Maximum duration of a recording."
+    ),
+]
 TrackOption = Annotated[
     int | None,
     typer.Option(

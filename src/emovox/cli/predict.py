@@ -13,7 +13,9 @@ import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
 from emovox.cli.options import (
+    EachChannelOption,
     Format,
+    MaxDurationOption,
     MinConfidenceOption,
     ModelOption,
     RawChannelsOption,
@@ -57,21 +59,8 @@ def predict(
     model: ModelOption = None,
     min_confidence: MinConfidenceOption = None,
     vad: VadOption = True,
-    max_duration_s: Annotated[
-        float,
-        typer.Option(
-            "--max-duration", metavar="SECONDS", min=0.1, help="Maximum duration of a recording."
-        ),
-    ] = 300,
-    channel: Annotated[
-        str,
-        typer.Option(
-            "--channel",
-            metavar="NAME|N",
-            help="mix (all channels that hold speech), left, right, the number of a channel, or "
-            "each: one prediction per channel.",
-        ),
-    ] = "mix",
+    max_duration_s: MaxDurationOption = 300,
+    channel: EachChannelOption = "mix",
     track: TrackOption = None,
     raw_rate_hz: RawRateOption = None,
     raw_encoding: RawFormatOption = None,

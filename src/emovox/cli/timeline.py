@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from emovox.cli.options import (
+    EachChannelOption,
     Format,
+    MaxDurationOption,
     MinConfidenceOption,
     ModelOption,
     RawChannelsOption,
@@ -98,21 +100,8 @@ def timeline(
     model: ModelOption = None,
     min_confidence: MinConfidenceOption = None,
     vad: VadOption = True,
-    max_duration_s: Annotated[
-        float,
-        typer.Option(
-            "--max-duration", metavar="SECONDS", min=0.1, help="Maximum duration of a recording."
-        ),
-    ] = 86_400,
-    channel: Annotated[
-        str,
-        typer.Option(
-            "--channel",
-            metavar="NAME|N",
-            help="mix (all channels that hold speech), left, right, the number of a channel, or "
-            "each: one timeline per channel.",
-        ),
-    ] = "mix",
+    max_duration_s: MaxDurationOption = 86_400,
+    channel: EachChannelOption = "mix",
     track: TrackOption = None,
     raw_rate_hz: RawRateOption = None,
     raw_encoding: RawFormatOption = None,
