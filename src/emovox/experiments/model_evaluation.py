@@ -261,7 +261,7 @@ def find_overlap(info: ModelInfo, clips: Sequence[Clip], corpus: str) -> Overlap
             f"{kind}, seen speakers",
             f"{trained}, by the same speakers: scores of unseen speakers would be lower",
         )
-    return Overlap(UNSEEN, f"{trained}, and its file names nothing of {corpus}")
+    return Overlap(UNSEEN, f"{trained}; its file lists neither {corpus} nor any of its speakers")
 
 
 def find_shared_speakers(info: ModelInfo, clips: Sequence[Clip]) -> set[str]:
