@@ -1,6 +1,7 @@
 """Turn the scores of windows into predictions: of a whole recording, or of a part of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +57,7 @@ def classify_windows(
         (0.0, n_samples / recognizer.info.sample_rate_hz),
         average_windows(scores, speech_s) if scores else None,
         float(speech_s.sum()),
-        Selection(selection.track, selection.signs, selection.channel, notes),
+        replace(selection, notes=notes),
         file,
     )
 
