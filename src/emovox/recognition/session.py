@@ -75,9 +75,9 @@ def run_session(
 
 
 def open_once(function: Callable[P, Opened]) -> Callable[P, Opened]:
-    """Cache a function's last result; concurrent first calls wait for one of them."""
+    """Cache a function's last results; concurrent first calls wait for one of them."""
     # lru_cache alone does not lock: eight threads calling at once would open eight sessions.
-    cached: Callable[P, Opened] = lru_cache(maxsize=1)(function)  # type: ignore[assignment]
+    cached: Callable[P, Opened] = lru_cache(maxsize=2)(function)  # type: ignore[assignment]
     lock = RLock()
 
     @wraps(function)

@@ -356,7 +356,7 @@ def describe_encoder(recipe: Recipe) -> str:
         return (
             f"The encoder is {settings.name}; what it was trained on stands in its own model card."
         )
-    return ENCODER_TRAINING
+    return ENCODER_TRAINING[settings.model]
 
 
 def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
@@ -367,4 +367,4 @@ def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
     """
     if isinstance(settings, HuggingFaceSettings):
         return HuggingFaceEncoder(settings)
-    return SpeechEncoder()
+    return SpeechEncoder(settings.model)

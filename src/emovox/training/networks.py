@@ -348,4 +348,4 @@ def make_frontend(recipe: Recipe) -> nn.Module:
         return SpectrogramFrontend(recipe.frontend)
     if isinstance(recipe.frontend, HuggingFaceSettings):
         return HuggingFaceFrontend(recipe.frontend)
-    return EncoderFrontend()
+    return EncoderFrontend(recipe.frontend.model)

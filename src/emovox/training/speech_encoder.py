@@ -1,7 +1,8 @@
-"""The bundled speech encoder: a frozen ONNX graph from waveform to one embedding.
+"""The bundled speech encoders: frozen ONNX graphs from waveform to one embedding.
 
-It is Whisper tiny.en's encoder without its last block (see ``scripts/make_speech_encoder.py``).
-Training and the exported model file run the same graph, so their embeddings are identical.
+They are the first three blocks of the encoders of Whisper tiny.en and base (see
+``scripts/make_speech_encoder.py``). Training and the exported model file run the same graph, so
+their embeddings are identical.
 """
 
 import hashlib
@@ -21,17 +22,27 @@ from emovox.recognition.session import open_once, open_session
 ENCODER_INPUT = "waveform"
 ENCODER_OUTPUT = "embedding"
 
-ENCODER_TRAINING = (
-    "The encoder is Whisper tiny.en's, trained by OpenAI on 438,000 hours of transcribed English "
-    "from the internet; the recordings are not published, so no corpus is certainly unseen by it."
-)
-"""What is known of its training data (Radford et al. 2022, *Robust Speech Recognition via
-Large-Scale Weak Supervision*, https://arxiv.org/abs/2212.04356)."""
+ENCODER_TRAINING = {
+    "tiny.en": (
+        "The encoder is Whisper tiny.en's, trained by OpenAI on 438,000 hours of transcribed "
+        "English from the internet; the recordings are not published, so no corpus is certainly "
+        "unseen by it."
+    ),
+    "base": (
+        "The encoder is Whisper base's, trained by OpenAI on 680,000 hours of transcribed speech "
+        "in 97 languages from the internet; the recordings are not published, so no corpus is "
+        "certainly unseen by it."
+    ),
+}
+"""What is known of each encoder's training data (Radford et al. 2022, *Robust Speech Recognition
+via Large-Scale Weak Supervision*, https://arxiv.org/abs/2212.04356)."""
+
+ENCODER_NAMES = tuple(ENCODER_TRAINING)
 
 
-def find_speech_encoder() -> Path:
-    """Return the path of the bundled encoder."""
-    return Path(str(resources.files("emovox") / "assets" / "speech_encoder.onnx"))
+def find_speech_encoder(name: str = "tiny.en") -> Path:
+    """Return the path of a bundled encoder, by the name of Whisper's model."""
+    return Path(str(resources.files("emovox") / "assets" / f"speech_encoder_{name}.onnx"))
 
 
 class Encoder(Protocol):
@@ -62,10 +73,13 @@ class Encoder(Protocol):
 
 
 class SpeechEncoder:
-    """The bundled encoder.
+    """A bundled encoder.
 
     Its embedding is the mean and standard deviation of the hidden states over the loud frames,
     after each block. It does not depend on the recording's gain.
+
+    Args:
+        model: Whisper's model that it is from, ``tiny.en`` or ``base``.
 
     Examples:
         >>> SpeechEncoder().embed(np.zeros(16_000, np.float32)).shape
@@ -74,13 +88,14 @@ class SpeechEncoder:
 
     sample_rate_hz = 16_000
 
-    def __init__(self) -> None:
-        self.session = open_speech_encoder()
+    def __init__(self, model: str = "tiny.en") -> None:
+        self.model = model
+        self.session = open_speech_encoder(model)
 
     @property
     def name(self) -> str:
         """``speech-encoder-`` and the first digits of its file's SHA-256."""
-        return f"speech-encoder-{hash_speech_encoder()[:12]}"
+        return f"speech-encoder-{hash_speech_encoder(self.model)[:12]}"
 
     @property
     def n_features(self) -> int:
@@ -89,7 +104,7 @@ class SpeechEncoder:
 
     def read_graph(self) -> bytes:
         """Return the encoder as an ONNX model."""
-        return find_speech_encoder().read_bytes()
+        return find_speech_encoder(self.model).read_bytes()
 
     def embed(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Compute the embedding of one recording.
@@ -106,23 +121,31 @@ class SpeechEncoder:
         return embedding
 
 
-@lru_cache(maxsize=1)
-def hash_speech_encoder() -> str:
-    """Return the SHA-256 of the bundled encoder."""
-    return hashlib.sha256(find_speech_encoder().read_bytes()).hexdigest()
+@lru_cache(maxsize=len(ENCODER_NAMES))
+def hash_speech_encoder(name: str = "tiny.en") -> str:
+    """Return the SHA-256 of a bundled encoder."""
+    return hashlib.sha256(find_speech_encoder(name).read_bytes()).hexdigest()
 
 
 @open_once
-def open_speech_encoder() -> ort.InferenceSession:
-    """Open the bundled encoder with one thread per clip; cached."""
-    return open_session(find_speech_encoder().read_bytes())
+def open_speech_encoder(name: str = "tiny.en") -> ort.InferenceSession:
+    """Open a bundled encoder with one thread per clip; cached."""
+    return open_session(find_speech_encoder(name).read_bytes())
 
 
 class EncoderFrontend(nn.Module):
-    """The bundled encoder as the front end of a model; it has no trainable weights."""
+    """A bundled encoder as the front end of a model; it has no trainable weights.
+
+    Args:
+        encoder: Name of the encoder.
+    """
+
+    def __init__(self, encoder: str = "tiny.en") -> None:
+        super().__init__()
+        self.encoder = encoder
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Convert waveforms ``(batch, samples)`` to embeddings ``(batch, features)``."""
         # One by one, because the 8-bit products are scaled by the largest value in the batch.
-        encoder = SpeechEncoder()
+        encoder = SpeechEncoder(self.encoder)
         return torch.stack([torch.from_numpy(encoder.embed(w)) for w in waveform.numpy()])
