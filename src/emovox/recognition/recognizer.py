@@ -1,5 +1,6 @@
 """The recogniser: predicts the emotion of recordings with a model file."""
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +20,22 @@ from emovox.audio.recording import AudioSource, Recording, open_recording
 from emovox.audio.selection import Selection, select_sound
 from emovox.audio.sources import name_source
 from emovox.audio.waveform import Waveform, resample
-from emovox.errors import EmovoxError, ModelFileError
+from emovox.errors import AudioError, EmovoxError, ModelFileError
 from emovox.recognition.classify import classify_windows
+from emovox.recognition.enroll import (
+    Embedded,
+    embed_windows,
+    make_voice,
+    require_prior,
+    weigh_voice,
+)
 from emovox.recognition.failures import describe_failure, name_file
 from emovox.recognition.model_file import (
+    EMBEDDING_NAME,
     INPUT_NAME,
     OUTPUT_NAME,
+    REFERENCE_NAME,
+    WEIGHT_NAME,
     ModelFile,
     ModelInfo,
     find_default_model,
@@ -33,6 +44,7 @@ from emovox.recognition.model_file import (
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.session import run_session
 from emovox.recognition.timeline import MAX_TIMELINE_S, iterate_hops, merge_segments
+from emovox.recognition.voice import Voice
 from emovox.recognition.voice_activity import SpeechDetector
 from emovox.recognition.windows import iterate_windows
 from emovox.telemetry import warn_of_usage_events
@@ -78,6 +90,8 @@ class Recognizer:
         self.detector = detector
         self.min_confidence = min_confidence
         self.max_duration_s = max_duration_s
+        self.voice: Voice | None = None
+        self._reference: dict[str, npt.NDArray[np.float32]] = {}
 
     @classmethod
     def load(
@@ -131,6 +145,7 @@ class Recognizer:
         channel: str | int = MIX,
         track: int | None = None,
         raw: RawFormat | None = None,
+        voice: Voice | None = None,
     ) -> Prediction:
         """Predict the emotion of one recording.
 
@@ -145,6 +160,7 @@ class Recognizer:
             track: Number of the audio track, from 1; ``None``: the default track, or if it has no
                 speech, the first that has.
             raw: Format of a source that is a file of samples without a header.
+            voice: The speaker's voice, from ``enroll``.
 
         Returns:
             The prediction for the whole recording; its ``file`` is ``None`` unless the source is
@@ -153,7 +169,8 @@ class Recognizer:
         Raises:
             AudioError: The recording cannot be used, has no such channel or track, or ``rate_hz``
                 is missing for an array or given for another source.
-            ModelFileError: The model fails, or returns no valid probabilities.
+            ModelFileError: The model fails, returns no valid probabilities, or takes no voice.
+            VoiceError: The voice was made with another model.
             TypeError: The source has an unsupported type.
         """
         if channel == EACH:
@@ -161,7 +178,8 @@ class Recognizer:
                 "channel is 'each', which gives a prediction for each; expected one channel or "
                 "'mix': use predict_many"
             )
-        (prediction,) = self._predict_selections(source, rate_hz, channel, track, raw)
+        recognizer = self.with_voice(voice)
+        (prediction,) = recognizer._predict_selections(source, rate_hz, channel, track, raw)
         return prediction
 
     def predict_many(
@@ -172,6 +190,7 @@ class Recognizer:
         channel: str | int = MIX,
         track: int | None = None,
         raw: RawFormat | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Prediction | FileFailure]:
         """Predict many recordings, in their order.
 
@@ -182,6 +201,7 @@ class Recognizer:
             channel: As in ``predict``, or ``each`` for a prediction per channel.
             track: As in ``predict``.
             raw: As in ``predict``.
+            voice: The voice of the speaker of all recordings, from ``enroll``.
 
         Yields:
             A prediction per recording, or a failure that describes what is wrong with it; the
@@ -190,6 +210,8 @@ class Recognizer:
         Raises:
             EmovoxError: ``jobs`` is under 1, ``sources`` is a single recording, or ``channel`` is
                 not a channel.
+            ModelFileError: The model takes no voice.
+            VoiceError: The voice was made with another model.
         """
         parse_channel(channel)
         if jobs < 1:
@@ -199,7 +221,9 @@ class Recognizer:
                 f"sources is {type(sources).__name__}; expected a list of recordings: use predict "
                 "for a single one"
             )
-        predict = partial(self._predict_or_explain, channel=channel, track=track, raw=raw)
+        predict = partial(
+            self.with_voice(voice)._predict_or_explain, channel=channel, track=track, raw=raw
+        )
         remaining = iter(sources)
         if jobs == 1:
             yield from chain.from_iterable(map(predict, remaining))
@@ -249,6 +273,7 @@ class Recognizer:
         raw: RawFormat | None = None,
         max_duration_s: float = MAX_TIMELINE_S,
         merge: bool = True,
+        voice: Voice | None = None,
     ) -> Iterator[Prediction]:
         """Follow the emotion through a recording of any length.
 
@@ -261,6 +286,7 @@ class Recognizer:
             max_duration_s: Maximum duration in seconds, instead of the recogniser's; a day.
             merge: Join consecutive predictions of the same emotion into segments; otherwise, there
                 is one for every second of speech.
+            voice: The voice of the only speaker, from ``enroll``.
 
         Yields:
             Segments as soon as they end, in order and without gaps, from 0 to the end of the
@@ -275,15 +301,127 @@ class Recognizer:
             >>> [segment.emotion for segment in Recognizer.load().timeline("clip.opus")]
             [None, 'angry', None]
         """
+        recognizer = self.with_voice(voice)
         file = name_file(source)
         with open_recording(source, rate_hz, raw=raw, max_duration_s=max_duration_s) as recording:
             for selection in self.select_sound(recording, channel, track):
                 blocks = recording.iterate(
                     self.info.sample_rate_hz, selection.signs, selection.track
                 )
-                hops = iterate_hops(self, blocks, selection, file)
+                hops = iterate_hops(recognizer, blocks, selection, file)
                 yield from merge_segments(hops) if merge else hops
         _log.info("%s: timeline finished", name_source(source))
+
+    def enroll(
+        self,
+        sources: Iterable[AudioSource | tuple[npt.ArrayLike, int]],
+        *,
+        neutral: bool = True,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> Voice:
+        """Learn the voice of a speaker, to take it off before predicting other recordings.
+
+        Args:
+            sources: Recordings of one speaker through one microphone, as in ``predict_many``: 3 s
+                of speech or more in all.
+            neutral: Whether they are neutral speech. Otherwise they should hold several emotions,
+                the more the better.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Returns:
+            The voice, for this model only. It holds no audio.
+
+        Raises:
+            AudioError: A recording cannot be used.
+            ModelFileError: The model takes no voice.
+            VoiceError: There is too little speech.
+        """
+        require_prior(self)
+        if isinstance(sources, str | Path | bytes | np.ndarray | Waveform):
+            raise EmovoxError(f"sources is {type(sources).__name__}; expected a list of recordings")
+        embedded = [
+            self._embed(source, channel=channel, track=track, raw=raw) for source in sources
+        ]
+        return make_voice(self, embedded, neutral=neutral)
+
+    def embed(
+        self,
+        source: AudioSource,
+        *,
+        rate_hz: int | None = None,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the encoder's embedding of a recording, for other models.
+
+        Args:
+            source: As in ``predict``, like the other arguments.
+            rate_hz: Sampling rate of an array in Hz.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Returns:
+            float32 ``(features,)``; of a recording longer than 6 s, the mean over windows, weighted
+            by the speech in each.
+
+        Raises:
+            AudioError: The recording cannot be used, or has no speech.
+            ModelFileError: The model has no embedding, or fails.
+
+        Examples:
+            >>> Recognizer.load().embed("clip.opus").ndim
+            1
+        """
+        pair = source if rate_hz is None else (source, rate_hz)
+        embedded = self._embed(pair, channel=channel, track=track, raw=raw)
+        if not embedded.embeddings:
+            raise AudioError(
+                "no speech detected; expected a recording with speech",
+                code="audio.no_speech",
+                source=name_source(source),
+            )
+        return embedded.average()
+
+    def _embed(
+        self, source: Any, *, channel: str | int, track: int | None, raw: RawFormat | None
+    ) -> Embedded:
+        """Embed the windows of a recording."""
+        samples, rate_hz = split_pair(source)
+        with open_recording(
+            samples, rate_hz, raw=raw, max_duration_s=self.max_duration_s
+        ) as recording:
+            (selection,) = self.select_sound(recording, channel, track)
+            return embed_windows(self, self._cut(recording, selection))
+
+    def with_voice(self, voice: Voice | None) -> "Recognizer":
+        """Return a recogniser that takes a voice off whatever it predicts.
+
+        Args:
+            voice: A voice from ``enroll``; ``None``: the recogniser is returned as it is.
+
+        Returns:
+            A recogniser that shares the model with this one.
+
+        Raises:
+            ModelFileError: The model takes no voice.
+            VoiceError: The voice was made with another model.
+        """
+        if voice is None:
+            return self
+        weight = weigh_voice(self, voice)
+        adapted = copy.copy(self)
+        adapted.voice = voice
+        adapted._reference = {
+            REFERENCE_NAME: voice.reference[np.newaxis],  # (1, features)
+            WEIGHT_NAME: np.full(1, weight, np.float32),
+        }
+        return adapted
 
     def select_sound(
         self, recording: Recording, channel: str | int = MIX, track: int | None = None
@@ -334,14 +472,55 @@ class Recognizer:
         Raises:
             ModelFileError: The model fails, or returns no valid probabilities.
         """
+        (output,) = self._run(waveform, [OUTPUT_NAME])
+        return self._check_probabilities(output)
+
+    def embed_waveform(
+        self, waveform: Waveform
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """Run the model once on a whole waveform, like ``score_waveform``, and embed it.
+
+        Args:
+            waveform: Recording at any sampling rate, short enough for a single model run.
+
+        Returns:
+            Probabilities of the emotions, float64 ``(classes,)``; the encoder's embedding, float32
+            ``(features,)``, which does not depend on the voice.
+
+        Raises:
+            ModelFileError: The model fails, has no embedding, or returns no valid numbers.
+        """
+        if not self.model.n_features:
+            raise ModelFileError(
+                f"the model {self.info.name!r} gives no embedding; expected one with an encoder "
+                "that this version of emovox wrote: train or export it again",
+                code="model.no_embedding",
+                source=str(self.model.path),
+            )
+        output, embedded = self._run(waveform, [OUTPUT_NAME, EMBEDDING_NAME])
+        embedding = np.asarray(embedded[0], dtype=np.float32)
+        if not np.isfinite(embedding).all():
+            raise ModelFileError(
+                "the model returned an embedding that is not finite; its weights are damaged: "
+                "train or export it again",
+                code="model.damaged",
+                source=self.info.name,
+            )
+        return self._check_probabilities(output), embedding
+
+    def _run(self, waveform: Waveform, outputs: list[str]) -> list[Any]:
+        """Run the model on a waveform, with the voice if there is one."""
         samples = resample(waveform.samples, waveform.rate_hz, self.info.sample_rate_hz)
-        (output,) = run_session(
+        return run_session(
             self.model.session,
-            [OUTPUT_NAME],
-            {INPUT_NAME: samples[np.newaxis]},  # (1, samples)
+            outputs,
+            {INPUT_NAME: samples[np.newaxis], **self._reference},  # (1, samples)
             name=self.info.name,
             duration_s=waveform.duration_s,
         )
+
+    def _check_probabilities(self, output: Any) -> npt.NDArray[np.float64]:
+        """Return the probabilities of a batch of one; refuse what is none."""
         probabilities = np.asarray(output[0], dtype=np.float64)
         if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
             raise ModelFileError(
@@ -378,8 +557,7 @@ class Recognizer:
 
     def _predict_or_explain(self, source: Any, **options: Any) -> list[Prediction | FileFailure]:
         """Predict one recording, or return the failure."""
-        is_pair = isinstance(source, tuple) and len(source) == 2
-        samples, rate_hz = source if is_pair else (source, None)
+        samples, rate_hz = split_pair(source)
         try:
             return [*self._predict_selections(samples, rate_hz, **options)]
         except Exception as error:  # one recording must not stop the others
@@ -390,3 +568,10 @@ class Recognizer:
         rate_hz = self.info.sample_rate_hz
         blocks = recording.iterate(rate_hz, selection.signs, selection.track)
         return iterate_windows(blocks, rate_hz)
+
+
+def split_pair(source: Any) -> tuple[Any, int | None]:
+    """Return samples and rate of an array with its rate; other sources carry their rate."""
+    if isinstance(source, tuple) and len(source) == 2:
+        return source
+    return source, None
