@@ -2,15 +2,19 @@
 
 import json
 import pickle
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 from numpy.typing import NDArray
 
 from emovox.errors import AudioError, EmovoxError, ModelFileError, VoiceError
+from emovox.recognition.baselines import MAX_RECORDINGS, _choose
 from emovox.recognition.recognizer import Recognizer
-from emovox.recognition.results import Prediction
+from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.voice import Voice, hash_values, measure_spread
 
 RATE_HZ = 8_000
@@ -241,3 +245,80 @@ def test_a_speakers_own_colour_cancels_out_of_the_spread() -> None:
     assert spread(logits + offset) == pytest.approx(spread(logits))
     # A probability of 0 is no infinite difference.
     assert 0 < measure_spread([np.array([1.0, 0.0]), np.array([0.5, 0.5])]) < 10
+
+
+def write_tones(folder: Path, levels: list[float]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{at}.wav" for at in range(len(levels))]
+    for file, level in zip(files, levels, strict=True):
+        sf.write(file, make_tone(level, 1.0)[0], RATE_HZ, subtype="FLOAT")
+    return files
+
+
+def list_loud(results: Iterable[Prediction | FileFailure]) -> list[float]:
+    return [r.scores["loud"] for r in results if isinstance(r, Prediction) and r.scores]
+
+
+def test_each_speaker_of_a_folder_is_adapted_to(recognizer: Recognizer, tmp_path: Path) -> None:
+    quiet, loud = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
+    write_tones(tmp_path / "ann", quiet)
+    write_tones(tmp_path / "bob", loud)
+    (tmp_path / "bob" / "broken.wav").write_bytes(b"RIFF")
+    results = list(recognizer.predict_folder(tmp_path, adapt="speaker", jobs=2))
+    # 3 windows count 3 / (3 + 3), as they are diverse.
+    expected = [expect(level, 0.2, 0.5) for level in quiet]
+    expected += [expect(level, 0.6, 0.5) for level in loud]
+    assert list_loud(results) == pytest.approx(expected, abs=1e-4)
+    assert isinstance(results[-1], FileFailure)
+    assert all(r.notes == () for r in results if isinstance(r, Prediction))
+    # As one speaker, 6 windows count 6 / (6 + 3) of another mean.
+    whole = list_loud(recognizer.predict_folder(tmp_path, adapt="folder"))
+    assert whole == pytest.approx([expect(x, 0.4, 2 / 3) for x in quiet + loud], abs=1e-4)
+    # Without adaptation, as ever.
+    plain = list_loud(recognizer.predict_folder(tmp_path))
+    assert plain == pytest.approx([expect(x, 0, 0) for x in quiet + loud], abs=1e-4)
+
+
+def test_speakers_may_be_mixed_and_keep_their_order(recognizer: Recognizer) -> None:
+    levels, speakers = [0.1, 0.5, 0.2, 0.6, 0.3, 0.7], ["a", "b"] * 3
+    clips = [make_tone(level, 1.0) for level in levels]
+    found = list_loud(recognizer.predict_speakers(clips, speakers))
+    means = {"a": 0.2, "b": 0.6}
+    expected = [expect(x, means[who], 0.5) for x, who in zip(levels, speakers, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("levels", "note"),
+    [
+        ([0.2, 0.3], r"^adapted to only 2 recordings of ann, so their mean counts 40%$"),
+        ([0.2] * 5, r"^adapted to 5 recordings of ann that the model finds alike.* 25%: they may"),
+        ([0.0, 0.0], r"^not adapted: too little speech in the 2 recordings of ann$"),
+    ],
+)
+def test_a_note_says_where_a_set_is_small_or_one_sided(
+    recognizer: Recognizer, levels: list[float], note: str
+) -> None:
+    clips = [make_tone(level, 1.0) for level in levels]
+    for found in recognizer.predict_speakers(clips, ["ann"] * len(clips)):
+        assert isinstance(found, Prediction)
+        (noted,) = found.notes
+        assert re.search(note, noted)
+
+
+def test_adaptation_to_what_is_not_named_is_refused(
+    recognizer: Recognizer, loudness_model: Path, tmp_path: Path
+) -> None:
+    write_tones(tmp_path, [0.2])
+    with pytest.raises(EmovoxError, match="adapt is 'file'; expected 'folder' or 'speaker'"):
+        recognizer.predict_folder(tmp_path, adapt="file")
+    with pytest.raises(EmovoxError, match="1 recording and 2 speakers"):
+        list(recognizer.predict_speakers([make_tone(0.3, 1.0)], ["a", "b"]))
+    with pytest.raises(EmovoxError, match="channel is 'each'"):
+        list(recognizer.predict_speakers([make_tone(0.3, 1.0)], ["a"], channel="each"))
+    other = Recognizer.load(loudness_model, vad=False)
+    with pytest.raises(ModelFileError, match="takes no voice"):
+        list(other.predict_folder(tmp_path, adapt="folder"))
+    # The mean of very many is that of some of them.
+    assert len(_choose(list(range(1_000)))) == MAX_RECORDINGS
+    assert _choose([1, 2]) == [1, 2]

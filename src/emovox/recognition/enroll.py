@@ -72,28 +72,29 @@ def make_voice(recognizer: "Recognizer", recordings: Iterable[Embedded], *, neut
     Raises:
         VoiceError: There is too little speech.
     """
-    embeddings: list[npt.NDArray[np.float32]] = []
+    total: npt.NDArray[np.float64] = np.zeros(recognizer.model.n_features)
     probabilities: list[npt.NDArray[np.float64]] = []
     n_recordings, speech_s = 0, 0.0
     for recording in recordings:
         # An embedding of half a second is mostly noise.
         whole = [at for at, speech in enumerate(recording.speech_s) if speech >= TOO_SHORT_S]
-        embeddings += [recording.embeddings[at] for at in whole]
+        for at in whole:
+            total += recording.embeddings[at]
         probabilities += [recording.probabilities[at] for at in whole]
         n_recordings += bool(whole)
         speech_s += float(recording.speech_s.sum())
     needed_s = MIN_ENROLLED_S if neutral else TOO_SHORT_S
-    if speech_s < needed_s or not embeddings:
+    if speech_s < needed_s or not probabilities:
         raise VoiceError(
             f"{speech_s:.1f} s of speech in {count(n_recordings, 'recording')}; expected at least "
             f"{needed_s:g} s of one speaker: give more or longer recordings",
             code="voice.too_little_speech",
         )
     return Voice(
-        reference=np.asarray(np.mean(embeddings, axis=0, dtype=np.float64), np.float32),
+        reference=(total / len(probabilities)).astype(np.float32),
         kind=NEUTRAL if neutral else UNLABELLED,
         recordings=n_recordings,
-        windows=len(embeddings),
+        windows=len(probabilities),
         speech_s=round(speech_s, 3),
         spread=round(measure_spread(probabilities), 6),
         model=recognizer.model.sha256,

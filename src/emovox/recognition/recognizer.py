@@ -2,10 +2,11 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import numpy.typing as npt
 
 from emovox.audio.channels import EACH, MIX, parse_channel
 from emovox.audio.folders import list_audio_files
-from emovox.audio.limits import MAX_DURATION_S, SILENCE_PEAK
+from emovox.audio.limits import MAX_DURATION_S
 from emovox.audio.raw import RawFormat
 from emovox.audio.recording import AudioSource, Recording, open_recording
 from emovox.audio.selection import Selection, select_sound
 from emovox.audio.sources import name_source
-from emovox.audio.waveform import Waveform, resample
-from emovox.errors import AudioError, EmovoxError, ModelFileError
+from emovox.audio.waveform import Waveform
+from emovox.errors import AudioError, EmovoxError
+from emovox.recognition.baselines import adapt_to_speakers, name_speakers
 from emovox.recognition.classify import classify_windows
 from emovox.recognition.enroll import (
     Embedded,
@@ -31,18 +33,14 @@ from emovox.recognition.enroll import (
 )
 from emovox.recognition.failures import describe_failure, name_file
 from emovox.recognition.model_file import (
-    EMBEDDING_NAME,
-    INPUT_NAME,
-    OUTPUT_NAME,
     REFERENCE_NAME,
     WEIGHT_NAME,
     ModelFile,
-    ModelInfo,
     find_default_model,
     open_model,
 )
 from emovox.recognition.results import FileFailure, Prediction
-from emovox.recognition.session import run_session
+from emovox.recognition.scorer import WaveformScorer
 from emovox.recognition.timeline import MAX_TIMELINE_S, iterate_hops, merge_segments
 from emovox.recognition.voice import Voice
 from emovox.recognition.voice_activity import SpeechDetector
@@ -51,11 +49,8 @@ from emovox.telemetry import warn_of_usage_events
 
 _log = logging.getLogger(__name__)
 
-MIN_SPEECH_S = 0.1
-"""Shorter recordings cannot contain a syllable, and count as no speech."""
 
-
-class Recognizer:
+class Recognizer(WaveformScorer):
     """Predicts the emotion of recordings, with a confidence.
 
     Create one with ``load``. It keeps no state between predictions, and threads can share it. It
@@ -86,12 +81,11 @@ class Recognizer:
             min_confidence = model.info.min_confidence
         if not 0 <= min_confidence <= 1:
             raise EmovoxError(f"min_confidence is {min_confidence}; expected 0 to 1")
-        self.model = model
-        self.detector = detector
+        super().__init__(model, detector)
         self.min_confidence = min_confidence
         self.max_duration_s = max_duration_s
         self.voice: Voice | None = None
-        self._reference: dict[str, npt.NDArray[np.float32]] = {}
+        self._notes: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -131,11 +125,6 @@ class Recognizer:
             min_confidence=min_confidence,
             max_duration_s=max_duration_s,
         )
-
-    @property
-    def info(self) -> ModelInfo:
-        """Metadata of the model file."""
-        return self.model.info
 
     def predict(
         self,
@@ -246,12 +235,14 @@ class Recognizer:
         return self.predict_many(files, **options)
 
     def predict_folder(
-        self, folder: str | Path, **options: Any
+        self, folder: str | Path, *, adapt: str | None = None, **options: Any
     ) -> Iterator[Prediction | FileFailure]:
         """Predict every audio file in a folder and its subfolders.
 
         Args:
             folder: The folder to search.
+            adapt: ``"folder"``: all recordings are of one speaker; ``"speaker"``: those below each
+                subfolder are. As in ``predict_speakers``; ``None``: nothing is known.
             **options: Those of ``predict_many``.
 
         Returns:
@@ -261,7 +252,39 @@ class Recognizer:
         Raises:
             AudioError: The folder does not exist, or contains no audio files.
         """
-        return self.predict_many(list_audio_files(folder), **options)
+        files = list_audio_files(folder)
+        if adapt is None:
+            return self.predict_many(files, **options)
+        return self.predict_speakers(files, name_speakers(files, folder, adapt), **options)
+
+    def predict_speakers(
+        self,
+        sources: Sequence[AudioSource | tuple[npt.ArrayLike, int]],
+        speakers: Sequence[str],
+        **options: Any,
+    ) -> Iterator[Prediction | FileFailure]:
+        """Predict recordings, each adapted to all recordings of its speaker.
+
+        The mean of a speaker's recordings is taken off each: what does not change between them is
+        the voice and the microphone, if they hold several emotions. Recordings are processed twice.
+
+        Args:
+            sources: Recordings, as in ``predict_many``.
+            speakers: Name of the speaker of each, for example a folder name.
+            **options: Those of ``predict_many`` but ``voice``, and ``each`` channel.
+
+        Yields:
+            Results as in ``predict_many``, in the order of ``sources``. A note says so where a
+            speaker has few recordings, or recordings that are all alike.
+
+        Raises:
+            EmovoxError: The numbers of recordings and speakers differ.
+            ModelFileError: The model takes no voice.
+        """
+        adapted = adapt_to_speakers(self, sources, speakers, **options)
+        pairs = zip(sources, speakers, strict=True)
+        for speaker, group in groupby(pairs, key=lambda pair: pair[1]):
+            yield from adapted[speaker].predict_many((source for source, _ in group), **options)
 
     def timeline(
         self,
@@ -304,7 +327,7 @@ class Recognizer:
         recognizer = self.with_voice(voice)
         file = name_file(source)
         with open_recording(source, rate_hz, raw=raw, max_duration_s=max_duration_s) as recording:
-            for selection in self.select_sound(recording, channel, track):
+            for selection in recognizer.select_sound(recording, channel, track):
                 blocks = recording.iterate(
                     self.info.sample_rate_hz, selection.signs, selection.track
                 )
@@ -344,7 +367,8 @@ class Recognizer:
         if isinstance(sources, str | Path | bytes | np.ndarray | Waveform):
             raise EmovoxError(f"sources is {type(sources).__name__}; expected a list of recordings")
         embedded = [
-            self._embed(source, channel=channel, track=track, raw=raw) for source in sources
+            self.embed_recording(source, channel=channel, track=track, raw=raw)
+            for source in sources
         ]
         return make_voice(self, embedded, neutral=neutral)
 
@@ -379,7 +403,7 @@ class Recognizer:
             1
         """
         pair = source if rate_hz is None else (source, rate_hz)
-        embedded = self._embed(pair, channel=channel, track=track, raw=raw)
+        embedded = self.embed_recording(pair, channel=channel, track=track, raw=raw)
         if not embedded.embeddings:
             raise AudioError(
                 "no speech detected; expected a recording with speech",
@@ -388,22 +412,12 @@ class Recognizer:
             )
         return embedded.average()
 
-    def _embed(
-        self, source: Any, *, channel: str | int, track: int | None, raw: RawFormat | None
-    ) -> Embedded:
-        """Embed the windows of a recording."""
-        samples, rate_hz = split_pair(source)
-        with open_recording(
-            samples, rate_hz, raw=raw, max_duration_s=self.max_duration_s
-        ) as recording:
-            (selection,) = self.select_sound(recording, channel, track)
-            return embed_windows(self, self._cut(recording, selection))
-
-    def with_voice(self, voice: Voice | None) -> "Recognizer":
+    def with_voice(self, voice: Voice | None, notes: Sequence[str] = ()) -> "Recognizer":
         """Return a recogniser that takes a voice off whatever it predicts.
 
         Args:
-            voice: A voice from ``enroll``; ``None``: the recogniser is returned as it is.
+            voice: A voice from ``enroll``; ``None``: none is taken off.
+            notes: Added to the notes of every prediction.
 
         Returns:
             A recogniser that shares the model with this one.
@@ -412,16 +426,46 @@ class Recognizer:
             ModelFileError: The model takes no voice.
             VoiceError: The voice was made with another model.
         """
-        if voice is None:
+        if voice is None and not notes:
             return self
-        weight = weigh_voice(self, voice)
         adapted = copy.copy(self)
+        adapted._notes = (*self._notes, *notes)
+        if voice is None:
+            return adapted
+        weight = weigh_voice(self, voice)
         adapted.voice = voice
         adapted._reference = {
             REFERENCE_NAME: voice.reference[np.newaxis],  # (1, features)
             WEIGHT_NAME: np.full(1, weight, np.float32),
         }
         return adapted
+
+    def embed_recording(
+        self,
+        source: AudioSource | tuple[npt.ArrayLike, int],
+        *,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> Embedded:
+        """Embed the windows of a recording that have speech.
+
+        Args:
+            source: As in ``predict_many``, like the other arguments.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Raises:
+            AudioError: The recording cannot be used.
+            ModelFileError: The model has no embedding, or fails.
+        """
+        samples, rate_hz = split_pair(source)
+        with open_recording(
+            samples, rate_hz, raw=raw, max_duration_s=self.max_duration_s
+        ) as recording:
+            (selection,) = self.select_sound(recording, channel, track)
+            return embed_windows(self, self._cut(recording, selection))
 
     def select_sound(
         self, recording: Recording, channel: str | int = MIX, track: int | None = None
@@ -439,98 +483,13 @@ class Recognizer:
         Raises:
             AudioError: The recording cannot be used, or has no such channel or track.
         """
-        return select_sound(
+        found = select_sound(
             recording,
             channel,
             track,
             lambda selection: any(map(self.has_speech, self._cut(recording, selection))),
         )
-
-    def has_speech(self, waveform: Waveform) -> bool:
-        """Return whether speech is detected in a waveform of at most a few seconds.
-
-        Without a detector, everything but digital silence counts as speech.
-
-        Args:
-            waveform: Recording at any sampling rate.
-        """
-        # Half the range, which is the peak without a constant offset.
-        peak = float(np.ptp(waveform.samples)) / 2
-        if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
-            return False
-        return self.detector is None or self.detector.has_speech(waveform)
-
-    def score_waveform(self, waveform: Waveform) -> npt.NDArray[np.float64]:
-        """Run the model once on a whole waveform, without speech detection, windows or threshold.
-
-        Args:
-            waveform: Recording at any sampling rate, short enough for a single model run.
-
-        Returns:
-            Probabilities of the emotions, float64 ``(classes,)``; they sum to 1.
-
-        Raises:
-            ModelFileError: The model fails, or returns no valid probabilities.
-        """
-        (output,) = self._run(waveform, [OUTPUT_NAME])
-        return self._check_probabilities(output)
-
-    def embed_waveform(
-        self, waveform: Waveform
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        """Run the model once on a whole waveform, like ``score_waveform``, and embed it.
-
-        Args:
-            waveform: Recording at any sampling rate, short enough for a single model run.
-
-        Returns:
-            Probabilities of the emotions, float64 ``(classes,)``; the encoder's embedding, float32
-            ``(features,)``, which does not depend on the voice.
-
-        Raises:
-            ModelFileError: The model fails, has no embedding, or returns no valid numbers.
-        """
-        if not self.model.n_features:
-            raise ModelFileError(
-                f"the model {self.info.name!r} gives no embedding; expected one with an encoder "
-                "that this version of emovox wrote: train or export it again",
-                code="model.no_embedding",
-                source=str(self.model.path),
-            )
-        output, embedded = self._run(waveform, [OUTPUT_NAME, EMBEDDING_NAME])
-        embedding = np.asarray(embedded[0], dtype=np.float32)
-        if not np.isfinite(embedding).all():
-            raise ModelFileError(
-                "the model returned an embedding that is not finite; its weights are damaged: "
-                "train or export it again",
-                code="model.damaged",
-                source=self.info.name,
-            )
-        return self._check_probabilities(output), embedding
-
-    def _run(self, waveform: Waveform, outputs: list[str]) -> list[Any]:
-        """Run the model on a waveform, with the voice if there is one."""
-        samples = resample(waveform.samples, waveform.rate_hz, self.info.sample_rate_hz)
-        return run_session(
-            self.model.session,
-            outputs,
-            {INPUT_NAME: samples[np.newaxis], **self._reference},  # (1, samples)
-            name=self.info.name,
-            duration_s=waveform.duration_s,
-        )
-
-    def _check_probabilities(self, output: Any) -> npt.NDArray[np.float64]:
-        """Return the probabilities of a batch of one; refuse what is none."""
-        probabilities = np.asarray(output[0], dtype=np.float64)
-        if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
-            raise ModelFileError(
-                f"the model returned {probabilities.tolist()}, expected probabilities; its weights "
-                "are damaged: train or export it again",
-                code="model.damaged",
-                source=self.info.name,
-            )
-        normalized: npt.NDArray[np.float64] = probabilities / probabilities.sum()
-        return normalized
+        return tuple(replace(one, notes=(*one.notes, *self._notes)) for one in found)
 
     def _predict_selections(
         self,
