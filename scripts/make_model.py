@@ -24,19 +24,19 @@ import onnx
 import typer
 
 from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
+from emovox.corpora.registry import list_credits
 from emovox.errors import RunError
-from emovox.export.metadata import write_info
-from emovox.export.onnx import export_onnx
+from emovox.export.metadata import serialize_model
+from emovox.export.onnx import add_embedding, export_onnx
 from emovox.files import replace_file
 from emovox.recognition.model_file import (
     FORMAT_VERSION,
-    METADATA_PREFIX,
     ModelInfo,
     ProtocolScore,
     find_default_model,
     open_model,
-    read_info,
 )
+from emovox.training.features import describe_encoder_licence
 
 RECIPE = "encoder"
 CALIBRATED_BY = "emobox-6"
@@ -58,10 +58,19 @@ def main(
 
 
 def restamp_model(path: Path) -> None:
-    """Write a model file's metadata in the current format, and seal it."""
-    entries = {p.key: p.value for p in onnx.load(path).metadata_props}
-    entries[f"{METADATA_PREFIX}format_version"] = json.dumps(FORMAT_VERSION)
-    write_info(path, read_info(path, entries))
+    """Write a model file in the current format, with its embedding as an output, and its seal."""
+    proto, found = onnx.load(path), open_model(path)
+    info = replace(
+        found.info,
+        format_version=FORMAT_VERSION,
+        corpora=found.info.corpora or list_credits(found.info.training_corpora),
+        encoder_licence=found.info.encoder_licence or describe_encoder_licence(load_recipe(RECIPE)),
+    )
+    if not found.n_features:
+        (mean,) = (tensor for tensor in proto.graph.initializer if tensor.name == "mean")
+        add_embedding(proto.graph, mean.dims[0], takes_reference=False)
+    with replace_file(path) as part:
+        part.write_bytes(serialize_model(proto, info))
 
 
 def make_model(runs: Path) -> None:

@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -245,5 +245,69 @@ def loudness_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     helper.set_model_props(model, info.to_metadata())
     path = tmp_path_factory.mktemp("loudness") / "model.onnx"
+    path.write_bytes(seal_proto(model))
+    return path
+
+
+@pytest.fixture(scope="session")
+def voice_model(loudness_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model file at 8 kHz that takes a voice, and whose answer is known.
+
+    The embedding is the mean of ``|samples|`` and its double. P(loud) is the logistic function of
+    20 times what is left of the mean after the reference is taken off.
+    """
+    from dataclasses import replace
+
+    from onnx import TensorProto, helper
+
+    from emovox.export.metadata import seal_proto
+    from emovox.recognition.model_file import open_model
+    from emovox.recognition.model_info import CorpusCredit, ReferencePrior
+
+    def describe(name: str, *shape: str | int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    kernel = helper.make_tensor("kernel", TensorProto.FLOAT, [2, 2], [0.0, 20.0, 0.0, 0.0])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Abs", ["waveform"], ["rectified"]),
+            helper.make_node("ReduceMean", ["rectified", "axes"], ["loud"], keepdims=1),
+            helper.make_node("Add", ["loud", "loud"], ["double"]),
+            helper.make_node("Concat", ["loud", "double"], ["embedding"], axis=1),
+            helper.make_node("Mul", ["reference", "reference_weight"], ["baseline"]),
+            helper.make_node("Sub", ["embedding", "baseline"], ["left"]),
+            helper.make_node("MatMul", ["left", "kernel"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "voice",
+        [describe("waveform", 1, "samples"), describe("reference", 1, 2)]
+        + [describe("reference_weight", 1)],
+        [describe("probabilities", 1, 2), describe("embedding", 1, 2)],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
+            kernel,
+            helper.make_tensor("reference", TensorProto.FLOAT, [1, 2], [0.0, 0.0]),
+            helper.make_tensor("reference_weight", TensorProto.FLOAT, [1], [0.0]),
+        ],
+    )
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    info = replace(
+        open_model(loudness_model).info,
+        name="voice",
+        reference=ReferencePrior(
+            neutral_prior=1.0,
+            unlabelled_prior=3.0,
+            neutral_weight=0.8,
+            unlabelled_weight=1.0,
+            one_sided_weight=0.4,
+            low_spread=0.1,
+            high_spread=0.3,
+        ),
+        corpora=(CorpusCredit("none", "CC0 1.0", "Nobody (2000)", "https://example.org"),),
+        encoder_licence="MIT",
+    )
+    helper.set_model_props(model, info.to_metadata())
+    path = tmp_path_factory.mktemp("voice") / "voice.onnx"
     path.write_bytes(seal_proto(model))
     return path

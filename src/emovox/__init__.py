@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RecipeError,
         RunError,
+        VoiceError,
     )
     from emovox.evaluation.breakdown import (
         find_confident_mistakes,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from emovox.recognition.model_file import ModelInfo
     from emovox.recognition.recognizer import Recognizer
     from emovox.recognition.results import FileFailure, Prediction
+    from emovox.recognition.voice import Voice
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
     from emovox.runs.predictions import read_predictions
@@ -111,6 +113,7 @@ _ROOMS = {
         "ProtocolError",
         "RecipeError",
         "RunError",
+        "VoiceError",
     ),
     "emovox.evaluation.breakdown": (
         "find_confident_mistakes",
@@ -156,6 +159,7 @@ _ROOMS = {
         "FileFailure",
         "Prediction",
     ),
+    "emovox.recognition.voice": ("Voice",),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
     "emovox.runs.predictions": ("read_predictions",),
@@ -227,6 +231,8 @@ __all__ = [
     "Trial",
     "TuneWatcher",
     "Tuning",
+    "Voice",
+    "VoiceError",
     "Watcher",
     "Waveform",
     "compare_runs",

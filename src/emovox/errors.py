@@ -80,6 +80,12 @@ class ModelFileError(EmovoxError):
     code = "model.invalid"
 
 
+class VoiceError(EmovoxError):
+    """A voice that is damaged, was made with another model, or has too little speech."""
+
+    code = "voice.invalid"
+
+
 class ExportError(EmovoxError):
     """An exported model whose probabilities differ from the trained network's."""
 

@@ -1,5 +1,6 @@
 """A head behind the bundled encoder, as one file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from tests.export.model_parts import make_info, make_voice, run_file
 
 from emovox.errors import ExportError
 from emovox.export import onnx as onnx_export
-from emovox.export.onnx import export_onnx
+from emovox.export.onnx import export_onnx, require_reference
 from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe, load_recipe
 from emovox.recognition.model_file import open_model
+from emovox.recognition.model_info import ReferencePrior
 from emovox.recognition.recognizer import Recognizer
+from emovox.recognition.session import open_session
 from emovox.training.networks import WaveformClassifier, make_frontend, make_network
 from emovox.training.rounding import round_weights
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
@@ -152,3 +155,45 @@ def test_weights_that_8_bits_hold_are_stored_in_them(tmp_path: Path) -> None:
     assert np.array_equal(stored, exact.network.linear_layers()[0].weight.detach().numpy())
     saved = files["exact"].stat().st_size - files["rounded"].stat().st_size
     assert saved == pytest.approx(3 * weight.size, rel=0.05)
+
+
+def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
+    recipe = load_recipe(
+        "encoder", ["network.hidden_units=[16]", "network.members=3", "training.references=5"]
+    )
+    model = make_model(1, recipe=recipe)
+    info = replace(make_info(recipe), reference=ReferencePrior())
+    first, second = make_voice(16_000, RATE_HZ), make_voice(20_000, RATE_HZ, seed=3)
+    path = tmp_path / "model.onnx"
+    assert export_onnx(model, recipe, info, path, [first, second]) <= 1e-4
+    embedding, reference = (SpeechEncoder().embed(voice) for voice in (first, second))
+    session = open_model(path).session
+    for weight in (0.0, 0.6, 1.0):
+        # As if the speaker spoke like the average of the training clips.
+        shifted = embedding - weight * (reference - MEAN.numpy())
+        expected = apply_head(model, shifted, 1.0)
+        feeds = {
+            "waveform": first[None],
+            "reference": reference[None],
+            "reference_weight": np.float32([weight]),
+        }
+        answer, embedded = session.run(["probabilities", "embedding"], feeds)
+        np.testing.assert_allclose(answer[0], expected, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(embedded[0], embedding, rtol=1e-5, atol=1e-5)
+        if weight == 0:
+            # Without a reference, the same as with none of it.
+            np.testing.assert_array_equal(run_file(path, first[None]), answer)
+        else:
+            assert np.abs(answer - run_file(path, first[None])).max() > 0.01
+    # A browser's runtime has to be given both.
+    required = open_session(require_reference(path.read_bytes()))
+    assert [entry.name for entry in required.get_inputs()] == list(feeds)
+    np.testing.assert_array_equal(required.run(["probabilities"], feeds)[0], answer)
+
+
+def test_the_embedding_is_an_output_of_a_model_without_references(tmp_path: Path) -> None:
+    path = export(make_model(1), tmp_path / "model.onnx")
+    model, voice = open_model(path), make_voice(16_000, RATE_HZ)
+    assert model.n_features == 2_304
+    (embedded,) = model.session.run(["embedding"], {"waveform": voice[None]})
+    np.testing.assert_allclose(embedded[0], SpeechEncoder().embed(voice), rtol=1e-5, atol=1e-5)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import random
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from emovox.recognition.model_file import (
     open_model_bytes,
     read_info,
 )
+from emovox.recognition.model_info import CorpusCredit, ReferencePrior
 from emovox.recognition.seal import SEAL_BYTES, SEAL_KEY, seal_model
 
 KEYS = (
@@ -39,8 +41,15 @@ KEYS = (
     "licence",
     "format_version",
 )
-LATER_KEYS = ("training_speakers", "encoder_training")
+LATER_KEYS = (
+    "training_speakers",
+    "encoder_training",
+    "encoder_licence",
+    "corpora",
+    "reference",
+)
 """Entries that files written before them lack."""
+PRIOR = asdict(ReferencePrior())
 
 
 @pytest.fixture
@@ -99,9 +108,62 @@ def test_an_unknown_entry_is_refused(metadata: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("key", LATER_KEYS)
-def test_a_file_without_a_later_entry_opens(metadata: dict[str, str], key: str) -> None:
+def test_a_file_of_the_version_before_may_lack_later_entries(
+    metadata: dict[str, str], key: str
+) -> None:
     del metadata[METADATA_PREFIX + key]
-    assert not getattr(read_info(Path("model.onnx"), metadata), key)
+    with pytest.raises(ModelFileError, match=rf"metadata lacks {key}"):
+        read_info(Path("model.onnx"), metadata)
+    metadata[METADATA_PREFIX + "format_version"] = "3"
+    info = read_info(Path("model.onnx"), metadata)
+    assert not getattr(info, key)
+    assert info.format_version == 3
+
+
+def test_what_a_reference_counts_is_read_back_and_needs_the_inputs(
+    voice_model: Path, loudness_model: Path, tmp_path: Path
+) -> None:
+    model = open_model(voice_model)
+    assert model.n_features == 2
+    assert model.sha256 == hashlib.sha256(voice_model.read_bytes()).hexdigest()
+    assert model.n_bytes == voice_model.stat().st_size
+    assert read_info(voice_model, model.info.to_metadata()) == model.info
+    # Metadata and network must agree on whether there is a reference.
+    path = rewrite(voice_model, tmp_path / "m.onnx", reference="null")
+    with pytest.raises(ModelFileError, match=r"'reference'.*expected nothing else"):
+        open_model(path)
+    path = rewrite(loudness_model, tmp_path / "m.onnx", reference=json.dumps(PRIOR))
+    with pytest.raises(ModelFileError, match=r"embedding of 0 features and takes \[\].*expected"):
+        open_model(path)
+
+
+def test_the_weight_of_a_reference_grows_with_what_is_known() -> None:
+    prior = ReferencePrior(1.0, 3.0, 0.8, 1.0, 0.4, 0.1, 0.3)
+    assert [prior.weigh("neutral", n, 9.0) for n in (1, 3)] == [0.4, 0.6]
+    assert [prior.weigh("unlabelled", 1, spread) for spread in (0.0, 0.1, 0.2, 0.3, 2.0)] == [
+        pytest.approx(weight / 4) for weight in (0.4, 0.4, 0.7, 1.0, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("licence", "restricted"),
+    [
+        ("CC BY-NC-SA 4.0", True),
+        ("for non-commercial use", True),
+        ("public, for research", True),
+        ("licence not stated; ask its authors", True),
+        ("CC BY 4.0", False),
+        ("ODbL 1.0, contents DbCL 1.0", False),
+        ("by Ncube, INC", False),
+    ],
+)
+def test_licences_that_restrict_use_are_found(
+    loudness_model: Path, licence: str, restricted: bool
+) -> None:
+    info = open_model(loudness_model).info
+    credit = CorpusCredit("a", licence, "", "")
+    assert replace(info, licence=licence).is_non_commercial is restricted
+    assert replace(info, corpora=(credit,)).is_non_commercial is restricted
 
 
 def test_the_ledger_reads_back(metadata: dict[str, str]) -> None:
@@ -155,6 +217,17 @@ def test_an_entry_that_is_no_json_is_refused(metadata: dict[str, str], key: str)
         ("training_clips_sha256", 5),
         ("recipe", None),
         ("licence", ["MIT"]),
+        ("encoder_licence", 1),
+        ("corpora", None),
+        ("corpora", [{"name": "a", "licence": "b", "credit": "c"}]),
+        ("corpora", [{"name": "a", "licence": "b", "credit": "c", "url": 1}]),
+        ("corpora", ["a"]),
+        ("reference", 1),
+        ("reference", {}),
+        ("reference", {**PRIOR, "neutral_prior": -1}),
+        ("reference", {**PRIOR, "neutral_weight": 1.1}),
+        ("reference", {**PRIOR, "high_spread": 0.0}),
+        ("reference", {**PRIOR, "low_spread": "0"}),
         ("scores", 5),
         ("scores", [5]),
         ("scores", [{"name": "UA"}]),
@@ -195,8 +268,8 @@ def test_metadata_nested_beyond_reason_is_refused(metadata: dict[str, str]) -> N
 
 def test_another_format_version_says_what_to_do(loudness_model: Path, tmp_path: Path) -> None:
     # A later format may have other entries: the version is looked at first.
-    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="4", name=None, mood="1")
-    with pytest.raises(ModelFileError, match="format 4; this emovox reads 3: install the emovox"):
+    path = rewrite(loudness_model, tmp_path / "m.onnx", format_version="5", name=None, mood="1")
+    with pytest.raises(ModelFileError, match="format 5; this emovox reads 3 and 4: install the"):
         open_model(path)
 
 

@@ -24,6 +24,7 @@ from emovox.corpora.ravdess import (
 )
 from emovox.corpora.thai_ser import list_thai_ser
 from emovox.errors import CorpusError
+from emovox.recognition.model_info import CorpusCredit
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,31 @@ class Corpus:
     citation: str
     folders: tuple[str, ...]
     list_clips: Callable[[Path], CorpusListing]
+
+    @property
+    def url(self) -> str:
+        """Where the corpus is published; empty if unknown."""
+        return URLS.get(self.name, "")
+
+
+URLS = {
+    "ravdess": "https://zenodo.org/records/1188976",
+    "ravdess-song": "https://zenodo.org/records/1188976",
+    "nemo": "https://arxiv.org/abs/2404.06292",
+    "emodb": "https://github.com/audeering/emodb",
+    "cremad": "https://github.com/CheyneyComputerScience/CREMA-D",
+    "cremad-heard": "https://github.com/CheyneyComputerScience/CREMA-D",
+    "tess": "https://doi.org/10.5683/SP2/E8H2MF",
+    "ased": "https://arxiv.org/abs/2201.02710",
+    "banglaser": "https://data.mendeley.com/datasets/t9h6p943xy",
+    "aesdd": "http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/",
+    "emozionalmente": "https://zenodo.org/records/12616095",
+    "subesco": "https://zenodo.org/records/4526477",
+    "jl": "https://www.kaggle.com/datasets/tli725/jl-corpus",
+    "thai-ser": "https://arxiv.org/abs/2507.09618",
+    "mesd": "https://data.mendeley.com/datasets/cy34mh68j9",
+}
+"""Where corpora are published, or where their licence is stated."""
 
 
 def _list_speech(folder: Path) -> CorpusListing:
@@ -351,3 +377,14 @@ def describe_licence(names: Iterable[str]) -> str:
             else f"{name} (licence: ask its authors)"
         )
     return f"Weights trained on {'; '.join(parts)}"
+
+
+def list_credits(names: Iterable[str]) -> tuple[CorpusCredit, ...]:
+    """Return licence and credit of corpora, as model files hold them."""
+    found = ((name, CORPORA.get(name)) for name in names)
+    return tuple(
+        CorpusCredit(name, known.licence, f"{known.title}: {known.citation}", known.url)
+        if known
+        else CorpusCredit(name, "ask its authors", "", "")
+        for name, known in found
+    )

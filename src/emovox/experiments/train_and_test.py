@@ -20,7 +20,7 @@ from pathlib import Path
 from emovox.audio.load import load_audio
 from emovox.corpora.clips import Clip
 from emovox.corpora.folds import Fold, Protocol, check_labels
-from emovox.corpora.registry import describe_licence
+from emovox.corpora.registry import describe_licence, list_credits
 from emovox.evaluation.calibration import Calibration, calibrate
 from emovox.experiments.export import N_PARITY_CLIPS
 from emovox.experiments.finished import Run, finish_run
@@ -32,7 +32,7 @@ from emovox.files import replace_file, write_text
 from emovox.progress import Watcher
 from emovox.recipes.recipe import Recipe
 from emovox.recipes.settings import FrontendSettings, HuggingFaceSettings
-from emovox.recognition.model_file import ModelInfo, hash_clip_names
+from emovox.recognition.model_info import ModelInfo, ReferencePrior, hash_clip_names
 from emovox.runs.corpus import write_corpus
 from emovox.runs.folder import (
     CALIBRATION_NAME,
@@ -49,6 +49,7 @@ from emovox.runs.predictions import write_predictions
 from emovox.training.features import (
     FeatureCache,
     describe_encoder,
+    describe_encoder_licence,
     make_encoder,
     name_encoder,
     name_features,
@@ -376,4 +377,7 @@ def describe_model(
         licence=licence,
         training_speakers=tuple(sorted({c.speaker for c in (*fold.train, *fold.validation)})),
         encoder_training=describe_encoder(recipe),
+        encoder_licence=describe_encoder_licence(recipe),
+        corpora=list_credits(corpora),
+        reference=ReferencePrior() if recipe.training.references else None,
     )

@@ -19,13 +19,16 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from emovox.errors import ExportError
-from emovox.export.metadata import serialize_model
+from emovox.export.metadata import seal_proto, serialize_model
 from emovox.files import replace_file
 from emovox.recipes.recipe import AnyFrontend, AnyNetwork, Recipe
-from emovox.recipes.settings import FrontendSettings
+from emovox.recipes.settings import FrontendSettings, TrainingSettings
 from emovox.recognition.model_file import (
+    EMBEDDING_NAME,
     INPUT_NAME,
     OUTPUT_NAME,
+    REFERENCE_NAME,
+    WEIGHT_NAME,
     ModelInfo,
 )
 from emovox.recognition.session import open_session
@@ -72,10 +75,15 @@ def export_onnx(
 
 def build_onnx(model: WaveformClassifier, recipe: Recipe, info: ModelInfo) -> bytes:
     """Return the content of a trained model's file, without checking it."""
-    graph = trace_graph(recipe.frontend, recipe.network, model.mean.numel(), len(info.labels))
+    n_features = model.mean.numel()
+    graph = trace_graph(
+        recipe.frontend, recipe.network, n_features, len(info.labels), model.takes_reference
+    )
     if not isinstance(recipe.frontend, FrontendSettings):
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
     proto = onnx.ModelProto.FromString(graph)
+    if not isinstance(recipe.frontend, FrontendSettings):
+        add_embedding(proto.graph, n_features, model.takes_reference)
     insert_weights(proto, model)
     return serialize_model(proto, info)
 
@@ -104,12 +112,18 @@ def check_parity(
         raise ExportError(f"{path}: no recordings to check the model on; give at least one")
     session = open_session(content)
     differences = []
+    references: list[dict[str, npt.NDArray[np.float32]]] = [{}]
+    if model.takes_reference:
+        (embedding,) = session.run([EMBEDDING_NAME], {INPUT_NAME: waveforms[-1][np.newaxis]})
+        references.append({REFERENCE_NAME: embedding, WEIGHT_NAME: np.full(1, 0.6, np.float32)})
     for waveform in waveforms:
         batch = waveform[np.newaxis]  # (1, samples)
-        (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch})
-        with torch.inference_mode():
-            expected = model(torch.from_numpy(batch)).numpy()
-        differences.append(np.abs(answer - expected).max())
+        for reference in references:
+            (answer,) = session.run([OUTPUT_NAME], {INPUT_NAME: batch, **reference})
+            with torch.inference_mode():
+                inputs = [torch.from_numpy(value) for value in (batch, *reference.values())]
+                expected = model(*inputs).numpy()
+            differences.append(np.abs(answer - expected).max())
     # Not Python's max nor "difference > limit", which would both accept NaN.
     difference = float(np.max(differences))
     if not difference <= MAX_DIFFERENCE:
@@ -122,10 +136,15 @@ def check_parity(
 
 @lru_cache(maxsize=8)
 def trace_graph(
-    frontend: AnyFrontend, network: AnyNetwork, n_features: int, n_classes: int
+    frontend: AnyFrontend,
+    network: AnyNetwork,
+    n_features: int,
+    n_classes: int,
+    takes_reference: bool = False,
 ) -> bytes:
     """Trace an architecture into an ONNX model; of an encoder model, only the head is traced."""
-    recipe = Recipe(name="trace", frontend=frontend, network=network)
+    training = TrainingSettings(references=int(takes_reference))
+    recipe = Recipe(name="trace", frontend=frontend, network=network, training=training)
     if isinstance(frontend, FrontendSettings):
         front = SpectrogramFrontend(frontend, traceable=True)
         example = torch.zeros(2, frontend.sample_rate_hz)
@@ -153,7 +172,10 @@ def trace_classifier(
     model = WaveformClassifier(front, network, mean, std, temperature).eval()
     dynamic = torch.export.Dim.DYNAMIC
     shape = {0: dynamic} if isinstance(network, EmbeddingHead) else {0: dynamic, 1: dynamic}
-    return trace_module(model, example, shape, name, OUTPUT_NAME)
+    more: tuple[tuple[str, Tensor], ...] = ()
+    if model.takes_reference:
+        more = (REFERENCE_NAME, torch.zeros(1, n_features)), (WEIGHT_NAME, torch.zeros(1))
+    return trace_module(model, example, shape, name, OUTPUT_NAME, more)
 
 
 def join_graphs(encoder: bytes, head: bytes) -> bytes:
@@ -170,6 +192,34 @@ def join_graphs(encoder: bytes, head: bytes) -> bytes:
     joined = onnx.compose.merge_models(first, second, io_map=[(embedding, ENCODER_OUTPUT)])
     content: bytes = joined.SerializeToString()
     return content
+
+
+def add_embedding(graph: onnx.GraphProto, n_features: int, takes_reference: bool) -> None:
+    """Make the embedding an output, and the reference an input that may be left out."""
+    shape = [1, n_features]
+    embedding = onnx.helper.make_tensor_value_info(EMBEDDING_NAME, onnx.TensorProto.FLOAT, shape)
+    graph.output.append(embedding)
+    if takes_reference:
+        # An initializer with an input's name is its value where a program gives none.
+        for name, size in ((REFERENCE_NAME, (1, n_features)), (WEIGHT_NAME, (1,))):
+            zeros = np.zeros(size, np.float32)
+            graph.initializer.append(numpy_helper.from_array(zeros, name))
+
+
+def require_reference(content: bytes) -> bytes:
+    """Return a model file whose reference has to be given; a weight of 0 means none.
+
+    ONNX Runtime in a browser accepts no input that may be left out.
+
+    Args:
+        content: Bytes of a model file.
+    """
+    proto = onnx.ModelProto.FromString(content)
+    inputs = {entry.name for entry in proto.graph.input}
+    kept = [tensor for tensor in proto.graph.initializer if tensor.name not in inputs]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(kept)
+    return seal_proto(proto)
 
 
 def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:

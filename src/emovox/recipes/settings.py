@@ -237,6 +237,10 @@ class TrainingSettings(Settings):
     early_stopping_patience: Annotated[int, Field(ge=0, le=100_000)] = Field(
         0, description="epochs without a better validation loss; 0: train to the end"
     )
+    references: Annotated[int, Field(ge=0, le=100)] = Field(
+        0,
+        description="largest number of a speaker's recordings averaged to a reference; 0: none",
+    )
     refit: bool = Field(
         False, description="after calibration, train again with the validation clips included"
     )

@@ -1,10 +1,12 @@
 """The recogniser: predicts the emotion of recordings with a model file."""
 
+import copy
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +15,42 @@ import numpy.typing as npt
 
 from emovox.audio.channels import EACH, MIX, parse_channel
 from emovox.audio.folders import list_audio_files
-from emovox.audio.limits import MAX_DURATION_S, SILENCE_PEAK
+from emovox.audio.limits import MAX_DURATION_S
 from emovox.audio.raw import RawFormat
 from emovox.audio.recording import AudioSource, Recording, open_recording
 from emovox.audio.selection import Selection, select_sound
 from emovox.audio.sources import name_source
-from emovox.audio.waveform import Waveform, resample
-from emovox.errors import EmovoxError, ModelFileError
+from emovox.audio.waveform import Waveform
+from emovox.errors import AudioError, EmovoxError
+from emovox.recognition.baselines import adapt_to_speakers, name_speakers
 from emovox.recognition.classify import classify_windows
+from emovox.recognition.enroll import (
+    Embedded,
+    embed_windows,
+    make_voice,
+    require_prior,
+    weigh_voice,
+)
 from emovox.recognition.failures import describe_failure, name_file
 from emovox.recognition.model_file import (
-    INPUT_NAME,
-    OUTPUT_NAME,
+    REFERENCE_NAME,
+    WEIGHT_NAME,
     ModelFile,
-    ModelInfo,
     find_default_model,
     open_model,
 )
 from emovox.recognition.results import FileFailure, Prediction
-from emovox.recognition.session import run_session
+from emovox.recognition.scorer import WaveformScorer
 from emovox.recognition.timeline import MAX_TIMELINE_S, iterate_hops, merge_segments
+from emovox.recognition.voice import Voice
 from emovox.recognition.voice_activity import SpeechDetector
 from emovox.recognition.windows import iterate_windows
 from emovox.telemetry import warn_of_usage_events
 
 _log = logging.getLogger(__name__)
 
-MIN_SPEECH_S = 0.1
-"""Shorter recordings cannot contain a syllable, and count as no speech."""
 
-
-class Recognizer:
+class Recognizer(WaveformScorer):
     """Predicts the emotion of recordings, with a confidence.
 
     Create one with ``load``. It keeps no state between predictions, and threads can share it. It
@@ -74,10 +81,11 @@ class Recognizer:
             min_confidence = model.info.min_confidence
         if not 0 <= min_confidence <= 1:
             raise EmovoxError(f"min_confidence is {min_confidence}; expected 0 to 1")
-        self.model = model
-        self.detector = detector
+        super().__init__(model, detector)
         self.min_confidence = min_confidence
         self.max_duration_s = max_duration_s
+        self.voice: Voice | None = None
+        self._notes: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -118,11 +126,6 @@ class Recognizer:
             max_duration_s=max_duration_s,
         )
 
-    @property
-    def info(self) -> ModelInfo:
-        """Metadata of the model file."""
-        return self.model.info
-
     def predict(
         self,
         source: AudioSource,
@@ -131,6 +134,7 @@ class Recognizer:
         channel: str | int = MIX,
         track: int | None = None,
         raw: RawFormat | None = None,
+        voice: Voice | None = None,
     ) -> Prediction:
         """Predict the emotion of one recording.
 
@@ -145,6 +149,7 @@ class Recognizer:
             track: Number of the audio track, from 1; ``None``: the default track, or if it has no
                 speech, the first that has.
             raw: Format of a source that is a file of samples without a header.
+            voice: The speaker's voice, from ``enroll``.
 
         Returns:
             The prediction for the whole recording; its ``file`` is ``None`` unless the source is
@@ -153,7 +158,8 @@ class Recognizer:
         Raises:
             AudioError: The recording cannot be used, has no such channel or track, or ``rate_hz``
                 is missing for an array or given for another source.
-            ModelFileError: The model fails, or returns no valid probabilities.
+            ModelFileError: The model fails, returns no valid probabilities, or takes no voice.
+            VoiceError: The voice was made with another model.
             TypeError: The source has an unsupported type.
         """
         if channel == EACH:
@@ -161,7 +167,8 @@ class Recognizer:
                 "channel is 'each', which gives a prediction for each; expected one channel or "
                 "'mix': use predict_many"
             )
-        (prediction,) = self._predict_selections(source, rate_hz, channel, track, raw)
+        recognizer = self.with_voice(voice)
+        (prediction,) = recognizer._predict_selections(source, rate_hz, channel, track, raw)
         return prediction
 
     def predict_many(
@@ -172,6 +179,7 @@ class Recognizer:
         channel: str | int = MIX,
         track: int | None = None,
         raw: RawFormat | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Prediction | FileFailure]:
         """Predict many recordings, in their order.
 
@@ -182,6 +190,7 @@ class Recognizer:
             channel: As in ``predict``, or ``each`` for a prediction per channel.
             track: As in ``predict``.
             raw: As in ``predict``.
+            voice: The voice of the speaker of all recordings, from ``enroll``.
 
         Yields:
             A prediction per recording, or a failure that describes what is wrong with it; the
@@ -190,6 +199,8 @@ class Recognizer:
         Raises:
             EmovoxError: ``jobs`` is under 1, ``sources`` is a single recording, or ``channel`` is
                 not a channel.
+            ModelFileError: The model takes no voice.
+            VoiceError: The voice was made with another model.
         """
         parse_channel(channel)
         if jobs < 1:
@@ -199,7 +210,9 @@ class Recognizer:
                 f"sources is {type(sources).__name__}; expected a list of recordings: use predict "
                 "for a single one"
             )
-        predict = partial(self._predict_or_explain, channel=channel, track=track, raw=raw)
+        predict = partial(
+            self.with_voice(voice)._predict_or_explain, channel=channel, track=track, raw=raw
+        )
         remaining = iter(sources)
         if jobs == 1:
             yield from chain.from_iterable(map(predict, remaining))
@@ -222,12 +235,14 @@ class Recognizer:
         return self.predict_many(files, **options)
 
     def predict_folder(
-        self, folder: str | Path, **options: Any
+        self, folder: str | Path, *, adapt: str | None = None, **options: Any
     ) -> Iterator[Prediction | FileFailure]:
         """Predict every audio file in a folder and its subfolders.
 
         Args:
             folder: The folder to search.
+            adapt: ``"folder"``: all recordings are of one speaker; ``"speaker"``: those below each
+                subfolder are. As in ``predict_speakers``; ``None``: nothing is known.
             **options: Those of ``predict_many``.
 
         Returns:
@@ -237,7 +252,39 @@ class Recognizer:
         Raises:
             AudioError: The folder does not exist, or contains no audio files.
         """
-        return self.predict_many(list_audio_files(folder), **options)
+        files = list_audio_files(folder)
+        if adapt is None:
+            return self.predict_many(files, **options)
+        return self.predict_speakers(files, name_speakers(files, folder, adapt), **options)
+
+    def predict_speakers(
+        self,
+        sources: Sequence[AudioSource | tuple[npt.ArrayLike, int]],
+        speakers: Sequence[str],
+        **options: Any,
+    ) -> Iterator[Prediction | FileFailure]:
+        """Predict recordings, each adapted to all recordings of its speaker.
+
+        The mean of a speaker's recordings is taken off each: what does not change between them is
+        the voice and the microphone, if they hold several emotions. Recordings are processed twice.
+
+        Args:
+            sources: Recordings, as in ``predict_many``.
+            speakers: Name of the speaker of each, for example a folder name.
+            **options: Those of ``predict_many`` but ``voice``, and ``each`` channel.
+
+        Yields:
+            Results as in ``predict_many``, in the order of ``sources``. A note says so where a
+            speaker has few recordings, or recordings that are all alike.
+
+        Raises:
+            EmovoxError: The numbers of recordings and speakers differ.
+            ModelFileError: The model takes no voice.
+        """
+        adapted = adapt_to_speakers(self, sources, speakers, **options)
+        pairs = zip(sources, speakers, strict=True)
+        for speaker, group in groupby(pairs, key=lambda pair: pair[1]):
+            yield from adapted[speaker].predict_many((source for source, _ in group), **options)
 
     def timeline(
         self,
@@ -249,6 +296,7 @@ class Recognizer:
         raw: RawFormat | None = None,
         max_duration_s: float = MAX_TIMELINE_S,
         merge: bool = True,
+        voice: Voice | None = None,
     ) -> Iterator[Prediction]:
         """Follow the emotion through a recording of any length.
 
@@ -261,6 +309,7 @@ class Recognizer:
             max_duration_s: Maximum duration in seconds, instead of the recogniser's; a day.
             merge: Join consecutive predictions of the same emotion into segments; otherwise, there
                 is one for every second of speech.
+            voice: The voice of the only speaker, from ``enroll``.
 
         Yields:
             Segments as soon as they end, in order and without gaps, from 0 to the end of the
@@ -275,15 +324,148 @@ class Recognizer:
             >>> [segment.emotion for segment in Recognizer.load().timeline("clip.opus")]
             [None, 'angry', None]
         """
+        recognizer = self.with_voice(voice)
         file = name_file(source)
         with open_recording(source, rate_hz, raw=raw, max_duration_s=max_duration_s) as recording:
-            for selection in self.select_sound(recording, channel, track):
+            for selection in recognizer.select_sound(recording, channel, track):
                 blocks = recording.iterate(
                     self.info.sample_rate_hz, selection.signs, selection.track
                 )
-                hops = iterate_hops(self, blocks, selection, file)
+                hops = iterate_hops(recognizer, blocks, selection, file)
                 yield from merge_segments(hops) if merge else hops
         _log.info("%s: timeline finished", name_source(source))
+
+    def enroll(
+        self,
+        sources: Iterable[AudioSource | tuple[npt.ArrayLike, int]],
+        *,
+        neutral: bool = True,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> Voice:
+        """Learn the voice of a speaker, to take it off before predicting other recordings.
+
+        Args:
+            sources: Recordings of one speaker through one microphone, as in ``predict_many``: 3 s
+                of speech or more in all.
+            neutral: Whether they are neutral speech. Otherwise they should hold several emotions,
+                the more the better.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Returns:
+            The voice, for this model only. It holds no audio.
+
+        Raises:
+            AudioError: A recording cannot be used.
+            ModelFileError: The model takes no voice.
+            VoiceError: There is too little speech.
+        """
+        require_prior(self)
+        if isinstance(sources, str | Path | bytes | np.ndarray | Waveform):
+            raise EmovoxError(f"sources is {type(sources).__name__}; expected a list of recordings")
+        embedded = [
+            self.embed_recording(source, channel=channel, track=track, raw=raw)
+            for source in sources
+        ]
+        return make_voice(self, embedded, neutral=neutral)
+
+    def embed(
+        self,
+        source: AudioSource,
+        *,
+        rate_hz: int | None = None,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the encoder's embedding of a recording, for other models.
+
+        Args:
+            source: As in ``predict``, like the other arguments.
+            rate_hz: Sampling rate of an array in Hz.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Returns:
+            float32 ``(features,)``; of a recording longer than 6 s, the mean over windows, weighted
+            by the speech in each.
+
+        Raises:
+            AudioError: The recording cannot be used, or has no speech.
+            ModelFileError: The model has no embedding, or fails.
+
+        Examples:
+            >>> Recognizer.load().embed("clip.opus").ndim
+            1
+        """
+        pair = source if rate_hz is None else (source, rate_hz)
+        embedded = self.embed_recording(pair, channel=channel, track=track, raw=raw)
+        if not embedded.embeddings:
+            raise AudioError(
+                "no speech detected; expected a recording with speech",
+                code="audio.no_speech",
+                source=name_source(source),
+            )
+        return embedded.average()
+
+    def with_voice(self, voice: Voice | None, notes: Sequence[str] = ()) -> "Recognizer":
+        """Return a recogniser that takes a voice off whatever it predicts.
+
+        Args:
+            voice: A voice from ``enroll``; ``None``: none is taken off.
+            notes: Added to the notes of every prediction.
+
+        Returns:
+            A recogniser that shares the model with this one.
+
+        Raises:
+            ModelFileError: The model takes no voice.
+            VoiceError: The voice was made with another model.
+        """
+        if voice is None and not notes:
+            return self
+        adapted = copy.copy(self)
+        adapted._notes = (*self._notes, *notes)
+        if voice is None:
+            return adapted
+        weight = weigh_voice(self, voice)
+        adapted.voice = voice
+        adapted._reference = {
+            REFERENCE_NAME: voice.reference[np.newaxis],  # (1, features)
+            WEIGHT_NAME: np.full(1, weight, np.float32),
+        }
+        return adapted
+
+    def embed_recording(
+        self,
+        source: AudioSource | tuple[npt.ArrayLike, int],
+        *,
+        channel: str | int = MIX,
+        track: int | None = None,
+        raw: RawFormat | None = None,
+    ) -> Embedded:
+        """Embed the windows of a recording that have speech.
+
+        Args:
+            source: As in ``predict_many``, like the other arguments.
+            channel: As in ``predict``.
+            track: As in ``predict``.
+            raw: As in ``predict``.
+
+        Raises:
+            AudioError: The recording cannot be used.
+            ModelFileError: The model has no embedding, or fails.
+        """
+        samples, rate_hz = split_pair(source)
+        with open_recording(
+            samples, rate_hz, raw=raw, max_duration_s=self.max_duration_s
+        ) as recording:
+            (selection,) = self.select_sound(recording, channel, track)
+            return embed_windows(self, self._cut(recording, selection))
 
     def select_sound(
         self, recording: Recording, channel: str | int = MIX, track: int | None = None
@@ -301,57 +483,13 @@ class Recognizer:
         Raises:
             AudioError: The recording cannot be used, or has no such channel or track.
         """
-        return select_sound(
+        found = select_sound(
             recording,
             channel,
             track,
             lambda selection: any(map(self.has_speech, self._cut(recording, selection))),
         )
-
-    def has_speech(self, waveform: Waveform) -> bool:
-        """Return whether speech is detected in a waveform of at most a few seconds.
-
-        Without a detector, everything but digital silence counts as speech.
-
-        Args:
-            waveform: Recording at any sampling rate.
-        """
-        # Half the range, which is the peak without a constant offset.
-        peak = float(np.ptp(waveform.samples)) / 2
-        if peak < SILENCE_PEAK or waveform.duration_s < MIN_SPEECH_S:
-            return False
-        return self.detector is None or self.detector.has_speech(waveform)
-
-    def score_waveform(self, waveform: Waveform) -> npt.NDArray[np.float64]:
-        """Run the model once on a whole waveform, without speech detection, windows or threshold.
-
-        Args:
-            waveform: Recording at any sampling rate, short enough for a single model run.
-
-        Returns:
-            Probabilities of the emotions, float64 ``(classes,)``; they sum to 1.
-
-        Raises:
-            ModelFileError: The model fails, or returns no valid probabilities.
-        """
-        samples = resample(waveform.samples, waveform.rate_hz, self.info.sample_rate_hz)
-        (output,) = run_session(
-            self.model.session,
-            [OUTPUT_NAME],
-            {INPUT_NAME: samples[np.newaxis]},  # (1, samples)
-            name=self.info.name,
-            duration_s=waveform.duration_s,
-        )
-        probabilities = np.asarray(output[0], dtype=np.float64)
-        if not (np.isfinite(probabilities).all() and probabilities.sum() > 0):
-            raise ModelFileError(
-                f"the model returned {probabilities.tolist()}, expected probabilities; its weights "
-                "are damaged: train or export it again",
-                code="model.damaged",
-                source=self.info.name,
-            )
-        normalized: npt.NDArray[np.float64] = probabilities / probabilities.sum()
-        return normalized
+        return tuple(replace(one, notes=(*one.notes, *self._notes)) for one in found)
 
     def _predict_selections(
         self,
@@ -378,8 +516,7 @@ class Recognizer:
 
     def _predict_or_explain(self, source: Any, **options: Any) -> list[Prediction | FileFailure]:
         """Predict one recording, or return the failure."""
-        is_pair = isinstance(source, tuple) and len(source) == 2
-        samples, rate_hz = source if is_pair else (source, None)
+        samples, rate_hz = split_pair(source)
         try:
             return [*self._predict_selections(samples, rate_hz, **options)]
         except Exception as error:  # one recording must not stop the others
@@ -390,3 +527,10 @@ class Recognizer:
         rate_hz = self.info.sample_rate_hz
         blocks = recording.iterate(rate_hz, selection.signs, selection.track)
         return iterate_windows(blocks, rate_hz)
+
+
+def split_pair(source: Any) -> tuple[Any, int | None]:
+    """Return samples and rate of an array with its rate; other sources carry their rate."""
+    if isinstance(source, tuple) and len(source) == 2:
+        return source
+    return source, None

@@ -16,7 +16,12 @@ _KEY_FIELD, _VALUE_FIELD = 1 << 3 | 2, 2 << 3 | 2
 
 def make_seal(body: bytes | memoryview) -> bytes:
     """Return the metadata entry to append to an ONNX file: its SHA-256, as JSON."""
-    key, value = SEAL_KEY.encode(), f'"{hashlib.sha256(body).hexdigest()}"'.encode()
+    return write_seal(hashlib.sha256(body).hexdigest())
+
+
+def write_seal(sha256: str) -> bytes:
+    """Return the metadata entry that holds a SHA-256."""
+    key, value = SEAL_KEY.encode(), f'"{sha256}"'.encode()
     entry = bytes([_KEY_FIELD, len(key)]) + key + bytes([_VALUE_FIELD, len(value)]) + value
     return bytes([_METADATA_FIELD, len(entry)]) + entry
 
@@ -33,7 +38,18 @@ def seal_model(body: bytes) -> bytes:
     return body + make_seal(body)
 
 
-def is_whole(content: bytes) -> bool:
-    """Return whether a model file ends with its seal, and nothing before it has changed."""
+def check_seal(content: bytes) -> str | None:
+    """Check that a model file ends with its seal, and that nothing before it has changed.
+
+    Args:
+        content: Bytes of the file.
+
+    Returns:
+        SHA-256 of the whole file, seal included; ``None`` if it is not as it was sealed.
+    """
     view = memoryview(content)
-    return view[-SEAL_BYTES:] == make_seal(view[:-SEAL_BYTES])
+    digest = hashlib.sha256(view[:-SEAL_BYTES])
+    if view[-SEAL_BYTES:] != write_seal(digest.hexdigest()):
+        return None
+    digest.update(view[-SEAL_BYTES:])
+    return digest.hexdigest()

@@ -359,6 +359,16 @@ def describe_encoder(recipe: Recipe) -> str:
     return ENCODER_TRAINING[settings.model]
 
 
+def describe_encoder_licence(recipe: Recipe) -> str:
+    """Return the licence of a recipe's encoder, for the model file; empty without one."""
+    settings = recipe.frontend
+    if isinstance(settings, FrontendSettings):
+        return ""
+    if isinstance(settings, HuggingFaceSettings):
+        return f"that of {settings.name}, which stands in its own model card"
+    return "MIT, Copyright (c) 2022 OpenAI"
+
+
 def make_encoder(settings: EncoderSettings | HuggingFaceSettings) -> Encoder:
     """Make the encoder that a recipe names.
 

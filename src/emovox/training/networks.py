@@ -188,11 +188,35 @@ class SpectrogramCnn(LayeredNetwork):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+class ReferenceOffset(nn.Module):
+    """Takes a speaker's reference off an embedding: the only place that knows how.
+
+    Both are standardised with the mean and deviation of the training clips, so that a reference of
+    0 is the average speaker's.
+    """
+
+    def forward(self, inputs: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+        """Convert an embedding and a reference to the inputs of a head.
+
+        Args:
+            inputs: Standardised embeddings, ``(batch, features)``.
+            reference: Standardised mean embedding of other recordings of the speaker, ``(batch,
+                features)`` or ``(1, features)``.
+            weight: How much of the reference counts, in [0, 1], ``(batch,)`` or ``(1,)``; 0: none.
+
+        Returns:
+            ``(batch, features)``.
+        """
+        return inputs - weight[:, None] * reference
+
+
 class EmbeddingHead(LayeredNetwork):
     """An ensemble of small dense heads on a standardised embedding ``(batch, features)``.
 
     Members are trained in parallel, each with its own loss, and their logits are averaged. They
     get the same inputs and differ in their initial weights and dropout.
+
+    A recipe with ``training.references`` makes a head that takes a reference, too.
 
     Args:
         recipe: The recipe, whose ``network`` and ``regularization`` are used.
@@ -217,13 +241,26 @@ class EmbeddingHead(LayeredNetwork):
             layers += [nn.ReLU(), GeneratorDropout(dropout, generator)]
             layers.append(MemberLinear(members, n_inputs, n))
         super().__init__(layers, generator)
+        self.baseline = ReferenceOffset() if recipe.training.references else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Compute class logits ``(batch, classes)``: the mean over the ensemble members."""
+    def forward(
+        self, inputs: Tensor, reference: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        """Compute class logits ``(batch, classes)``: the mean over the ensemble members.
+
+        Args:
+            inputs: Standardised embeddings, ``(batch, features)``.
+            reference: As in ``ReferenceOffset``; ``None``: none.
+            weight: As in ``ReferenceOffset``; given with a reference.
+        """
+        if self.baseline is not None:
+            if reference is None or weight is None:
+                reference, weight = torch.zeros_like(inputs[:1]), inputs.new_zeros(1)
+            inputs = self.baseline(inputs, reference, weight)
         return self.compute_members(inputs).mean(1)
 
     def compute_members(self, inputs: Tensor) -> Tensor:
-        """Compute each member's logits, ``(batch, members, classes)``."""
+        """Compute each member's logits, ``(batch, members, classes)``, from its inputs."""
         logits: Tensor = self.layers(inputs)
         return logits
 
@@ -329,17 +366,38 @@ class WaveformClassifier(nn.Module):
         self.register_buffer("std", std.float())
         self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    @property
+    def takes_reference(self) -> bool:
+        """Whether the model takes a speaker's reference."""
+        return isinstance(self.network, EmbeddingHead) and self.network.baseline is not None
+
+    def forward(
+        self,
+        waveform: Tensor,
+        reference: Tensor | None = None,
+        reference_weight: Tensor | None = None,
+    ) -> Tensor:
         """Compute probabilities.
 
         Args:
             waveform: float32 ``(batch, samples)`` at the recipe's sampling rate.
+            reference: Mean embedding of other recordings of the speaker, float32 ``(1,
+                features)``; only for models that take one.
+            reference_weight: How much of the reference counts, in [0, 1], float32 ``(1,)``.
 
         Returns:
             float32 ``(batch, classes)``; each row sums to 1.
         """
-        inputs = (self.frontend(waveform) - self.mean) / self.std
-        return torch.softmax(self.network(inputs) / self.temperature, dim=1)
+        inputs = self.standardize(self.frontend(waveform))
+        if reference is None:
+            logits = self.network(inputs)
+        else:
+            logits = self.network(inputs, self.standardize(reference), reference_weight)
+        return torch.softmax(logits / self.temperature, dim=1)
+
+    def standardize(self, inputs: Tensor) -> Tensor:
+        """Subtract the mean of the training inputs, and divide by their standard deviation."""
+        return (inputs - self.mean) / self.std
 
 
 def make_frontend(recipe: Recipe) -> nn.Module:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,16 +14,22 @@ from emovox.errors import ExportError
 
 
 def trace_module(
-    module: nn.Module, example: Tensor, dynamic: dict[int, Any], inputs: str, outputs: str
+    module: nn.Module,
+    example: Tensor,
+    dynamic: dict[int, Any],
+    inputs: str,
+    outputs: str,
+    more: Sequence[tuple[str, Tensor]] = (),
 ) -> bytes:
-    """Trace a module with one input, its parameter ``waveform``, and one output.
+    """Trace a module whose first input is its parameter ``waveform``, with one output.
 
     Args:
         module: The module, in evaluation mode.
         example: An example input.
-        dynamic: Dimensions of the input with variable size.
-        inputs: Name of the graph's input.
+        dynamic: Dimensions of the first input with variable size.
+        inputs: Name of the graph's first input.
         outputs: Name of the graph's output.
+        more: Names, of parameters and inputs alike, and examples of inputs with a fixed size.
 
     Returns:
         The ONNX model.
@@ -34,10 +40,10 @@ def trace_module(
     with quiet_exporter():
         program = torch.onnx.export(
             module,
-            (example,),
+            (example, *(tensor for _, tensor in more)),
             dynamo=True,
-            dynamic_shapes={"waveform": dynamic},
-            input_names=[inputs],
+            dynamic_shapes={"waveform": dynamic, **{name: None for name, _ in more}},
+            input_names=[inputs, *(name for name, _ in more)],
             output_names=[outputs],
             verbose=False,
         )
