@@ -68,7 +68,7 @@ def restamp_model(path: Path) -> None:
     )
     if not found.n_features:
         (mean,) = (tensor for tensor in proto.graph.initializer if tensor.name == "mean")
-        add_embedding(proto.graph, mean.dims[0], takes_reference=False)
+        add_embedding(proto.graph, mean.dims[0])
     with replace_file(path) as part:
         part.write_bytes(serialize_model(proto, info))
 

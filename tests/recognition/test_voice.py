@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +131,12 @@ def test_a_model_without_references_says_so(loudness_model: Path, recognizer: Re
 
 def test_a_voice_of_another_model_is_refused(recognizer: Recognizer) -> None:
     voice = recognizer.enroll([make_tone(0.3, 4.0)])
-    foreign = Voice(voice.reference, "neutral", 1, 1, 4.0, 0.0, "0" * 64)
+    foreign = replace(voice, model="0" * 64)
     with pytest.raises(VoiceError, match=r"another model \(SHA-256 000000000000") as found:
         recognizer.predict(make_tone(0.3, 1.0)[0], rate_hz=RATE_HZ, voice=foreign)
     assert found.value.code == "voice.other_model"
-    short = Voice(voice.reference[:1], "neutral", 1, 1, 4.0, 0.0, voice.model)
-    with pytest.raises(VoiceError, match="1 features; the model has 2"):
+    short = replace(voice, reference=voice.reference[:1])
+    with pytest.raises(VoiceError, match="1 features and 2 labels; the model has 2 and 2"):
         recognizer.with_voice(short)
 
 

@@ -56,7 +56,7 @@ def test_an_embedding_holds_means_and_deviations_behind_three_blocks(
     encoder: SpeechEncoder,
 ) -> None:
     assert encoder.n_features == 3 * 2 * 384 == 2_304
-    assert SpeechEncoder("base").n_features == 3 * 2 * 512
+    assert SpeechEncoder("base").n_features == 3 * 512
     assert encoder.sample_rate_hz == 16_000
     embedding = encoder.embed(make_voice())
     assert (embedding.shape, embedding.dtype.name) == ((2_304,), "float32")

@@ -230,13 +230,14 @@ def name_protocol(recipe: Recipe, protocol: Protocol) -> Recipe:
 
 
 def choose_clips(recipe: Recipe, clips: Sequence[Clip]) -> list[Clip]:
-    """Return the clips of the recipe's actors and labels."""
+    """Return the clips of the recipe's speakers and labels."""
     actors = {str(actor) for actor in recipe.data.actors}
-    labels = recipe.data.labels
+    labels, left_out = recipe.data.labels, set(recipe.data.without_speakers)
     return [
         clip
         for clip in clips
         if (clip.speaker in actors or not (actors and is_ravdess(clip)))
+        and clip.speaker not in left_out
         and (clip.emotion in labels or not labels)
     ]
 

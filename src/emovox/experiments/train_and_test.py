@@ -319,6 +319,7 @@ def train_fold(
         validation_set,
         folder,
         corpora=[clip.corpus for clip in fold.train],
+        speakers=[clip.speaker for clip in fold.train],
         fold=fold.name,
         resume=True,
         on_epoch=watcher.end_epoch,

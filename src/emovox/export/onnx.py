@@ -26,6 +26,7 @@ from emovox.recipes.settings import FrontendSettings, TrainingSettings
 from emovox.recognition.model_file import (
     EMBEDDING_NAME,
     INPUT_NAME,
+    LABELS_NAME,
     OUTPUT_NAME,
     REFERENCE_NAME,
     WEIGHT_NAME,
@@ -83,7 +84,7 @@ def build_onnx(model: WaveformClassifier, recipe: Recipe, info: ModelInfo) -> by
         graph = join_graphs(make_encoder(recipe.frontend).read_graph(), graph)
     proto = onnx.ModelProto.FromString(graph)
     if not isinstance(recipe.frontend, FrontendSettings):
-        add_embedding(proto.graph, n_features, model.takes_reference)
+        add_embedding(proto.graph, n_features, len(info.labels) if model.takes_reference else 0)
     insert_weights(proto, model)
     return serialize_model(proto, info)
 
@@ -115,7 +116,11 @@ def check_parity(
     references: list[dict[str, npt.NDArray[np.float32]]] = [{}]
     if model.takes_reference:
         (embedding,) = session.run([EMBEDDING_NAME], {INPUT_NAME: waveforms[-1][np.newaxis]})
-        references.append({REFERENCE_NAME: embedding, WEIGHT_NAME: np.full(1, 0.6, np.float32)})
+        (probabilities,) = session.run([OUTPUT_NAME], {INPUT_NAME: waveforms[-1][np.newaxis]})
+        weight = np.full(1, 0.6, np.float32)
+        references.append(
+            {REFERENCE_NAME: embedding, WEIGHT_NAME: weight, LABELS_NAME: probabilities}
+        )
     for waveform in waveforms:
         batch = waveform[np.newaxis]  # (1, samples)
         for reference in references:
@@ -168,13 +173,19 @@ def trace_classifier(
             weight.uniform_(-0.1, 0.1, generator=generator)
         if isinstance(network, EmbeddingHead):
             mean, std = (torch.rand(n_features, generator=generator) + at for at in (1, 2))
+            if network.baseline is not None:
+                network.baseline.class_offsets.uniform_(-0.1, 0.1, generator=generator)
     temperature = 3.71
     model = WaveformClassifier(front, network, mean, std, temperature).eval()
     dynamic = torch.export.Dim.DYNAMIC
     shape = {0: dynamic} if isinstance(network, EmbeddingHead) else {0: dynamic, 1: dynamic}
     more: tuple[tuple[str, Tensor], ...] = ()
     if model.takes_reference:
-        more = (REFERENCE_NAME, torch.zeros(1, n_features)), (WEIGHT_NAME, torch.zeros(1))
+        more = (
+            (REFERENCE_NAME, torch.zeros(1, n_features)),
+            (WEIGHT_NAME, torch.zeros(1)),
+            (LABELS_NAME, torch.zeros(1, n_classes)),
+        )
     return trace_module(model, example, shape, name, OUTPUT_NAME, more)
 
 
@@ -194,14 +205,21 @@ def join_graphs(encoder: bytes, head: bytes) -> bytes:
     return content
 
 
-def add_embedding(graph: onnx.GraphProto, n_features: int, takes_reference: bool) -> None:
-    """Make the embedding an output, and the reference an input that may be left out."""
+def add_embedding(graph: onnx.GraphProto, n_features: int, n_classes: int = 0) -> None:
+    """Make the embedding an output, and the reference, if any, an input that may be left out.
+
+    Args:
+        graph: The graph.
+        n_features: Length of the embedding.
+        n_classes: Number of labels of a model that takes a reference; otherwise 0.
+    """
     shape = [1, n_features]
     embedding = onnx.helper.make_tensor_value_info(EMBEDDING_NAME, onnx.TensorProto.FLOAT, shape)
     graph.output.append(embedding)
-    if takes_reference:
+    if n_classes:
         # An initializer with an input's name is its value where a program gives none.
-        for name, size in ((REFERENCE_NAME, (1, n_features)), (WEIGHT_NAME, (1,))):
+        sizes = {REFERENCE_NAME: (1, n_features), WEIGHT_NAME: (1,), LABELS_NAME: (1, n_classes)}
+        for name, size in sizes.items():
             zeros = np.zeros(size, np.float32)
             graph.initializer.append(numpy_helper.from_array(zeros, name))
 

@@ -35,7 +35,9 @@ class DataSettings(Settings):
     labels: Annotated[tuple[str, ...], Field(max_length=1_000)] = Field(
         (), description="only clips with these labels; empty: all labels of the corpora"
     )
-
+    without_speakers: Annotated[tuple[str, ...], Field(max_length=10_000)] = Field(
+        (), description="speakers to leave out, such as cremad-1004; see their clips' names"
+    )
     balance: Literal["none", "sqrt"] = Field(
         "none",
         description="sqrt: clips of a corpus weigh one over the square root of its number of clips",

@@ -90,9 +90,12 @@ def make_voice(recognizer: "Recognizer", recordings: Iterable[Embedded], *, neut
             f"{needed_s:g} s of one speaker: give more or longer recordings",
             code="voice.too_little_speech",
         )
+    kind = NEUTRAL if neutral else UNLABELLED
+    prior = require_prior(recognizer)
     return Voice(
         reference=(total / len(probabilities)).astype(np.float32),
-        kind=NEUTRAL if neutral else UNLABELLED,
+        kind=kind,
+        labels=prior.share_labels(kind, recognizer.info.labels, np.stack(probabilities)),
         recordings=n_recordings,
         windows=len(probabilities),
         speech_s=round(speech_s, 3),
@@ -119,9 +122,12 @@ def weigh_voice(recognizer: "Recognizer", voice: Voice) -> float:
             f"({recognizer.model.sha256[:12]}..., {recognizer.info.name!r}); enrol the voice again",
             code="voice.other_model",
         )
-    if voice.reference.shape != (recognizer.model.n_features,):
+    found = (voice.reference.size, len(voice.labels))
+    expected = (recognizer.model.n_features, len(recognizer.info.labels))
+    if found != expected:
         raise VoiceError(
-            f"{voice.reference.size} features; the model has {recognizer.model.n_features}",
+            f"{found[0]} features and {found[1]} labels; the model has {expected[0]} and "
+            f"{expected[1]}: enrol the voice again",
             code="voice.damaged",
         )
     return prior.weigh(voice.kind, voice.windows, voice.spread)

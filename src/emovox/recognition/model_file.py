@@ -30,6 +30,8 @@ REFERENCE_NAME = "reference"
 """Input that may be left out: the mean embedding of other recordings of the speaker."""
 WEIGHT_NAME = "reference_weight"
 """Input that may be left out: how much of the reference counts."""
+LABELS_NAME = "reference_labels"
+"""Input that may be left out: what is known of the labels of these recordings."""
 MAX_MODEL_BYTES = 2**31 - 1
 """Maximum size of an ONNX file (a limit of Protocol Buffers)."""
 DEFAULT_MODEL = "default"
@@ -213,7 +215,11 @@ def check_network(path: Path, session: ort.InferenceSession, info: ModelInfo) ->
     n_features = session.get_outputs()[1].shape[1] if outputs == expected else 0
     needed = []
     if info.reference is not None:
-        needed = [(REFERENCE_NAME, kind, [1, n_features]), (WEIGHT_NAME, kind, [1])]
+        needed = [
+            (REFERENCE_NAME, kind, [1, n_features]),
+            (LABELS_NAME, kind, [1, n_classes]),
+            (WEIGHT_NAME, kind, [1]),
+        ]
     if not isinstance(n_features, int) or sorted(optional) != needed:
         raise ModelFileError(
             f"the network gives an embedding of {n_features} features and takes {optional} besides "

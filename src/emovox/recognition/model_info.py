@@ -4,9 +4,13 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from emovox.errors import ModelFileError
 from emovox.recognition.seal import SEAL_KEY
@@ -89,6 +93,9 @@ class ReferencePrior:
         one_sided_weight: Weight of a set of very many recordings that are all alike, in [0, 1].
         low_spread: Spread up to which the recordings of a set count as alike.
         high_spread: Spread from which they count as diverse; weights in between are interpolated.
+        labels_prior: Number of recordings at which the model's predictions of them, without a
+            voice, count half.
+        neutral_known: How far an enrolled voice counts as known to be neutral, in [0, 1].
     """
 
     neutral_prior: float = 1.0
@@ -98,6 +105,34 @@ class ReferencePrior:
     one_sided_weight: float = 1.0
     low_spread: float = 0.0
     high_spread: float = 1.0
+    labels_prior: float = 10.0
+    neutral_known: float = 0.6
+
+    def share_labels(
+        self, kind: str, labels: Sequence[str], probabilities: npt.NDArray[np.float64]
+    ) -> tuple[float, ...]:
+        """Return what is known of the labels of the recordings of a reference.
+
+        Args:
+            kind: As in ``weigh``.
+            labels: The model's labels.
+            probabilities: The model's, for each recording without a voice, float64 ``(recordings,
+                classes)``.
+
+        Returns:
+            The share of each label; they sum to less than 1 where little is known.
+
+        Examples:
+            >>> prior = ReferencePrior(labels_prior=1.0, neutral_known=0.5)
+            >>> prior.share_labels("neutral", ("neutral", "happy"), np.array([[0.25, 0.75]]))
+            (0.5, 0.0)
+            >>> prior.share_labels("unlabelled", ("neutral", "happy"), np.array([[0.25, 0.75]]))
+            (0.125, 0.375)
+        """
+        if kind == "neutral":
+            return tuple(self.neutral_known * (label == "neutral") for label in labels)
+        known = len(probabilities) / (len(probabilities) + self.labels_prior)
+        return tuple(round(float(share), 9) for share in known * probabilities.mean(0))
 
     def weigh(self, kind: str, n_recordings: int, spread: float) -> float:
         """Return how much a reference counts, in [0, 1].

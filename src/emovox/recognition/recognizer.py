@@ -33,6 +33,7 @@ from emovox.recognition.enroll import (
 )
 from emovox.recognition.failures import describe_failure, name_file
 from emovox.recognition.model_file import (
+    LABELS_NAME,
     REFERENCE_NAME,
     WEIGHT_NAME,
     ModelFile,
@@ -437,6 +438,7 @@ class Recognizer(WaveformScorer):
         adapted._reference = {
             REFERENCE_NAME: voice.reference[np.newaxis],  # (1, features)
             WEIGHT_NAME: np.full(1, weight, np.float32),
+            LABELS_NAME: np.array([voice.labels], np.float32),  # (1, classes)
         }
         return adapted
 

@@ -45,6 +45,9 @@ class Voice:
         recordings: Number of recordings.
         windows: Number of windows of at most 6 s that they were cut into; a short recording is one.
         speech_s: Speech in them, in seconds.
+        labels: What is known of the emotions in them: the share of each of the model's labels. They
+            sum to less than 1 where little is known. What a label adds to the average of the
+            recordings is not taken for the speaker's.
         spread: How much the model's log-probabilities differ between the windows: their standard
             deviation, averaged over emotions. Low if all sound alike, 0 for a single window.
         model: SHA-256 of the model file that made it.
@@ -55,6 +58,7 @@ class Voice:
     recordings: int
     windows: int
     speech_s: float
+    labels: tuple[float, ...]
     spread: float
     model: str
 
@@ -80,6 +84,7 @@ class Voice:
             "recordings": self.recordings,
             "windows": self.windows,
             "speech_s": self.speech_s,
+            "labels": list(self.labels),
             "spread": self.spread,
             "reference": base64.b64encode(self.reference.tobytes()).decode(),
         }
@@ -170,7 +175,9 @@ def read_values(values: dict[str, Any]) -> Voice:
     found = values.pop("sha256")
     if found != hash_values(values):
         raise ValueError("the content does not match its SHA-256")
-    known = "file format_version about model kind recordings windows speech_s spread reference"
+    known = (
+        "file format_version about model kind recordings windows speech_s labels spread reference"
+    )
     if set(values) != set(known.split()):
         raise ValueError(f"its entries are {', '.join(values)}; expected {known}")
     reference = np.frombuffer(base64.b64decode(values["reference"], validate=True), "<f4")
@@ -180,14 +187,22 @@ def read_values(values: dict[str, Any]) -> Voice:
         "recordings": type(values["recordings"]) is int and values["recordings"] > 0,
         "windows": type(values["windows"]) is int and values["windows"] > 0,
         "speech_s": type(values["speech_s"]) is float and 0 <= values["speech_s"] < math.inf,
+        "labels": _are_shares(values["labels"]),
         "spread": type(values["spread"]) is float and 0 <= values["spread"] < math.inf,
         "reference": len(reference) > 0 and bool(np.isfinite(reference).all()),
     }
     for key, holds in rules.items():
         if not holds:
             raise ValueError(f"{key} is {str(values[key])[:80]}")
-    numbers = {key: values[key] for key in rules if key != "reference"}
-    return Voice(reference=reference, **numbers)
+    numbers = {key: values[key] for key in rules if key not in ("reference", "labels")}
+    return Voice(reference=reference, labels=tuple(values["labels"]), **numbers)
+
+
+def _are_shares(labels: object) -> bool:
+    """Return whether these are shares of labels, which sum to at most 1."""
+    if not isinstance(labels, list) or not all(type(share) is float for share in labels):
+        return False
+    return all(0 <= share <= 1 for share in labels) and 0 < len(labels) and sum(labels) <= 1 + 1e-6
 
 
 def measure_spread(probabilities: list[npt.NDArray[np.float64]]) -> float:

@@ -193,9 +193,19 @@ class ReferenceOffset(nn.Module):
 
     Both are standardised with the mean and deviation of the training clips, so that a reference of
     0 is the average speaker's.
+
+    Args:
+        n_classes: Number of labels.
+        n_features: Length of an embedding.
     """
 
-    def forward(self, inputs: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+    class_offsets: Tensor
+
+    def __init__(self, n_classes: int, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("class_offsets", torch.zeros(n_classes, n_features))
+
+    def forward(self, inputs: Tensor, reference: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
         """Convert an embedding and a reference to the inputs of a head.
 
         Args:
@@ -203,11 +213,13 @@ class ReferenceOffset(nn.Module):
             reference: Standardised mean embedding of other recordings of the speaker, ``(batch,
                 features)`` or ``(1, features)``.
             weight: How much of the reference counts, in [0, 1], ``(batch,)`` or ``(1,)``; 0: none.
+            labels: Shares of the reference that are known to be of each label, ``(batch, classes)``
+                or ``(1, classes)``. What they add to a speaker's average is not the speaker's.
 
         Returns:
             ``(batch, features)``.
         """
-        return inputs - weight[:, None] * reference
+        return inputs - weight[:, None] * (reference - labels @ self.class_offsets)
 
 
 class EmbeddingHead(LayeredNetwork):
@@ -241,23 +253,28 @@ class EmbeddingHead(LayeredNetwork):
             layers += [nn.ReLU(), GeneratorDropout(dropout, generator)]
             layers.append(MemberLinear(members, n_inputs, n))
         super().__init__(layers, generator)
-        self.baseline = ReferenceOffset() if recipe.training.references else None
+        takes_reference = recipe.training.references > 0
+        self.baseline = ReferenceOffset(n_classes, n_features) if takes_reference else None
 
     def forward(
-        self, inputs: Tensor, reference: Tensor | None = None, weight: Tensor | None = None
+        self, inputs: Tensor, reference: tuple[Tensor, Tensor, Tensor] | None = None
     ) -> Tensor:
         """Compute class logits ``(batch, classes)``: the mean over the ensemble members.
 
         Args:
             inputs: Standardised embeddings, ``(batch, features)``.
-            reference: As in ``ReferenceOffset``; ``None``: none.
-            weight: As in ``ReferenceOffset``; given with a reference.
+            reference: Reference, weight and labels, as in ``ReferenceOffset``; ``None``: none.
         """
-        if self.baseline is not None:
-            if reference is None or weight is None:
-                reference, weight = torch.zeros_like(inputs[:1]), inputs.new_zeros(1)
-            inputs = self.baseline(inputs, reference, weight)
+        if reference is not None:
+            inputs = self.take_off(inputs, reference)
         return self.compute_members(inputs).mean(1)
+
+    def take_off(self, inputs: Tensor, reference: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Take a reference off, as in ``ReferenceOffset``; a head without one ignores it."""
+        if self.baseline is None:
+            return inputs
+        without: Tensor = self.baseline(inputs, *reference)
+        return without
 
     def compute_members(self, inputs: Tensor) -> Tensor:
         """Compute each member's logits, ``(batch, members, classes)``, from its inputs."""
@@ -376,6 +393,7 @@ class WaveformClassifier(nn.Module):
         waveform: Tensor,
         reference: Tensor | None = None,
         reference_weight: Tensor | None = None,
+        reference_labels: Tensor | None = None,
     ) -> Tensor:
         """Compute probabilities.
 
@@ -384,6 +402,7 @@ class WaveformClassifier(nn.Module):
             reference: Mean embedding of other recordings of the speaker, float32 ``(1,
                 features)``; only for models that take one.
             reference_weight: How much of the reference counts, in [0, 1], float32 ``(1,)``.
+            reference_labels: Known shares of its labels, float32 ``(1, classes)``.
 
         Returns:
             float32 ``(batch, classes)``; each row sums to 1.
@@ -392,7 +411,8 @@ class WaveformClassifier(nn.Module):
         if reference is None:
             logits = self.network(inputs)
         else:
-            logits = self.network(inputs, self.standardize(reference), reference_weight)
+            given = (self.standardize(reference), reference_weight, reference_labels)
+            logits = self.network(inputs, given)
         return torch.softmax(logits / self.temperature, dim=1)
 
     def standardize(self, inputs: Tensor) -> Tensor:

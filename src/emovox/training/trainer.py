@@ -27,6 +27,7 @@ from emovox.training.clip_weights import ClipWeights, weigh_clips
 from emovox.training.features import ClipSet
 from emovox.training.networks import EmbeddingHead, LayeredNetwork, make_network, mask_unseen
 from emovox.training.optimizers import make_optimizer
+from emovox.training.references import ReferenceDrawer, make_drawer
 from emovox.training.rounding import round_weights
 from emovox.training.threads import one_thread
 
@@ -67,6 +68,7 @@ def train_network(
     folder: Path | None,
     *,
     corpora: Sequence[str] = (),
+    speakers: Sequence[str] = (),
     fold: str = "01",
     resume: bool = False,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
@@ -81,8 +83,9 @@ def train_network(
         train_set: Clips that the weights are fitted to.
         validation_set: Clips used by the learning-rate schedule and early stopping.
         folder: Output folder; ``None``: nothing is written, and training cannot be resumed.
-        corpora: Corpus of each training clip; only needed if the recipe weighs corpora or masks
-            labels.
+        corpora: Corpus of each training clip; only needed if the recipe weighs corpora, masks
+            labels or draws references.
+        speakers: Speaker of each training clip; only needed if the recipe draws references.
         fold: Name of the fold, for ``history.csv``.
         resume: Whether to resume from a checkpoint in ``folder``, if there is one.
         on_epoch: Called after each completed epoch, including those before resuming.
@@ -108,6 +111,10 @@ def train_network(
     weights = weigh_clips(recipe, training.classes, len(train_set.labels), corpora)
     generator = torch.Generator().manual_seed(recipe.seed)
     network = make_network(recipe, mean.numel(), len(train_set.labels), generator)
+    drawer = None
+    if isinstance(network, EmbeddingHead) and network.baseline is not None:
+        drawer = make_drawer(recipe, training, speakers, corpora)
+        network.baseline.class_offsets.copy_(drawer.class_offsets)
     optimizer = make_optimizer(settings, network.parameters())
     state = TrainingState(network, optimizer, generator, Progress(settings.learning_rate), {})
     if folder is not None:
@@ -122,7 +129,7 @@ def train_network(
 
     save_s, saved_s = 0.0, time.perf_counter()
     while len(state.progress.history) < settings.epochs and not state.progress.stopped:
-        epoch = train_epoch(recipe, state, training, validation, weights)
+        epoch = train_epoch(recipe, state, training, validation, weights, drawer)
         check_loss(epoch)
         state.progress.history.append(epoch)
         end_epoch(settings, state, epoch)
@@ -150,6 +157,7 @@ def train_epoch(
     training: ClipSet,
     validation: ClipSet,
     weights: ClipWeights,
+    drawer: ReferenceDrawer | None = None,
 ) -> Epoch:
     """Train on every clip once in random order, then evaluate the validation clips."""
     start = time.perf_counter()
@@ -162,6 +170,8 @@ def train_epoch(
     smoothing = recipe.training.label_smoothing
     for inputs, clips in training.draw_batches(recipe.training.batch_size, state.generator):
         classes = training.classes[clips]
+        if drawer is not None and isinstance(network, EmbeddingHead):
+            inputs = network.take_off(inputs, drawer.draw(clips, state.generator))
         loss, logits = network.compute_loss(inputs, classes, smoothing, weights.select(clips))
         loss = loss + network.kernel_penalty(penalties)
         optimizer.zero_grad()
