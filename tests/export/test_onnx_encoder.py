@@ -19,7 +19,12 @@ from emovox.recognition.model_file import open_model
 from emovox.recognition.model_info import ReferencePrior
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.session import open_session
-from emovox.training.networks import WaveformClassifier, make_frontend, make_network
+from emovox.training.networks import (
+    EmbeddingHead,
+    WaveformClassifier,
+    make_frontend,
+    make_network,
+)
 from emovox.training.rounding import round_weights
 from emovox.training.speech_encoder import SpeechEncoder, find_speech_encoder
 
@@ -162,6 +167,12 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
         "encoder", ["network.hidden_units=[16]", "network.members=3", "training.references=5"]
     )
     model = make_model(1, recipe=recipe)
+    network = model.network
+    assert isinstance(network, EmbeddingHead)
+    assert network.baseline is not None
+    network.baseline.class_offsets.normal_(generator=torch.Generator().manual_seed(4))
+    of_labels = network.baseline.class_offsets.numpy() * STD.numpy()
+    labels = np.float32([[0.1, 0, 0.4, 0, 0.2, 0, 0, 0]])
     info = replace(make_info(recipe), reference=ReferencePrior())
     first, second = make_voice(16_000, RATE_HZ), make_voice(20_000, RATE_HZ, seed=3)
     path = tmp_path / "model.onnx"
@@ -170,12 +181,13 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
     session = open_model(path).session
     for weight in (0.0, 0.6, 1.0):
         # As if the speaker spoke like the average of the training clips.
-        shifted = embedding - weight * (reference - MEAN.numpy())
+        shifted = embedding - weight * (reference - MEAN.numpy() - labels[0] @ of_labels)
         expected = apply_head(model, shifted, 1.0)
         feeds = {
             "waveform": first[None],
             "reference": reference[None],
             "reference_weight": np.float32([weight]),
+            "reference_labels": labels,
         }
         answer, embedded = session.run(["probabilities", "embedding"], feeds)
         np.testing.assert_allclose(answer[0], expected, rtol=0, atol=1e-4)
@@ -185,7 +197,7 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
             np.testing.assert_array_equal(run_file(path, first[None]), answer)
         else:
             assert np.abs(answer - run_file(path, first[None])).max() > 0.01
-    # A browser's runtime has to be given both.
+    # A browser's runtime has to be given all.
     required = open_session(require_reference(path.read_bytes()))
     assert [entry.name for entry in required.get_inputs()] == list(feeds)
     np.testing.assert_array_equal(required.run(["probabilities"], feeds)[0], answer)
