@@ -223,13 +223,13 @@ def test_an_unusable_cache_is_a_warning_once(
 def test_no_home_folder_is_no_cache(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from emovox.corpora import locate
+    from emovox import cache
 
     monkeypatch.delenv("EMOVOX_CACHE")
     # Without HOME and an entry of the user, nothing replaces the tilde.
     monkeypatch.setattr(
-        locate, "user_cache_path", lambda *_, **__: Path("~nobody-of-this-name/.cache/emovox")
+        cache, "user_cache_path", lambda *_, **__: Path("~nobody-of-this-name/.cache/emovox")
     )
-    locate._warn_once.cache_clear()
+    cache._warn_once.cache_clear()
     assert find_cache() == NO_CACHE
     assert "no home folder" in caplog.text

@@ -13,9 +13,12 @@ from emovox.cli import (
     compare,
     data,
     demo,
+    embed,
+    enroll,
     evaluate,
     explain,
     export,
+    info,
     predict,
     report,
     reproduce,
@@ -41,6 +44,7 @@ EXTRAS = {
     "hf": "transformers huggingface_hub",
     "keras": "keras h5py",
     "frame": "pandas",
+    "parquet": "pyarrow",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
@@ -62,6 +66,8 @@ app = typer.Typer(
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
 app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
+app.command("enroll", short_help="Learn a voice, to predict relative to it.")(enroll.enroll)
+app.command("embed", short_help="Write embeddings of recordings, for other models.")(embed.embed)
 app.command("explain", short_help="Show which regions of a recording drove the prediction.")(
     explain.explain
 )
@@ -77,6 +83,7 @@ app.command("reproduce", short_help="Reproduce the reference experiment, with ou
     reproduce.reproduce
 )
 app.command("report", short_help="Rebuild the report.html of a run.")(report.report)
+app.command("info", short_help="Show what a model is made of, its licence and scores.")(info.info)
 app.command("export", short_help="Export the model of a run for other programs.")(export.export)
 app.add_typer(data.app, name="data")
 

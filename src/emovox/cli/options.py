@@ -33,7 +33,19 @@ class TableFormat(StrEnum):
 
 ModelOption = Annotated[
     Path | None,
-    typer.Option("--model", metavar="FILE", help="A model.onnx. Default: the bundled model."),
+    typer.Option(
+        "--model",
+        metavar="FILE|NAME",
+        help="A model.onnx, or the name of one beside the release. Default: the bundled model.",
+    ),
+]
+VoiceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--voice",
+        metavar="FILE",
+        help="The speaker's voice, from 'emovox enroll': predictions are relative to it.",
+    ),
 ]
 MinConfidenceOption = Annotated[
     float | None,

@@ -23,8 +23,11 @@ from emovox.cli.options import (
     RawRateOption,
     TrackOption,
     VadOption,
+    VoiceOption,
 )
+from emovox.cli.speakers import Adapt, find_speakers, load_voice, predict_adapted
 from emovox.cli.terminal import echo, echo_json, path_to_text
+from emovox.recognition.baselines import ADAPTED, NOT_ADAPTED
 from emovox.recognition.results import FileFailure, Prediction, list_cells, name_runner_up
 from emovox.wording import make_printable
 
@@ -57,6 +60,16 @@ def predict(
         Format, typer.Option("--format", case_sensitive=False, help="Output format.")
     ] = Format.TABLE,
     model: ModelOption = None,
+    voice: VoiceOption = None,
+    adapt: Annotated[
+        Adapt | None,
+        typer.Option(
+            "--adapt",
+            case_sensitive=False,
+            help="Adapt to recordings of the same speaker: all of a folder, or of each subfolder, "
+            "or of each speaker in a CSV list with the columns file and speaker.",
+        ),
+    ] = None,
     min_confidence: MinConfidenceOption = None,
     vad: VadOption = True,
     max_duration_s: MaxDurationOption = 300,
@@ -80,14 +93,24 @@ def predict(
     recognizer = Recognizer.load(
         model, vad=vad, min_confidence=min_confidence, max_duration_s=max_duration_s
     )
-    found = list(find_sources(sources))
+    if adapt is not None and (voice is not None or STDIN in sources):
+        raise typer.BadParameter("--adapt goes with files and folders, without --voice")
+    speakers: list[str] = []
+    if adapt is None:
+        found = list(find_sources(sources))
+    else:
+        found, speakers = find_speakers(sources, adapt, find_sources)
     # Rows printed to the terminal one by one show the progress themselves; only table rows can be
     # printed above a bar.
     to_terminal = sys.stdout.isatty()
     console = make_console() if to_terminal and output is Format.TABLE else None
     has_bar = sys.stderr.isatty() and (console or not to_terminal or output is Format.JSON)
-    options = {"jobs": jobs, "channel": channel, "track": track, "raw": raw}
-    results = predict_sources(recognizer, found, options)
+    options: dict[str, Any] = {"jobs": jobs, "channel": channel, "track": track, "raw": raw}
+    if adapt is None:
+        options["voice"] = load_voice(voice)
+        results = predict_sources(recognizer, found, options)
+    else:
+        results = predict_adapted(recognizer, found, speakers, options)
     if has_bar:
         results = show_progress(results, len(found), console)
     failures: list[FileFailure] = []
@@ -101,7 +124,7 @@ def report_problems(
     results: Results, failures: list[FileFailure]
 ) -> Iterator[Prediction | FileFailure]:
     """Yield results; report each failure, and each note about a recording once, on stderr."""
-    file, reported = None, set[str]()
+    file, reported, of_speakers = None, set[str](), set[str]()
     for result in results:
         raise_lost_interrupt()
         if isinstance(result, FileFailure):
@@ -111,7 +134,11 @@ def report_problems(
             if result.file != file:
                 file, reported = result.file, set()
             for note in dict.fromkeys(result.notes):
-                if note not in reported:
+                if note.startswith((ADAPTED, NOT_ADAPTED)):
+                    if note not in of_speakers:
+                        echo(f"emovox: note: {note}", err=True)
+                    of_speakers.add(note)
+                elif note not in reported:
                     echo(f"emovox: {result.file or STDIN}: note: {note}", err=True)
             reported.update(result.notes)
         yield result

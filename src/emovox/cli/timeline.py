@@ -20,6 +20,7 @@ from emovox.cli.options import (
     RawRateOption,
     TrackOption,
     VadOption,
+    VoiceOption,
 )
 from emovox.cli.predict import (
     LABEL_STYLES,
@@ -32,6 +33,7 @@ from emovox.cli.predict import (
     report_problems,
     write,
 )
+from emovox.cli.speakers import load_voice
 from emovox.cli.terminal import echo
 from emovox.recognition.results import FileFailure, Prediction, name_runner_up
 from emovox.wording import make_printable
@@ -98,6 +100,7 @@ def timeline(
         ),
     ] = False,
     model: ModelOption = None,
+    voice: VoiceOption = None,
     min_confidence: MinConfidenceOption = None,
     vad: VadOption = True,
     max_duration_s: MaxDurationOption = 86_400,
@@ -124,6 +127,7 @@ def timeline(
     found = list(find_sources(sources))
     check_outputs(output, out, html, plot, found)
     recognizer = Recognizer.load(model, vad=vad, min_confidence=min_confidence)
+    recognizer = recognizer.with_voice(load_voice(voice))
     if html or plot:
         # Read once: the recording is processed twice.
         found = [source.read() if source is sys.stdin.buffer else source for source in found]

@@ -4,7 +4,6 @@ import logging
 import os
 import stat
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,9 @@ from emovox.recognition.model_info import ModelInfo as ModelInfo
 from emovox.recognition.model_info import ProtocolScore as ProtocolScore
 from emovox.recognition.model_info import hash_clip_names as hash_clip_names
 from emovox.recognition.model_info import read_info as read_info
+from emovox.recognition.named_models import DEFAULT_MODEL as DEFAULT_MODEL
+from emovox.recognition.named_models import find_default_model as find_default_model
+from emovox.recognition.named_models import find_model as find_model
 from emovox.recognition.seal import SEAL_KEY, check_seal
 from emovox.recognition.session import open_session
 
@@ -34,8 +36,6 @@ LABELS_NAME = "reference_labels"
 """Input that may be left out: what is known of the labels of these recordings."""
 MAX_MODEL_BYTES = 2**31 - 1
 """Maximum size of an ONNX file (a limit of Protocol Buffers)."""
-DEFAULT_MODEL = "default"
-"""Command-line name of the bundled model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,6 @@ def check_size(path: Path, status: os.stat_result) -> None:
             code="model.too_large",
             source=str(path),
         )
-
-
-def find_default_model() -> Path:
-    """Return the path of the bundled model."""
-    return Path(str(resources.files("emovox") / "assets" / "default.onnx"))
-
-
-def find_model(name: str) -> Path:
-    """Return the path of a model named on the command line: a file, or ``default``."""
-    return find_default_model() if name == DEFAULT_MODEL else Path(name)
 
 
 def open_model(path: str | Path, *, threads: int = 1) -> ModelFile:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,13 @@ from emovox.recognition.model_file import (
     REFERENCE_NAME,
     WEIGHT_NAME,
     ModelFile,
-    find_default_model,
     open_model,
+)
+from emovox.recognition.named_models import (
+    DEFAULT_MODEL,
+    check_named_model,
+    find_default_model,
+    find_model,
 )
 from emovox.recognition.results import FileFailure, Prediction
 from emovox.recognition.scorer import WaveformScorer
@@ -88,6 +93,11 @@ class Recognizer(WaveformScorer):
         self.voice: Voice | None = None
         self._notes: tuple[str, ...] = ()
 
+    @property
+    def licence(self) -> str:
+        """Licence terms of the model; ``info.corpora`` has those of each training corpus."""
+        return self.info.licence
+
     @classmethod
     def load(
         cls,
@@ -100,11 +110,15 @@ class Recognizer(WaveformScorer):
     ) -> "Recognizer":
         """Load a model file.
 
-        Logs a warning, once, if the host program imported onnxruntime before emovox with its usage
+        Logs a warning, once for each model, if the licence of a file other than the bundled one
+        does not allow every use.
+
+        Logs another, once, if the host program imported onnxruntime before emovox with its usage
         events on; ``ORT_DISABLE_TELEMETRY=1`` switches them off.
 
         Args:
-            path: A ``model.onnx``; ``None``: the bundled model.
+            path: A ``model.onnx``, or the name of a model file beside the release, such as
+                ``"research"``: see the "Licences" page; ``None``: the bundled model.
             threads: CPU threads per prediction.
             vad: Run voice-activity detection first. Without it, only digital silence is reported
                 as "no speech", and noise or music is assigned an emotion.
@@ -119,7 +133,11 @@ class Recognizer(WaveformScorer):
             ModelFileError: The file is missing, damaged or inconsistent.
         """
         warn_of_usage_events()
-        model = open_model(path or find_default_model(), threads=threads)
+        name = path or DEFAULT_MODEL
+        model = open_model(find_model(name), threads=threads)
+        check_named_model(name, model.path, model.sha256)
+        if model.info.is_non_commercial and model.path != find_default_model():
+            warn_of_licence(model.info.name, model.info.licence)
         return cls(
             model,
             detector=SpeechDetector(threads=threads) if vad else None,
@@ -529,6 +547,12 @@ class Recognizer(WaveformScorer):
         rate_hz = self.info.sample_rate_hz
         blocks = recording.iterate(rate_hz, selection.signs, selection.track)
         return iterate_windows(blocks, rate_hz)
+
+
+@cache
+def warn_of_licence(name: str, licence: str) -> None:
+    """Log the licence of a model, unless it was logged before."""
+    _log.warning("the model %s is not for every use: %s", name, licence)
 
 
 def split_pair(source: Any) -> tuple[Any, int | None]:
