@@ -21,6 +21,7 @@ from emovox import telemetry
 telemetry.switch_off()
 
 if TYPE_CHECKING:
+    from emovox.adapt.adapt import Adaptation, adapt_model
     from emovox.audio.load import iterate_audio, load_audio
     from emovox.audio.raw import RawFormat
     from emovox.audio.waveform import Waveform
@@ -83,6 +84,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "emovox.adapt.adapt": (
+        "Adaptation",
+        "adapt_model",
+    ),
     "emovox.audio.load": (
         "iterate_audio",
         "load_audio",
@@ -194,6 +199,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "EMOTIONS",
+    "Adaptation",
     "AudioError",
     "Clip",
     "CorpusError",
@@ -235,6 +241,7 @@ __all__ = [
     "VoiceError",
     "Watcher",
     "Waveform",
+    "adapt_model",
     "compare_runs",
     "evaluate_model",
     "evaluate_predictions",

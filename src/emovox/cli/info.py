@@ -70,7 +70,8 @@ def print_model(model: "ModelFile") -> None:
     echo("Trained on")
     echo(f"  {about.training_clips:,} clips of {len(about.training_speakers):,} speakers")
     for corpus in about.corpora:
-        echo_wrapped(f"{corpus.name}: {corpus.licence}. {corpus.credit}. {corpus.url}".rstrip(), 2)
+        parts = filter(None, (corpus.licence, corpus.credit, corpus.url))
+        echo_wrapped(f"{corpus.name}: {'. '.join(parts)}", 2)
     if not about.corpora:
         echo(f"  {', '.join(about.training_corpora)}")
     if about.encoder_training:

@@ -10,6 +10,7 @@ import typer
 
 from emovox import __version__
 from emovox.cli import (
+    adapt,
     compare,
     data,
     demo,
@@ -75,6 +76,7 @@ app.command("train", short_help="Train and test a recipe.")(train.train)
 app.command("evaluate", short_help="Score a run again, or a model file on a corpus.")(
     evaluate.evaluate
 )
+app.command("adapt", short_help="Adapt a model to a few labelled clips of your own.")(adapt.adapt)
 app.command("compare", short_help="Compare two runs on the same test clips.")(compare.compare)
 app.command("stress", short_help="Test a model on perturbed recordings.")(stress.stress)
 app.command("tune", short_help="Search for better settings of a recipe.")(tune.tune)

@@ -421,8 +421,7 @@ class Recognizer(WaveformScorer):
             >>> Recognizer.load().embed("clip.opus").ndim
             1
         """
-        pair = source if rate_hz is None else (source, rate_hz)
-        embedded = self.embed_recording(pair, channel=channel, track=track, raw=raw)
+        embedded = self._embed(source, rate_hz, channel, track, raw)
         if not embedded.embeddings:
             raise AudioError(
                 "no speech detected; expected a recording with speech",
@@ -480,12 +479,22 @@ class Recognizer(WaveformScorer):
             AudioError: The recording cannot be used.
             ModelFileError: The model has no embedding, or fails.
         """
-        samples, rate_hz = split_pair(source)
+        return self._embed(*split_pair(source), channel, track, raw)
+
+    def _embed(
+        self,
+        source: Any,
+        rate_hz: int | None,
+        channel: str | int,
+        track: int | None,
+        raw: RawFormat | None,
+    ) -> Embedded:
+        """Embed the windows of a recording that have speech."""
         with open_recording(
-            samples, rate_hz, raw=raw, max_duration_s=self.max_duration_s
+            source, rate_hz, raw=raw, max_duration_s=self.max_duration_s
         ) as recording:
             (selection,) = self.select_sound(recording, channel, track)
-            return embed_windows(self, self._cut(recording, selection))
+            return embed_windows(self, self.cut_windows(recording, selection))
 
     def select_sound(
         self, recording: Recording, channel: str | int = MIX, track: int | None = None
@@ -507,7 +516,7 @@ class Recognizer(WaveformScorer):
             recording,
             channel,
             track,
-            lambda selection: any(map(self.has_speech, self._cut(recording, selection))),
+            lambda selection: any(map(self.has_speech, self.cut_windows(recording, selection))),
         )
         return tuple(replace(one, notes=(*one.notes, *self._notes)) for one in found)
 
@@ -525,7 +534,7 @@ class Recognizer(WaveformScorer):
         ) as recording:
             predictions = [
                 classify_windows(
-                    self, self._cut(recording, selection), selection, name_file(source)
+                    self, self.cut_windows(recording, selection), selection, name_file(source)
                 )
                 for selection in self.select_sound(recording, channel, track)
             ]
@@ -542,7 +551,7 @@ class Recognizer(WaveformScorer):
         except Exception as error:  # one recording must not stop the others
             return [describe_failure(source, error)]
 
-    def _cut(self, recording: Recording, selection: Selection) -> Iterator[Waveform]:
+    def cut_windows(self, recording: Recording, selection: Selection) -> Iterator[Waveform]:
         """Yield the windows of a selection, at the model's rate."""
         rate_hz = self.info.sample_rate_hz
         blocks = recording.iterate(rate_hz, selection.signs, selection.track)
