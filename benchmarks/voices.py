@@ -1,6 +1,6 @@
 """Score the recipe ``voices`` on corpora that it was not trained on, with and without a voice.
 
-    python benchmarks/voices.py [--seeds 3] [--out runs/voices]
+    python benchmarks/voices.py [--seeds 3]
 
 Two tables. *Open*: trained on the openly licensed corpora of the recipe, tested on the four others.
 *loco*: each of the six corpora is tested by a model trained on the other five. Calm counts as
@@ -119,14 +119,17 @@ def main(
     features = FeatureCache(jobs)
     corpora = read_corpora(chosen, data)
     rows: list[list[str]] = []
+    fitted: dict[str, dict[str, float]] = {}
     for protocol in protocols.split(","):
         with ProgressBars(protocol) as watcher:
             of_seed = []
             for seed in range(seeds):
                 seeded = change_settings(chosen, {}).model_copy(update={"seed": seed})
                 of_seed.append(list(train_and_embed(protocol, seeded, corpora, features, watcher)))
-        rows += score_protocol(protocol, of_seed)
+        scored, fitted[protocol] = score_protocol(protocol, of_seed)
+        rows += scored
     if write:
+        write_text(CALIBRATION, json.dumps(fitted, indent=1) + "\n")
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([COLUMNS, *rows])
@@ -187,15 +190,17 @@ def train(
     return trained
 
 
-def score_protocol(protocol: str, of_seed: Sequence[Sequence[Tested]]) -> list[list[str]]:
-    """Score a protocol with every kind of voice; return the rows of the table."""
+def score_protocol(
+    protocol: str, of_seed: Sequence[Sequence[Tested]]
+) -> tuple[list[list[str]], dict[str, float]]:
+    """Score a protocol with every kind of voice.
+
+    Returns:
+        The rows of the table; temperature and threshold that fit all corpora left out.
+    """
     # Without a voice first, at temperature 1: what is calibrated.
     plain = [join(predict(t, NO_VOICE, 1.0, seed) for t in ts) for seed, ts in enumerate(of_seed)]
     calibrations = calibrate_nested(plain)
-    if protocol == OPEN:
-        everything = calibrate(plain)
-        write_text(CALIBRATION, json.dumps(everything, indent=1) + "\n")
-        typer.echo(f"calibrated on all: {everything}")
     rows: list[list[str]] = []
     for kind in KINDS:
         parts = [
@@ -211,7 +216,7 @@ def score_protocol(protocol: str, of_seed: Sequence[Sequence[Tested]]) -> list[l
         for line in scores.describe():
             typer.echo(line)
         rows += list_rows(protocol, kind, scores, parts, calibrations)
-    return rows
+    return rows, calibrate(plain)
 
 
 def predict(tested: Tested, kind: VoiceKind, temperature: float, seed: int) -> Predictions:

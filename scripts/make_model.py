@@ -1,11 +1,13 @@
-"""Make the bundled model, after `make accuracy` has scored its recipe.
+"""Make the bundled model, or the one for research, after their recipe has been scored.
 
-    .venv/bin/python scripts/make_model.py runs/accuracy
+    .venv/bin/python benchmarks/voices.py
+    .venv/bin/python scripts/make_model.py
+    .venv/bin/python scripts/make_model.py --research research.onnx
     .venv/bin/python scripts/make_model.py --restamp
 
-The recipe is trained on every clip of its corpora, so no clips are left to test the model on. The
-scores in its metadata are those of its recipe under each protocol. Temperature and threshold are
-averages over the folds and seeds of `emobox-6`, each fitted on speakers unseen in training.
+The recipe `voices` is trained on every clip of its corpora; for research, on those of all six. The
+scores in the metadata are those of models that were trained without the corpus tested. Temperature
+and threshold are those that fit all corpora left out, without a voice.
 
 `--restamp` trains nothing: it writes the bundled file's metadata in the current format, with its
 seal.
@@ -14,18 +16,15 @@ seal.
 import csv
 import json
 import tempfile
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import onnx
 import typer
 
 from emovox import load_audio, load_clips, load_network, load_protocol, load_recipe, run_experiment
 from emovox.corpora.registry import list_credits
-from emovox.errors import RunError
 from emovox.export.metadata import serialize_model
 from emovox.export.onnx import add_embedding, export_onnx
 from emovox.files import replace_file
@@ -38,23 +37,25 @@ from emovox.recognition.model_file import (
 )
 from emovox.training.features import describe_encoder_licence
 
-RECIPE = "encoder"
-CALIBRATED_BY = "emobox-6"
-SCORES = Path(__file__).parents[1] / "benchmarks" / "accuracy.csv"
+RECIPE = "voices"
+FOR_RESEARCH = ("ravdess", "nemo", "ased", "aesdd")
+"""Corpora that only the model for research is trained on."""
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCORES = BENCHMARKS / "voices.csv"
+CALIBRATIONS = BENCHMARKS / "voices_calibration.json"
 
 
 def main(
-    runs: Annotated[Path | None, typer.Argument()] = None,
+    research: Annotated[Path | None, typer.Option(help="Train on all six corpora.")] = None,
     restamp: Annotated[bool, typer.Option("--restamp")] = False,
 ) -> None:
-    """Train on everything, calibrate, and write the bundled model file."""
-    if restamp or runs is None:
-        if runs is not None or not restamp:
-            raise typer.BadParameter("expected the folder of `make accuracy`, or --restamp")
-        restamp_model(find_default_model())
+    """Train on everything, calibrate, and write the model file."""
+    target = research or find_default_model()
+    if restamp:
+        restamp_model(target)
     else:
-        make_model(runs)
-    print_model(open_model(find_default_model()).info)
+        make_model(target, "loco" if research else "open")
+    print_model(open_model(target).info)
 
 
 def restamp_model(path: Path) -> None:
@@ -73,64 +74,51 @@ def restamp_model(path: Path) -> None:
         part.write_bytes(serialize_model(proto, info))
 
 
-def make_model(runs: Path) -> None:
-    """Train, calibrate and export the bundled model."""
-    temperature, min_confidence = read_calibrations(runs)
-    recipe = load_recipe(RECIPE, ["data.protocol=everything"])
+def make_model(target: Path, protocol: str) -> None:
+    """Train, calibrate and export a model.
+
+    Args:
+        target: The file to write.
+        protocol: Part of the scores that belongs to it, ``open`` or ``loco``.
+    """
+    settings = ["data.protocol=everything"]
+    if protocol == "loco":
+        corpora = [*load_recipe(RECIPE).data.corpora, *FOR_RESEARCH]
+        settings += [f"data.corpora={json.dumps(corpora)}", "data.calm_is_neutral=true"]
+        settings.append('description="Many voices, for research: all six corpora."')
+    recipe = load_recipe(RECIPE, settings)
+    calibration = json.loads(CALIBRATIONS.read_text(encoding="utf-8"))[protocol]
     with tempfile.TemporaryDirectory() as temporary:
         run = run_experiment(recipe, load_protocol(recipe, None), Path(temporary) / "run")
         model = run.folder / "model.onnx"
         network = load_network(run.folder, recipe)
-        network.temperature.fill_(temperature)
-        info = replace(
-            open_model(model).info,
-            temperature=temperature,
-            min_confidence=min_confidence,
-            scores=read_scores(),
-        )
+        network.temperature.fill_(calibration["temperature"])
+        info = replace(open_model(model).info, **calibration, scores=read_scores(protocol))
         rate_hz = recipe.frontend.sample_rate_hz
         waveforms = [load_audio(clip.path, rate_hz).samples for clip in load_clips()[:8]]
         export_onnx(network, recipe, info, model, waveforms)
-        with replace_file(find_default_model()) as part:
+        with replace_file(target) as part:
             part.write_bytes(model.read_bytes())
 
 
-def read_calibrations(runs: Path) -> tuple[float, float]:
-    """Average the recipe's calibrations: the geometric mean temperature, the median threshold."""
-    files = sorted(runs.glob(f"{RECIPE}-{CALIBRATED_BY}-seed*/fold-*/calibration.json"))
-    if not files:
-        raise RunError(f"{runs} holds no {RECIPE}-{CALIBRATED_BY} runs; run `make accuracy` first")
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    temperatures = [entry["temperature"] for entry in found]
-    thresholds = [entry["min_confidence"] for entry in found]
-    typer.echo(
-        f"{len(files)} calibrations: temperature {min(temperatures):.2f} to "
-        f"{max(temperatures):.2f}, threshold {min(thresholds):.2f} to {max(thresholds):.2f}"
-    )
-    return float(np.exp(np.mean(np.log(temperatures)))), float(np.median(thresholds))
-
-
-def read_scores() -> tuple[ProtocolScore, ...]:
-    """Read the recipe's mean scores over seeds from the table that `make accuracy` writes."""
+def read_scores(protocol: str) -> tuple[ProtocolScore, ...]:
+    """Read the scores without a voice, over four emotions and over all that are shared."""
     with SCORES.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["recipe"] == RECIPE]
-    n_seeds = Counter(
-        row["protocol"] for row in rows if row["seeds"] != "mean" and row["score"] == "WA"
-    )
+        rows = [row for row in csv.DictReader(file) if row["protocol"] == protocol]
     return tuple(
         ProtocolScore(
-            name=row["score"],
+            name="UA",
             value=float(row["value"]),
             low=float(row["low"]),
             high=float(row["high"]),
-            protocol=f"{row['protocol']} v{row['version']}",
-            speaker_independent=row["speaker_independent"] == "true",
-            n_seeds=n_seeds[row["protocol"]],
+            protocol=f"{protocol}, {row['labels']} emotions, {row['corpus']} left out",
+            speaker_independent=True,
+            n_seeds=int(row["seeds"]),
             n_clips=int(row["clips"]),
             n_speakers=int(row["speakers"]),
         )
         for row in rows
-        if row["seeds"] == "mean" and row["score"] in ("WA", "UA", "F1")
+        if row["voice"] == "none" and row["corpus"] != "mean"
     )
 
 

@@ -18,7 +18,7 @@ from emovox.corpora.folds import (
     doubt_speakers,
     find_absent_labels,
 )
-from emovox.corpora.loco import LOCO
+from emovox.corpora.loco import LOCO, count_calm_as_neutral
 from emovox.corpora.measure import ClipFacts, Measured, measure_clips
 from emovox.corpora.protocols import RAVDESS_PROTOCOLS, choose_protocol, make_protocol
 from emovox.corpora.read import load_listings
@@ -233,6 +233,8 @@ def choose_clips(recipe: Recipe, clips: Sequence[Clip]) -> list[Clip]:
     """Return the clips of the recipe's speakers and labels."""
     actors = {str(actor) for actor in recipe.data.actors}
     labels, left_out = recipe.data.labels, set(recipe.data.without_speakers)
+    if recipe.data.calm_is_neutral:
+        clips = count_calm_as_neutral(clips)
     return [
         clip
         for clip in clips

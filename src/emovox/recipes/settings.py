@@ -35,6 +35,9 @@ class DataSettings(Settings):
     labels: Annotated[tuple[str, ...], Field(max_length=1_000)] = Field(
         (), description="only clips with these labels; empty: all labels of the corpora"
     )
+    calm_is_neutral: bool = Field(
+        False, description="count calm, which only RAVDESS has, as neutral"
+    )
     without_speakers: Annotated[tuple[str, ...], Field(max_length=10_000)] = Field(
         (), description="speakers to leave out, such as cremad-1004; see their clips' names"
     )
