@@ -216,6 +216,8 @@ def score_protocol(
         for line in scores.describe():
             typer.echo(line)
         rows += list_rows(protocol, kind, scores, parts, calibrations)
+        if kind is NO_VOICE:
+            rows += list_genders(protocol, parts)
     return rows, calibrate(plain)
 
 
@@ -287,13 +289,13 @@ def join(parts: Iterable[Predictions]) -> Predictions:
         probabilities.append(wide)
         true.append(np.array(columns)[part.true])
     return Predictions(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("clips", "folds", "speakers", "genders")
-        ),
-        np.concatenate(true),
-        np.concatenate(probabilities),
-        labels,
+        clips=np.concatenate([part.clips for part in parts]),
+        folds=np.concatenate([part.folds for part in parts]),
+        speakers=np.concatenate([part.speakers for part in parts]),
+        genders=np.concatenate([part.genders for part in parts]),
+        true=np.concatenate(true),
+        probabilities=np.concatenate(probabilities),
+        labels=labels,
     )
 
 
@@ -351,6 +353,20 @@ def list_rows(
             counts = (summary.n_clips, summary.n_speakers, len(parts))
             more = (error, answered, right) if labels == "all" else ("", "", "")
             rows.append([*start, corpus, labels, *map(repr, numbers), *map(str, (*counts, *more))])
+    return rows
+
+
+def list_genders(protocol: str, parts: Sequence[Predictions]) -> list[list[str]]:
+    """Return a row for women and one for men: the mean over corpora, without a voice."""
+    rows = []
+    for gender, name in (("female", "women"), ("male", "men")):
+        of_gender = [part.select(part.genders == gender) for part in parts]
+        mean = score_over_corpora(of_gender, np.random.default_rng(BOOTSTRAP_SEED)).mean
+        numbers = (mean.ua.value, mean.ua.interval.low, mean.ua.interval.high)
+        counts = (mean.n_clips, mean.n_speakers, len(parts), "", "", "")
+        start = [protocol, NO_VOICE.name, "0", name, "all"]
+        rows.append([*start, *map(repr, numbers), *map(str, counts)])
+        typer.echo(f"{name}: mean UAR {100 * mean.ua.value:.1f}")
     return rows
 
 

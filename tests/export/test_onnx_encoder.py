@@ -173,6 +173,7 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
     network.baseline.class_offsets.normal_(generator=torch.Generator().manual_seed(4))
     of_labels = network.baseline.class_offsets.numpy() * STD.numpy()
     labels = np.float32([[0.1, 0, 0.4, 0, 0.2, 0, 0, 0]])
+    model.sharpening.fill_(0.25)
     info = replace(make_info(recipe), reference=ReferencePrior())
     first, second = make_voice(16_000, RATE_HZ), make_voice(20_000, RATE_HZ, seed=3)
     path = tmp_path / "model.onnx"
@@ -182,7 +183,7 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
     for weight in (0.0, 0.6, 1.0):
         # As if the speaker spoke like the average of the training clips.
         shifted = embedding - weight * (reference - MEAN.numpy() - labels[0] @ of_labels)
-        expected = apply_head(model, shifted, 1.0)
+        expected = apply_head(model, shifted, 1 / (1 + 0.25 * weight))
         feeds = {
             "waveform": first[None],
             "reference": reference[None],

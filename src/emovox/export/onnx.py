@@ -177,6 +177,7 @@ def trace_classifier(
                 network.baseline.class_offsets.uniform_(-0.1, 0.1, generator=generator)
     temperature = 3.71
     model = WaveformClassifier(front, network, mean, std, temperature).eval()
+    model.sharpening.fill_(0.43)
     dynamic = torch.export.Dim.DYNAMIC
     shape = {0: dynamic} if isinstance(network, EmbeddingHead) else {0: dynamic, 1: dynamic}
     more: tuple[tuple[str, Tensor], ...] = ()

@@ -361,12 +361,14 @@ class WaveformClassifier(nn.Module):
         mean: Mean of the training inputs: one number for spectrograms, one per embedding feature.
         std: Standard deviation of the training inputs, of the same shape.
         temperature: Divides the logits; above 1 for an overconfident network (Guo et al. 2017, *On
-            Calibration of Modern Neural Networks*); 1 leaves them unchanged.
+            Calibration of Modern Neural Networks*); 1 leaves them unchanged. A full reference
+            multiplies them by 1 + ``sharpening``, which is 0 unless set.
     """
 
     mean: Tensor
     std: Tensor
     temperature: Tensor
+    sharpening: Tensor
 
     def __init__(
         self,
@@ -382,6 +384,8 @@ class WaveformClassifier(nn.Module):
         self.register_buffer("mean", mean.float())
         self.register_buffer("std", std.float())
         self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
+        # With a reference, a model errs less than without, and may be more confident.
+        self.register_buffer("sharpening", torch.zeros(()), persistent=self.takes_reference)
 
     @property
     def takes_reference(self) -> bool:
@@ -408,11 +412,11 @@ class WaveformClassifier(nn.Module):
             float32 ``(batch, classes)``; each row sums to 1.
         """
         inputs = self.standardize(self.frontend(waveform))
-        if reference is None:
+        if reference is None or reference_weight is None or reference_labels is None:
             logits = self.network(inputs)
         else:
             given = (self.standardize(reference), reference_weight, reference_labels)
-            logits = self.network(inputs, given)
+            logits = self.network(inputs, given) * (1 + self.sharpening * reference_weight)
         return torch.softmax(logits / self.temperature, dim=1)
 
     def standardize(self, inputs: Tensor) -> Tensor:
