@@ -86,6 +86,8 @@ KINDS = (
     *(VoiceKind("neutral", "neutral", n) for n in (1, 3)),
     VoiceKind("one emotion", "unlabelled", 10, alike=True),
 )
+CALIBRATED_WITH = VoiceKind("unlabelled", "unlabelled", 10)
+UNCALIBRATED = {"temperature": 1.0, "sharpening": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +200,20 @@ def score_protocol(
     Returns:
         The rows of the table; temperature and threshold that fit all corpora left out.
     """
-    # Without a voice first, at temperature 1: what is calibrated.
-    plain = [join(predict(t, NO_VOICE, 1.0, seed) for t in ts) for seed, ts in enumerate(of_seed)]
-    calibrations = calibrate_nested(plain)
+    # At temperature 1, without and with a voice: what is calibrated.
+    plain, adapted = (
+        [join(predict(t, kind, UNCALIBRATED, seed) for t in ts) for seed, ts in enumerate(of_seed)]
+        for kind in (NO_VOICE, CALIBRATED_WITH)
+    )
+    calibrations = {
+        corpus: calibrate(*([p.select(p.folds != corpus) for p in ps] for ps in (plain, adapted)))
+        for corpus in np.unique(plain[0].folds).tolist()
+    }
     rows: list[list[str]] = []
     for kind in KINDS:
         parts = [
             join(
-                predict(t, kind, calibrations[t.corpus]["temperature"], seed)
+                predict(t, kind, calibrations[t.corpus], seed)
                 for t in ts
                 if kind.kind != "neutral" or any(c.emotion == "neutral" for c in t.clips)
             )
@@ -218,11 +226,14 @@ def score_protocol(
         rows += list_rows(protocol, kind, scores, parts, calibrations)
         if kind is NO_VOICE:
             rows += list_genders(protocol, parts)
-    return rows, calibrate(plain)
+    return rows, calibrate(plain, adapted)
 
 
-def predict(tested: Tested, kind: VoiceKind, temperature: float, seed: int) -> Predictions:
+def predict(
+    tested: Tested, kind: VoiceKind, calibration: dict[str, float], seed: int
+) -> Predictions:
     """Predict a corpus' clips with a voice of each speaker."""
+    temperature = calibration["temperature"]
     network, labels = tested.trained.network, tested.trained.labels
     assert isinstance(network, EmbeddingHead)  # noqa: S101 - the recipe has an encoder
     scored = order_labels(clip.emotion for clip in tested.clips)
@@ -232,7 +243,8 @@ def predict(tested: Tested, kind: VoiceKind, temperature: float, seed: int) -> P
         if kind.kind:
             probabilities = torch.softmax(logits, 1).double().numpy()
             reference = make_references(tested, kind, probabilities, seed)
-            logits = network(tested.embeddings, reference) / temperature
+            sharpened = (1 + calibration["sharpening"] * reference[1])[:, None]  # (clips, 1)
+            logits = network(tested.embeddings, reference) * sharpened / temperature
         restricted = logits.double().masked_fill(~is_scored, -torch.inf)
         found = torch.softmax(restricted, 1).numpy()
     return Predictions(
@@ -299,26 +311,25 @@ def join(parts: Iterable[Predictions]) -> Predictions:
     )
 
 
-def calibrate(parts: Sequence[Predictions]) -> dict[str, float]:
-    """Fit temperature and threshold on predictions at temperature 1, averaged over seeds."""
-    temperatures, thresholds = [], []
-    for part in parts:
+def calibrate(plain: Sequence[Predictions], adapted: Sequence[Predictions]) -> dict[str, float]:
+    """Fit temperature, threshold and sharpening, averaged over seeds.
+
+    Args:
+        plain: Predictions of each seed without a voice, at temperature 1.
+        adapted: The same with the voices ``CALIBRATED_WITH``.
+    """
+    temperatures, thresholds, sharpenings = [], [], []
+    weight = ReferencePrior().weigh(CALIBRATED_WITH.kind, CALIBRATED_WITH.recordings, 1.0)
+    for part, with_voice in zip(plain, adapted, strict=True):
         temperature = fit_temperature(part)
         probabilities = apply_temperature(part.probabilities, temperature)
         temperatures.append(temperature)
         thresholds.append(fit_min_confidence(replace(part, probabilities=probabilities)))
+        sharpenings.append((temperature / fit_temperature(with_voice) - 1) / weight)
     return {
         "temperature": float(np.exp(np.mean(np.log(temperatures)))),
         "min_confidence": float(np.median(thresholds)),
-    }
-
-
-def calibrate_nested(parts: Sequence[Predictions]) -> dict[str, dict[str, float]]:
-    """Calibrate for each corpus on the others."""
-    corpora = np.unique(parts[0].folds).tolist()
-    return {
-        corpus: calibrate([part.select(part.folds != corpus) for part in parts])
-        for corpus in corpora
+        "sharpening": max(0.0, float(np.mean(sharpenings))),
     }
 
 

@@ -93,6 +93,7 @@ def make_model(target: Path, protocol: str) -> None:
         model = run.folder / "model.onnx"
         network = load_network(run.folder, recipe)
         network.temperature.fill_(calibration["temperature"])
+        network.sharpening.fill_(calibration.pop("sharpening"))
         info = replace(open_model(model).info, **calibration, scores=read_scores(protocol))
         rate_hz = recipe.frontend.sample_rate_hz
         waveforms = [load_audio(clip.path, rate_hz).samples for clip in load_clips()[:8]]
