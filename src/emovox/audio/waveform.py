@@ -85,7 +85,9 @@ class BlockResampler:
         """Return what a block ``(samples,)`` makes certain, float32 ``(samples,)``; maybe none."""
         if self._stream is None:
             return block
-        resampled: npt.NDArray[np.float32] = self._stream.resample_chunk(np.ascontiguousarray(block))
+        resampled: npt.NDArray[np.float32] = self._stream.resample_chunk(
+            np.ascontiguousarray(block)
+        )
         return resampled
 
     def finish(self) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from emovox.audio.limits import SILENCE_PEAK
-from emovox.recognition import classify, speech_spans, timeline, voice_activity
+from emovox.recognition import classify, leveller, speech_spans, timeline, voice_activity
 
 RULES_VERSION = 1
 """Version of docs/runtime.md; it changes if programs that follow the rules have to."""
@@ -26,13 +26,15 @@ def describe_rules() -> dict[str, Any]:
             "rate_hz": voice_activity.RATE_HZ,
             "frame_samples": voice_activity.FRAME_SAMPLES,
             "context_samples": voice_activity.CONTEXT_SAMPLES,
-            "chunk_samples": voice_activity.CHUNK_SAMPLES,
+            "lowest_hz": leveller.LOWEST_HZ,
+            "attack_s": leveller.ATTACK_S,
+            "release_s": leveller.RELEASE_S,
+            "min_level_rms": leveller.MIN_LEVEL_RMS,
             "level_rms": voice_activity.LEVEL_RMS,
-            "slowing": voice_activity.SLOWING,
         },
         "spans": {
-            "speech_probability": voice_activity.SPEECH_PROBABILITY,
-            "pause_probability": round(speech_spans.PAUSE_PROBABILITY, 6),
+            "speech_probability": speech_spans.SPEECH_PROBABILITY,
+            "pause_probability": speech_spans.PAUSE_PROBABILITY,
             "min_speech_s": speech_spans.MIN_SPEECH_S,
             "min_silence_s": speech_spans.MIN_SILENCE_S,
             "padding_s": speech_spans.PADDING_S,

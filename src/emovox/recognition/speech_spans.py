@@ -3,8 +3,7 @@
     samples -> probability of speech in each 32 ms frame -> spans of speech -> turns
 
 The rules and their defaults are those of ``get_speech_timestamps`` in
-https://github.com/snakers4/silero-vad (``src/silero_vad/utils_vad.py``, version 6.2), except for
-the threshold, which is that of ``SpeechDetector``.
+https://github.com/snakers4/silero-vad (``src/silero_vad/utils_vad.py``, version 6.2).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,14 +17,17 @@ from emovox.audio.waveform import resample_blocks
 from emovox.recognition.voice_activity import (
     FRAME_SAMPLES,
     RATE_HZ,
-    SPEECH_PROBABILITY,
     SpeechDetector,
     cut_blocks,
 )
 
 FRAME_S = FRAME_SAMPLES / RATE_HZ
 
-PAUSE_PROBABILITY = SPEECH_PROBABILITY - 0.15
+SPEECH_PROBABILITY = 0.5
+"""Speech begins with a frame that is at least this probable: Silero's default. `predict` has a higher
+threshold, since it needs only a few frames of a recording."""
+
+PAUSE_PROBABILITY = 0.35
 """Speech that has begun continues until frames fall below this."""
 
 MIN_SPEECH_S = 0.25
@@ -81,10 +83,14 @@ def find_probabilities(
     if detector is not None:
         yield from detector.iterate_probabilities(blocks, rate_hz)
         return
-    for samples in cut_blocks(resample_blocks(blocks, rate_hz, RATE_HZ), 320 * FRAME_SAMPLES):
+    for samples in cut_blocks(resample_blocks(blocks, rate_hz, RATE_HZ), 32 * FRAME_SAMPLES):
         padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES), mode="edge")
-        frames = padded.reshape(-1, FRAME_SAMPLES)  # (frames, 512)
-        yield (np.ptp(frames, axis=1) / 2 >= SILENCE_PEAK).astype(np.float32)
+        yield rate_loudness(padded.reshape(-1, FRAME_SAMPLES))  # (frames, 512)
+
+
+def rate_loudness(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return 1 for each frame ``(frames, samples)`` that is not digital silence, otherwise 0."""
+    return (np.ptp(frames, axis=1) / 2 >= SILENCE_PEAK).astype(np.float32)
 
 
 class SpanFinder:

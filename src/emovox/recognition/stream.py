@@ -21,12 +21,11 @@ from emovox.audio.limits import check_header, check_levels
 from emovox.audio.selection import Selection
 from emovox.audio.waveform import BlockResampler, Waveform
 from emovox.errors import AudioError, EmovoxError
-from emovox.recognition.causal_voice_activity import CausalDetector
 from emovox.recognition.classify import TOO_SHORT_S, make_prediction
 from emovox.recognition.latest_emotion import LatestEmotion
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import Prediction, Scores
-from emovox.recognition.speech_spans import Span, SpanFinder, TurnJoiner
+from emovox.recognition.speech_spans import Span, SpanFinder, TurnJoiner, rate_loudness
 from emovox.recognition.timeline import SegmentMerger
 from emovox.recognition.turn_scorer import TurnScorer
 from emovox.recognition.voice_activity import FRAME_SAMPLES, RATE_HZ
@@ -131,7 +130,9 @@ class StreamingRecognizer:
         self._model_rate_hz = recognizer.info.sample_rate_hz
         self._to_model = BlockResampler(rate_hz, self._model_rate_hz)
         self._to_detector = BlockResampler(rate_hz, RATE_HZ)
-        self._detector = CausalDetector(recognizer.detector)
+        self._rate = (
+            rate_loudness if recognizer.detector is None else recognizer.detector.open_stream().rate
+        )
         self._frame = np.zeros(0, np.float32)  # the beginning of the next frame, at 16 kHz
         self._held = _HeldSamples()
         self._finder, self._joiner, self._merger = SpanFinder(), TurnJoiner(), SegmentMerger()
@@ -225,8 +226,7 @@ class StreamingRecognizer:
         self._frame = np.concatenate([self._frame, samples])
         while len(self._frame) >= FRAME_SAMPLES:
             frame, self._frame = self._frame[:FRAME_SAMPLES], self._frame[FRAME_SAMPLES:]
-            probability = np.array([self._detector.rate(frame)], np.float64)
-            for span in self._finder.push(probability):
+            for span in self._finder.push(self._rate(frame[np.newaxis])):  # (1, 512)
                 yield from self._join(span)
             self._follow_turn()
 

@@ -96,7 +96,9 @@ class TurnScorer:
         starts_s, window_s = place_windows(turn.duration_s)
         scores = [self._score_window(turn, place) for place in range(len(starts_s) - 1)]
         scores.append(self._score(_cut(turn, float(starts_s[-1]), window_s)))
-        return self._take_hops(edges_s, smooth_hops(score_hops(edges_s, starts_s, window_s, scores)))
+        return self._take_hops(
+            edges_s, smooth_hops(score_hops(edges_s, starts_s, window_s, scores))
+        )
 
     def _score_window(self, turn: Waveform, place: int) -> npt.NDArray[np.float64]:
         """Score a window of the timeline, once."""

@@ -4,11 +4,13 @@
              -> Silero VAD, one second at a time -> speech or no speech
              -> if no speech is detected: again at two thirds of the speed, for screams
 
+    blocks -> 16 kHz -> levelled by the speech just before -> Silero VAD -> probabilities
+
 Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) is bundled with the package as
 an ONNX file, and uses the same runtime as the emotion model.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -17,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.audio.limits import SILENCE_PEAK
 from emovox.audio.waveform import Waveform, resample, resample_blocks
+from emovox.recognition.leveller import Leveller
 from emovox.recognition.session import open_session, run_session
 
 RATE_HZ = 16_000
@@ -51,8 +53,6 @@ _LOWS_RATE_HZ = 140
 
 _EDGE_SAMPLES = RATE_HZ // 100
 _REACH_SAMPLES = RATE_HZ // 2
-CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
-"""What a recording that arrives in blocks is levelled by: 10 s."""
 
 
 class DetectorState:
@@ -122,9 +122,8 @@ class SpeechDetector:
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the speech probabilities of a recording that arrives in blocks.
 
-        Memory does not grow with the duration. Each 10 s are set to a level of their own, or to
-        that of the 10 s before if those are louder. What has no speech is processed again, slowed
-        down, as in ``has_speech``.
+        Memory does not grow with the duration, and the probability of a frame depends on nothing
+        later. It is levelled by the speech just before it, and not processed again, slowed down.
 
         Args:
             blocks: float32 ``(samples,)`` each.
@@ -133,33 +132,16 @@ class SpeechDetector:
         Yields:
             float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
-        memory, level_before = DetectorState(), 0.0
-        for samples in remove_lows_of_chunks(resample_blocks(blocks, rate_hz, RATE_HZ)):
-            n_frames = -(-len(samples) // FRAME_SAMPLES)
-            if np.ptp(samples) / 2 < SILENCE_PEAK:
-                memory, level_before = DetectorState(), 0.0
-                yield np.zeros(n_frames, np.float32)
-                continue
-            level = measure_level(samples)
-            samples *= np.float32(LEVEL_RMS / max(level, level_before))
-            level_before = level
-            found = np.concatenate(list(self._listen(samples, memory)))
-            if found.max() < SPEECH_PROBABILITY:
-                slowed = resample(samples, RATE_HZ, round(SLOWING * RATE_HZ))
-                slow = np.concatenate(list(self._listen(slowed)))
-                at = ((np.arange(n_frames) + 0.5) * SLOWING).astype(int)
-                found = np.maximum(found, slow[at.clip(max=len(slow) - 1)])
-            yield found
+        stream = self.open_stream()
+        for samples in cut_blocks(
+            resample_blocks(blocks, rate_hz, RATE_HZ), _BLOCK_FRAMES * FRAME_SAMPLES
+        ):
+            padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
+            yield stream.rate(padded.reshape(-1, FRAME_SAMPLES))
 
-    def rate_frame(self, samples: npt.NDArray[np.float32], state: DetectorState) -> float:
-        """Return the speech probability of one frame, and keep what the next one needs.
-
-        Args:
-            samples: float32 ``(FRAME_SAMPLES,)`` at 16 kHz and a level of ``LEVEL_RMS``.
-            state: State after the frame before; it is changed.
-        """
-        (probabilities,) = self._listen(samples, state)
-        return float(probabilities[0])
+    def open_stream(self) -> "SpeechStream":
+        """Return what rates the frames of one recording while it arrives."""
+        return SpeechStream(self._listen)
 
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
@@ -179,9 +161,9 @@ class SpeechDetector:
         end = np.zeros(n_frames * FRAME_SAMPLES - len(samples), np.float32)
         padded = np.concatenate([memory.context, samples, end])
         # Each frame is preceded by the last 4 ms before it.
-        windows = np.lib.stride_tricks.sliding_window_view(
-            padded, CONTEXT_SAMPLES + FRAME_SAMPLES
-        )[::FRAME_SAMPLES]  # (frames, 576)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT_SAMPLES + FRAME_SAMPLES)[
+            ::FRAME_SAMPLES
+        ]  # (frames, 576)
         for start in range(0, n_frames, _BLOCK_FRAMES):
             probabilities, memory.hidden, memory.cell = run_session(
                 self._session,
@@ -196,6 +178,36 @@ class SpeechDetector:
             )
             yield np.asarray(probabilities, dtype=np.float32)
         memory.context = padded[-CONTEXT_SAMPLES:]
+
+
+class SpeechStream:
+    """Rates the frames of one recording while it arrives; made by ``SpeechDetector``.
+
+    Args:
+        listen: Runs Silero VAD on levelled samples, and continues after a state.
+    """
+
+    def __init__(
+        self,
+        listen: Callable[
+            [npt.NDArray[np.float32], DetectorState], Iterator[npt.NDArray[np.float32]]
+        ],
+    ) -> None:
+        self._listen = listen
+        self._leveller = Leveller(RATE_HZ, FRAME_SAMPLES, LEVEL_RMS)
+        self._state = DetectorState()
+
+    def rate(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return how probable speech is in each of the next frames.
+
+        Args:
+            frames: float32 ``(frames, FRAME_SAMPLES)`` at 16 kHz.
+
+        Returns:
+            float32 ``(frames,)`` in [0, 1].
+        """
+        levelled = np.concatenate([self._leveller.apply(frame) for frame in frames])
+        return np.concatenate(list(self._listen(levelled, self._state)))
 
 
 def cut_blocks(
@@ -220,25 +232,6 @@ def cut_blocks(
                 held = held[n_samples:]
     if len(held):
         yield held
-
-
-def remove_lows_of_chunks(
-    blocks: Iterable[npt.NDArray[np.float32]],
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield 10 s of a recording at a time, as ``remove_lows`` on all of it would return them.
-
-    Each is processed together with half a second before and after it; the rest has no influence.
-    """
-    before = np.empty(0, np.float32)
-    waiting: npt.NDArray[np.float32] | None = None
-    for chunk in cut_blocks(blocks, CHUNK_SAMPLES):
-        if waiting is not None:
-            around = np.concatenate([before, waiting, chunk[:_REACH_SAMPLES]])
-            yield remove_lows(around)[len(before) : len(before) + len(waiting)]
-            before = waiting[-_REACH_SAMPLES:]
-        waiting = chunk
-    if waiting is not None:
-        yield remove_lows(np.concatenate([before, waiting]))[len(before) :]
 
 
 def prepare(waveform: Waveform) -> npt.NDArray[np.float32]:
