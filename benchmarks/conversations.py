@@ -1,8 +1,8 @@
-"""Made conversations: clips of speakers joined with pauses and room tone, with who felt what when.
+"""Made conversations: clips joined with pauses and room tone, with who felt what when.
 
-Two speakers of a corpus take turns. A turn has one to three clips with short pauses between them, and
-the emotion changes between turns and, half of the time, between the clips of a turn. No corpus here
-has labelled conversations; this measures times and changes, not how people talk.
+Two speakers of a corpus take turns. A turn has one to three clips with short pauses between them,
+and the emotion changes between turns and, half of the time, between the clips of a turn. No corpus
+here has labelled conversations; this measures times and changes, not how people talk.
 """
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ from emovox import Clip, load_audio
 RATE_HZ = 16_000
 FRAME_S = 0.01
 SPEECH_SHARE = 0.35
-"""A clip's edges are cut where their level in dB is below this share of the way from its quiet (5%) to
-its loud (95%) frames. Many clips of CREMA-D have only 20 dB between them."""
+"""A clip's edges are cut where their level in dB is below this share of the way from its quiet (5%)
+to its loud (95%) frames. Many clips of CREMA-D have only 20 dB between them."""
 
 CLIPS_OF_TURN = (1, 2, 3)
 CHANGE_WITHIN_TURN = 0.5
@@ -126,7 +126,9 @@ def read_speech(clip: Clip) -> Samples:
     samples = load_audio(clip.path, RATE_HZ).samples
     n_frame = round(FRAME_S * RATE_HZ)
     frames = samples[: len(samples) // n_frame * n_frame].reshape(-1, n_frame)
-    powers = np.convolve(np.mean(np.square(frames, dtype=np.float64), axis=1), np.ones(5) / 5, "same")
+    powers = np.convolve(
+        np.mean(np.square(frames, dtype=np.float64), axis=1), np.ones(5) / 5, "same"
+    )
     levels_db = 10 * np.log10(np.maximum(powers, 1e-12))
     quiet_db, loud_db = np.quantile(levels_db, [0.05, 0.95])
     speech = np.flatnonzero(levels_db >= quiet_db + SPEECH_SHARE * (loud_db - quiet_db))

@@ -24,8 +24,8 @@ from emovox.recognition.voice_activity import (
 FRAME_S = FRAME_SAMPLES / RATE_HZ
 
 SPEECH_PROBABILITY = 0.5
-"""Speech begins with a frame that is at least this probable: Silero's default. `predict` has a higher
-threshold, since it needs only a few frames of a recording."""
+"""Speech begins with a frame that is at least this probable: Silero's default. `predict` has a
+higher threshold, since it needs only a few frames of a recording."""
 
 PAUSE_PROBABILITY = 0.35
 """Speech that has begun continues until frames fall below this."""
@@ -90,7 +90,8 @@ def find_probabilities(
 
 def rate_loudness(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return 1 for each frame ``(frames, samples)`` that is not digital silence, otherwise 0."""
-    return (np.ptp(frames, axis=1) / 2 >= SILENCE_PEAK).astype(np.float32)
+    found: npt.NDArray[np.float32] = (np.ptp(frames, axis=1) / 2 >= SILENCE_PEAK).astype(np.float32)
+    return found
 
 
 class SpanFinder:

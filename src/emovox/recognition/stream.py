@@ -9,8 +9,7 @@ Everything depends on the samples alone: not on the chunks that they arrive in, 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +27,8 @@ from emovox.recognition.results import Prediction, Scores
 from emovox.recognition.speech_spans import Span, SpanFinder, TurnJoiner, rate_loudness
 from emovox.recognition.timeline import SegmentMerger
 from emovox.recognition.turn_scorer import TurnScorer
+from emovox.recognition.voice import Voice
 from emovox.recognition.voice_activity import FRAME_SAMPLES, RATE_HZ
-
-if TYPE_CHECKING:
-    from emovox import Voice
 
 HOP_S = 0.5
 """From one update to the next."""
@@ -80,11 +77,11 @@ class StreamingRecognizer:
         rate_hz: Sampling rate of the samples, 1,000 to 384,000 Hz.
         channel: ``mix`` averages the channels; ``left``, ``right`` or a number from 1 selects one.
         hop_s: Seconds from one update to the next, 0.1 to 10.
-        voice: The speaker's voice, to compare with; see ``Recognizer.enroll``.
+        voice: A voice from ``Recognizer.enroll``, which is taken off.
 
     Raises:
         AudioError: The rate or the channel is invalid.
-        EmovoxError: ``hop_s`` is out of range.
+        EmovoxError: ``hop_s`` is out of range, or the voice does not belong to the model.
 
     Examples:
         >>> from emovox.audio.load import load_audio
@@ -104,7 +101,7 @@ class StreamingRecognizer:
         *,
         channel: str | int = MIX,
         hop_s: float = HOP_S,
-        voice: "Voice | None" = None,
+        voice: Voice | None = None,
     ) -> None:
         check_header(rate_hz, 1)
         if not MIN_HOP_S <= hop_s <= MAX_HOP_S:
@@ -118,12 +115,7 @@ class StreamingRecognizer:
                 code="setting.invalid",
             )
         self.rate_hz, self.hop_s = rate_hz, hop_s
-        self._recognizer = recognizer
-        self._score = (
-            recognizer.score_waveform
-            if voice is None
-            else partial(recognizer.score_waveform, voice=voice)
-        )
+        self._recognizer = recognizer.with_voice(voice)
         self._blocks = _Blocks(max(1, rate_hz // BLOCKS_PER_S))
         self._n_in = self._n_updates = 0
         self._finished = False
@@ -186,9 +178,9 @@ class StreamingRecognizer:
         self._held.push(self._to_model.finish())
         found += self._find_segments(self._to_detector.finish())
         if len(self._frame):
-            fill = "constant" if self._recognizer.detector else "edge"
-            rest = np.pad(self._frame, (0, FRAME_SAMPLES - len(self._frame)), fill)
-            found += self._find_segments(rest[len(self._frame) :])
+            fill = self._frame[-1] if self._recognizer.detector is None else 0.0
+            n_missing = FRAME_SAMPLES - len(self._frame)
+            found += self._find_segments(np.full(n_missing, fill, np.float32))
         for span in self._finder.finish(self._held.n_pushed / self._model_rate_hz):
             found += self._join(span)
         for turn in self._joiner.finish():
@@ -232,8 +224,8 @@ class StreamingRecognizer:
 
     def _join(self, span: Span) -> Iterator[Prediction]:
         """Yield the segments that a span ends."""
-        for turn in self._joiner.push(span):
-            yield from self._end(turn)
+        for ended in self._joiner.push(span):
+            yield from self._end(ended)
         turn = self._joiner.turn
         if turn is not None and span.speech_s:
             self._follow_turn()
@@ -278,7 +270,7 @@ class StreamingRecognizer:
     def _find_scorer(self, start_s: float) -> TurnScorer:
         """Return the scorer of the turn that begins at a time."""
         if self._scorer is None or self._scorer.start_s != start_s:
-            self._scorer = TurnScorer(self._score, start_s)
+            self._scorer = TurnScorer(self._recognizer.score_waveform, start_s)
             self._latest.begin_turn()
             self._held.drop(round(start_s * self._model_rate_hz))
         return self._scorer

@@ -104,7 +104,8 @@ def cut_hops(duration_s: float) -> npt.NDArray[np.float64]:
     """Cut a turn into hops, and return their edges in seconds, float64 ``(hops + 1,)``."""
     # Half a hop or less at the end is part of the hop before it.
     n_hops = max(1, int(np.ceil(duration_s / HOP_S - 0.5)))
-    return np.append(HOP_S * np.arange(n_hops), duration_s)
+    edges_s: npt.NDArray[np.float64] = np.append(HOP_S * np.arange(n_hops), duration_s)
+    return edges_s
 
 
 def cut_window(turn: Waveform, start_s: float, window_s: float) -> npt.NDArray[np.float32]:
@@ -134,8 +135,9 @@ def score_hops(
         edges_s[:-1, np.newaxis], starts_s
     )  # (hops, windows)
     weights = overlaps_s.clip(min=0)
+    weights = weights / weights.sum(axis=1, keepdims=True)
     averaged: npt.NDArray[np.float64] = weights @ np.stack(scores)  # (hops, classes)
-    return averaged / weights.sum(axis=1, keepdims=True)
+    return averaged
 
 
 def place_windows(duration_s: float) -> tuple[npt.NDArray[np.float64], float]:

@@ -77,7 +77,7 @@ class TurnScorer:
         n_hops = int((certain_s - WINDOW_S - WINDOW_HOP_S / 2) / HOP_S) - 1
         if n_hops <= self._n_hops:
             return []
-        edges_s = HOP_S * np.arange(n_hops + 2)
+        edges_s: npt.NDArray[np.float64] = HOP_S * np.arange(n_hops + 2, dtype=np.float64)
         starts_s = np.arange(0, edges_s[-1], WINDOW_HOP_S)
         scores = [self._score_window(turn, place) for place in range(len(starts_s))]
         hops = smooth_hops(score_hops(edges_s, starts_s, WINDOW_S, scores))
