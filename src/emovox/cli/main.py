@@ -16,6 +16,7 @@ from emovox.cli import (
     evaluate,
     explain,
     export,
+    listen,
     predict,
     report,
     reproduce,
@@ -41,6 +42,7 @@ EXTRAS = {
     "hf": "transformers huggingface_hub",
     "keras": "keras h5py",
     "frame": "pandas",
+    "mic": "sounddevice",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
@@ -61,6 +63,7 @@ app = typer.Typer(
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
 app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
+app.command("listen", short_help="Follow the emotion live, from a microphone.")(listen.listen)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("explain", short_help="Show which regions of a recording drove the prediction.")(
     explain.explain
