@@ -23,6 +23,7 @@ from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import Prediction
 from emovox.recognition.rules import describe_rules
 from emovox.recognition.speech_spans import Span, find_spans, join_turns
+from emovox.recognition.stream import StreamingRecognizer, StreamUpdate
 from emovox.recognition.timeline import merge_segments, place_windows, score_turn, smooth_hops
 from emovox.recognition.voice_activity import FRAME_SAMPLES, LEVEL_RMS, RATE_HZ
 
@@ -116,6 +117,7 @@ def make_vectors(recognizer: Recognizer) -> dict[str, Any]:
         "predictions": section(1e-6, make_predictions(recognizer)),
         "segments": section(1e-6, make_segments()),
         "timeline": section(0.01, make_timelines(recognizer)),
+        "updates": section(0.01, make_updates(recognizer)),
     }
 
 
@@ -333,6 +335,20 @@ def make_timelines(recognizer: Recognizer) -> list[Case]:
         segments = recognizer.timeline(make_signal(name), rate_hz=RATE_HZ)
         cases.append(case(name, {"signal": name}, [describe(segment) for segment in segments]))
     return cases
+
+
+def make_updates(recognizer: Recognizer) -> list[Case]:
+    """Stream a signal with the bundled model."""
+    stream = StreamingRecognizer(recognizer, RATE_HZ)
+    signal = make_signal("conversation")[: 12 * RATE_HZ]
+    updates = [
+        {**result.to_dict(), "scores": result.scores and to_list([*result.scores.values()], 6)}
+        for result in stream.push(signal)
+        if isinstance(result, StreamUpdate)
+    ]
+    for update in updates:
+        del update["confidence"]
+    return [case("conversation", {"signal": "conversation", "first_s": 12.0}, updates)]
 
 
 def describe(prediction: Prediction) -> dict[str, Any]:

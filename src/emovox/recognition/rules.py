@@ -3,7 +3,16 @@
 from typing import Any
 
 from emovox.audio.limits import SILENCE_PEAK
-from emovox.recognition import classify, leveller, speech_spans, timeline, voice_activity
+from emovox.recognition import (
+    classify,
+    latest_emotion,
+    leveller,
+    speech_spans,
+    stream,
+    timeline,
+    turn_scorer,
+    voice_activity,
+)
 
 RULES_VERSION = 1
 """Version of docs/runtime.md; it changes if programs that follow the rules have to."""
@@ -52,4 +61,11 @@ def describe_rules() -> dict[str, Any]:
             "smoothing": list(timeline.SMOOTHING),
         },
         "predictions": {"too_short_s": classify.TOO_SHORT_S},
+        "stream": {
+            "blocks_per_s": stream.BLOCKS_PER_S,
+            "update_hop_s": stream.HOP_S,
+            "step_s": turn_scorer.STEP_S,
+            "latest_weight": latest_emotion.LATEST_WEIGHT,
+            "margin": latest_emotion.MARGIN,
+        },
     }
