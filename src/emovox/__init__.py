@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from emovox.recognition.model_file import ModelInfo
     from emovox.recognition.recognizer import Recognizer
     from emovox.recognition.results import FileFailure, Prediction
+    from emovox.recognition.stream import StreamingRecognizer, StreamUpdate
     from emovox.recognition.voice import Voice
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
@@ -164,6 +165,10 @@ _ROOMS = {
         "FileFailure",
         "Prediction",
     ),
+    "emovox.recognition.stream": (
+        "StreamUpdate",
+        "StreamingRecognizer",
+    ),
     "emovox.recognition.voice": ("Voice",),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
@@ -230,6 +235,8 @@ __all__ = [
     "Run",
     "RunError",
     "SpeechDetector",
+    "StreamUpdate",
+    "StreamingRecognizer",
     "StressReport",
     "StressSettings",
     "StudySettings",

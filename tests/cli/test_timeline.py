@@ -35,7 +35,7 @@ def test_the_table_fits_80_columns(timeline: Call, recording: Path) -> None:
     assert name == str(recording)
     assert head.split() == ["start", "end", "emotion", "confidence", "runner-up"]
     assert [row.split() for row in rows] == [
-        ["0:00:00.0", "0:00:04.1", "loud", "0.601", "quiet", "0.399"],
+        ["0:00:00.0", "0:00:04.1", "loud", "0.598", "quiet", "0.402"],
         ["0:00:04.1", "0:00:07.9", "no", "speech", "-", "-"],
         ["0:00:07.9", "0:00:12.0", "quiet", "0.874", "loud", "0.126"],
     ]

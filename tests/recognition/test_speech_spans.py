@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pytest
 
 from emovox.audio.load import load_audio
-from emovox.audio.waveform import Waveform
 from emovox.demo.clips import read_demo_clips
 from emovox.recognition.speech_spans import (
     FRAME_S,
@@ -21,8 +20,6 @@ from emovox.recognition.voice_activity import (
     RATE_HZ,
     SpeechDetector,
     cut_blocks,
-    remove_lows,
-    remove_lows_of_chunks,
 )
 
 Samples = npt.NDArray[np.float32]
@@ -138,16 +135,6 @@ def test_chunks_lose_no_sample() -> None:
         assert np.concatenate(list(cut_blocks(cut(samples, 4), n))).tolist() == samples.tolist()
 
 
-def test_lows_are_removed_from_chunks_as_from_the_whole() -> None:
-    generator = np.random.default_rng(0)
-    time_s = np.arange(25 * RATE_HZ) / RATE_HZ
-    rumble = 0.5 * np.sin(2 * np.pi * 20 * time_s) + 0.1
-    samples = (rumble + 0.1 * generator.standard_normal(len(time_s))).astype(np.float32)
-    found = np.concatenate(list(remove_lows_of_chunks(cut(samples, 5_000))))
-    assert len(found) == len(samples)
-    assert float(np.abs(found - remove_lows(samples)).max()) < 0.01
-
-
 @pytest.fixture(scope="module")
 def detector() -> SpeechDetector:
     return SpeechDetector()
@@ -185,8 +172,15 @@ def test_there_is_no_speech_in_silence_or_a_tone(
     assert not list_speech(list(find_spans(found, lambda: 21.0)))
 
 
-def test_a_stream_has_the_probabilities_of_the_whole(
+def test_probabilities_do_not_depend_on_blocks_or_on_what_is_later(
     detector: SpeechDetector, speech: Samples
 ) -> None:
-    (found,) = detector.iterate_probabilities(cut(speech, 1_000), RATE_HZ)
-    assert np.allclose(found, detector.find_probabilities(Waveform(speech, RATE_HZ)), atol=1e-4)
+    whole = np.concatenate(list(detector.iterate_probabilities([speech], RATE_HZ)))
+    blocks = cut(speech, 1_000)
+    assert np.concatenate(list(detector.iterate_probabilities(blocks, RATE_HZ))).tolist() == (
+        whole.tolist()
+    )
+    half = speech[: 40 * 512]
+    (first, *_) = detector.iterate_probabilities([half], RATE_HZ)
+    assert first.tolist() == whole[: len(first)].tolist()
+    assert whole.max() > 0.9

@@ -20,6 +20,7 @@ from emovox.cli import (
     explain,
     export,
     info,
+    listen,
     predict,
     report,
     reproduce,
@@ -46,6 +47,7 @@ EXTRAS = {
     "keras": "keras h5py",
     "frame": "pandas",
     "parquet": "pyarrow",
+    "mic": "sounddevice",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
@@ -66,6 +68,7 @@ app = typer.Typer(
 )
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
 app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
+app.command("listen", short_help="Follow the emotion live, from a microphone.")(listen.listen)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("enroll", short_help="Learn a voice, to predict relative to it.")(enroll.enroll)
 app.command("embed", short_help="Write embeddings of recordings, for other models.")(embed.embed)

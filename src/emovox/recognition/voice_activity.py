@@ -4,11 +4,13 @@
              -> Silero VAD, one second at a time -> speech or no speech
              -> if no speech is detected: again at two thirds of the speed, for screams
 
+    blocks -> 16 kHz -> levelled by the speech just before -> Silero VAD -> probabilities
+
 Silero VAD 6.2 (MIT licence, https://github.com/snakers4/silero-vad) is bundled with the package as
 an ONNX file, and uses the same runtime as the emotion model.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -17,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emovox.audio.limits import SILENCE_PEAK
 from emovox.audio.waveform import Waveform, resample, resample_blocks
+from emovox.recognition.leveller import Leveller
 from emovox.recognition.session import open_session, run_session
 
 RATE_HZ = 16_000
@@ -39,24 +41,26 @@ MIN_SPEECH_SHARE = 1 / 3
 SLOWING = 1.5
 """Silero VAD misses most screams; slowed to two thirds, they have the pitch of loud speech."""
 
-_CONTEXT_SAMPLES = 64
-_LEVEL_RMS = 0.1
+CONTEXT_SAMPLES = 64
+"""What Silero VAD is given of the frame before."""
+
+LEVEL_RMS = 0.1
+"""-20 dBFS: what recordings are set to."""
+
 _BLOCK_FRAMES = 32
 _LOWS_RATE_HZ = 140
 """A recording at this rate has nothing above 70 Hz, and what lies below 64 Hz."""
 
 _EDGE_SAMPLES = RATE_HZ // 100
 _REACH_SAMPLES = RATE_HZ // 2
-_CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
-"""What a recording that arrives in blocks is levelled by: 10 s."""
 
 
-class _Memory:
-    """What the network keeps from one block of frames to the next."""
+class DetectorState:
+    """What Silero VAD keeps from one block of frames to the next; zero at first."""
 
     def __init__(self) -> None:
         self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
-        self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        self.context = np.zeros(CONTEXT_SAMPLES, np.float32)
 
 
 class SpeechDetector:
@@ -118,9 +122,8 @@ class SpeechDetector:
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield the speech probabilities of a recording that arrives in blocks.
 
-        Memory does not grow with the duration. Each 10 s are set to a level of their own, or to
-        that of the 10 s before if those are louder. What has no speech is processed again, slowed
-        down, as in ``has_speech``.
+        Memory does not grow with the duration, and the probability of a frame depends on nothing
+        later. It is levelled by the speech just before it, and not processed again, slowed down.
 
         Args:
             blocks: float32 ``(samples,)`` each.
@@ -129,23 +132,16 @@ class SpeechDetector:
         Yields:
             float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
-        memory, level_before = _Memory(), 0.0
-        for samples in remove_lows_of_chunks(resample_blocks(blocks, rate_hz, RATE_HZ)):
-            n_frames = -(-len(samples) // FRAME_SAMPLES)
-            if np.ptp(samples) / 2 < SILENCE_PEAK:
-                memory, level_before = _Memory(), 0.0
-                yield np.zeros(n_frames, np.float32)
-                continue
-            level = measure_level(samples)
-            samples *= np.float32(_LEVEL_RMS / max(level, level_before))
-            level_before = level
-            found = np.concatenate(list(self._listen(samples, memory)))
-            if found.max() < SPEECH_PROBABILITY:
-                slowed = resample(samples, RATE_HZ, round(SLOWING * RATE_HZ))
-                slow = np.concatenate(list(self._listen(slowed)))
-                at = ((np.arange(n_frames) + 0.5) * SLOWING).astype(int)
-                found = np.maximum(found, slow[at.clip(max=len(slow) - 1)])
-            yield found
+        stream = self.open_stream()
+        for samples in cut_blocks(
+            resample_blocks(blocks, rate_hz, RATE_HZ), _BLOCK_FRAMES * FRAME_SAMPLES
+        ):
+            padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
+            yield stream.rate(padded.reshape(-1, FRAME_SAMPLES))
+
+    def open_stream(self) -> "SpeechStream":
+        """Return what rates the frames of one recording while it arrives."""
+        return SpeechStream(self._listen)
 
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
@@ -157,17 +153,17 @@ class SpeechDetector:
         return False
 
     def _listen(
-        self, samples: npt.NDArray[np.float32], memory: _Memory | None = None
+        self, samples: npt.NDArray[np.float32], memory: DetectorState | None = None
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield speech probabilities, one block of frames at a time; continue after a memory."""
-        memory = memory or _Memory()
+        memory = memory or DetectorState()
         n_frames = -(-len(samples) // FRAME_SAMPLES)
         end = np.zeros(n_frames * FRAME_SAMPLES - len(samples), np.float32)
         padded = np.concatenate([memory.context, samples, end])
         # Each frame is preceded by the last 4 ms before it.
-        windows = np.lib.stride_tricks.sliding_window_view(
-            padded, _CONTEXT_SAMPLES + FRAME_SAMPLES
-        )[::FRAME_SAMPLES]  # (frames, 576)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, CONTEXT_SAMPLES + FRAME_SAMPLES)[
+            ::FRAME_SAMPLES
+        ]  # (frames, 576)
         for start in range(0, n_frames, _BLOCK_FRAMES):
             probabilities, memory.hidden, memory.cell = run_session(
                 self._session,
@@ -181,7 +177,37 @@ class SpeechDetector:
                 duration_s=_BLOCK_FRAMES * FRAME_SAMPLES / RATE_HZ,
             )
             yield np.asarray(probabilities, dtype=np.float32)
-        memory.context = padded[-_CONTEXT_SAMPLES:]
+        memory.context = padded[-CONTEXT_SAMPLES:]
+
+
+class SpeechStream:
+    """Rates the frames of one recording while it arrives; made by ``SpeechDetector``.
+
+    Args:
+        listen: Runs Silero VAD on levelled samples, and continues after a state.
+    """
+
+    def __init__(
+        self,
+        listen: Callable[
+            [npt.NDArray[np.float32], DetectorState], Iterator[npt.NDArray[np.float32]]
+        ],
+    ) -> None:
+        self._listen = listen
+        self._leveller = Leveller(RATE_HZ, FRAME_SAMPLES, LEVEL_RMS)
+        self._state = DetectorState()
+
+    def rate(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return how probable speech is in each of the next frames.
+
+        Args:
+            frames: float32 ``(frames, FRAME_SAMPLES)`` at 16 kHz.
+
+        Returns:
+            float32 ``(frames,)`` in [0, 1].
+        """
+        levelled = np.concatenate([self._leveller.apply(frame) for frame in frames])
+        return np.concatenate(list(self._listen(levelled, self._state)))
 
 
 def cut_blocks(
@@ -206,25 +232,6 @@ def cut_blocks(
                 held = held[n_samples:]
     if len(held):
         yield held
-
-
-def remove_lows_of_chunks(
-    blocks: Iterable[npt.NDArray[np.float32]],
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield 10 s of a recording at a time, as ``remove_lows`` on all of it would return them.
-
-    Each is processed together with half a second before and after it; the rest has no influence.
-    """
-    before = np.empty(0, np.float32)
-    waiting: npt.NDArray[np.float32] | None = None
-    for chunk in cut_blocks(blocks, _CHUNK_SAMPLES):
-        if waiting is not None:
-            around = np.concatenate([before, waiting, chunk[:_REACH_SAMPLES]])
-            yield remove_lows(around)[len(before) : len(before) + len(waiting)]
-            before = waiting[-_REACH_SAMPLES:]
-        waiting = chunk
-    if waiting is not None:
-        yield remove_lows(np.concatenate([before, waiting]))[len(before) :]
 
 
 def prepare(waveform: Waveform) -> npt.NDArray[np.float32]:
@@ -266,7 +273,7 @@ def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         array([ 0.1, -0.1], dtype=float32)
     """
     rms = measure_level(samples)
-    return (samples * (_LEVEL_RMS / rms)).astype(np.float32) if rms > 0 else samples
+    return (samples * (LEVEL_RMS / rms)).astype(np.float32) if rms > 0 else samples
 
 
 def measure_level(samples: npt.NDArray[np.float32]) -> float:
