@@ -87,6 +87,9 @@ KINDS = (
     VoiceKind("one emotion", "unlabelled", 10, alike=True),
 )
 CALIBRATED_WITH = VoiceKind("unlabelled", "unlabelled", 10)
+TARGET_ACCURACY = 0.7
+"""Share of predictions above the threshold that are right, on the corpora it is fitted on."""
+
 UNCALIBRATED = {"temperature": 1.0, "sharpening": 0.0}
 
 
@@ -324,7 +327,8 @@ def calibrate(plain: Sequence[Predictions], adapted: Sequence[Predictions]) -> d
         temperature = fit_temperature(part)
         probabilities = apply_temperature(part.probabilities, temperature)
         temperatures.append(temperature)
-        thresholds.append(fit_min_confidence(replace(part, probabilities=probabilities)))
+        rescaled = replace(part, probabilities=probabilities)
+        thresholds.append(fit_min_confidence(rescaled, TARGET_ACCURACY))
         sharpenings.append((temperature / fit_temperature(with_voice) - 1) / weight)
     return {
         "temperature": float(np.exp(np.mean(np.log(temperatures)))),
