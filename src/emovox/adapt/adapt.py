@@ -200,7 +200,7 @@ def predict_base(found: ComputedClips, base: Sequence[str], labels: Sequence[str
     if not own:
         return np.full(len(found.clips), -1)
     best = found.probabilities[:, [base.index(label) for label in own]].argmax(axis=1)
-    return np.array([labels.index(label) for label in own])[best]
+    return np.asarray([labels.index(label) for label in own], np.int64)[best]
 
 
 def score_both(

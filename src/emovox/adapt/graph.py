@@ -117,17 +117,17 @@ def replace_head(
         graph.node.append(
             helper.make_node("Reshape", [tensors.hidden, "adapted/flat"], ["adapted/hidden"])
         )
+    make = helper.make_node
     graph.node.extend(
-        helper.make_node(kind, inputs, [output], **settings)
-        for kind, inputs, output, settings in (
-            ("Max", [BASE_OUTPUT, "adapted/floor"], "adapted/likely", {}),
-            ("Log", ["adapted/likely"], "adapted/logs", {}),
-            ("MatMul", ["adapted/logs", "adapted/shared"], "adapted/scores", {}),
-            ("Concat", parts, "adapted/inputs", {"axis": 1}),
-            ("Gemm", ["adapted/inputs", "adapted/kernel", "adapted/bias"], "adapted/fit", {}),
-            ("Add", ["adapted/scores", "adapted/fit"], "adapted/logits", {}),
-            ("Softmax", ["adapted/logits"], OUTPUT_NAME, {"axis": 1}),
-        )
+        [
+            make("Max", [BASE_OUTPUT, "adapted/floor"], ["adapted/likely"]),
+            make("Log", ["adapted/likely"], ["adapted/logs"]),
+            make("MatMul", ["adapted/logs", "adapted/shared"], ["adapted/scores"]),
+            make("Concat", parts, ["adapted/inputs"], axis=1),
+            make("Gemm", ["adapted/inputs", "adapted/kernel", "adapted/bias"], ["adapted/fit"]),
+            make("Add", ["adapted/scores", "adapted/fit"], ["adapted/logits"]),
+            make("Softmax", ["adapted/logits"], [OUTPUT_NAME], axis=1),
+        ]
     )
     for output in graph.output:
         if output.name == OUTPUT_NAME:
