@@ -200,7 +200,8 @@ def predict_base(found: ComputedClips, base: Sequence[str], labels: Sequence[str
     if not own:
         return np.full(len(found.clips), -1)
     best = found.probabilities[:, [base.index(label) for label in own]].argmax(axis=1)
-    return np.asarray([labels.index(label) for label in own], np.int64)[best]
+    classes: IntArray = np.array([labels.index(label) for label in own])[best]
+    return classes
 
 
 def score_both(
