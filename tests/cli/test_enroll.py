@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import soundfile as sf
-from numpy.typing import NDArray
 from tests.cli.conftest import Call
+from tests.made_tones import write_tone
 
 from emovox.export.metadata import write_info
 from emovox.recognition import named_models
@@ -20,15 +19,6 @@ from emovox.recognition.model_file import open_model
 from emovox.recognition.named_models import NamedModel
 from emovox.recognition.recognizer import Recognizer, warn_of_licence
 from emovox.recognition.voice import Voice
-
-
-def write_tone(path: Path, level: float, duration_s: float = 1.0) -> Path:
-    """Write a square wave whose mean of ``|samples|`` is its level."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    n = round(duration_s * 8_000)
-    tone: NDArray[np.float64] = np.where(np.arange(n) // 40 % 2 == 0, level, -level)
-    sf.write(path, tone, 8_000, subtype="FLOAT")
-    return path
 
 
 def expect(level: float, baseline: float, weight: float) -> float:

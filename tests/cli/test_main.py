@@ -10,8 +10,8 @@ import pytest
 from emovox.cli.main import explain_missing
 
 COMMANDS = (
-    "predict timeline demo explain train evaluate compare stress tune sweep reproduce report "
-    "export data data-list data-fetch data-verify"
+    "predict timeline listen demo enroll embed explain train evaluate adapt compare stress tune "
+    "sweep reproduce report info export data data-list data-fetch data-verify"
 ).split()
 
 

@@ -99,6 +99,7 @@ def adapt_model(
     base: str | Path = DEFAULT_MODEL,
     data: Path | None = None,
     jobs: int = 1,
+    vad: bool = True,
     watcher: Watcher | None = None,
 ) -> Adaptation:
     """Fit a head for a corpus and its own labels after a base model, and write a model file.
@@ -114,6 +115,7 @@ def adapt_model(
         base: A model file with an encoder, or the name of one.
         data: Folder of the known corpora.
         jobs: Number of clips to process in parallel.
+        vad: Run voice-activity detection first, as ``Recognizer`` does.
         watcher: Receives progress updates.
 
     Returns:
@@ -125,7 +127,7 @@ def adapt_model(
     """
     (listing,) = load_listings(data, [str(corpus)])
     require_clips(str(corpus), listing.clips, "clip")
-    recognizer = Recognizer.load(base)
+    recognizer = Recognizer.load(base, vad=vad)
     content = find_model(base).read_bytes()
     proto = onnx.ModelProto.FromString(content)
     tensors = find_head(proto, str(base))
@@ -154,7 +156,7 @@ def adapt_model(
     info = describe_adapted(
         recognizer.info, found.clips, labels, head, logits, classes, scores[1], by_speaker
     )
-    written = replace_head(proto, tensors, head, shared, info)
+    written = replace_head(proto, tensors, head, shared, recognizer.info, info)
     open_model_bytes(written, out)
     with replace_file(out) as part:
         part.write_bytes(written)
@@ -198,7 +200,8 @@ def predict_base(found: ComputedClips, base: Sequence[str], labels: Sequence[str
     if not own:
         return np.full(len(found.clips), -1)
     best = found.probabilities[:, [base.index(label) for label in own]].argmax(axis=1)
-    return np.array([labels.index(label) for label in own])[best]
+    classes: IntArray = np.array([labels.index(label) for label in own])[best]
+    return classes
 
 
 def score_both(

@@ -1,5 +1,6 @@
 """The graph of a model file: read what its head computes, and put another head after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,12 @@ from emovox.adapt.head import AdaptedHead
 from emovox.errors import ModelFileError
 from emovox.evaluation.metrics import FloatArray
 from emovox.export.metadata import serialize_model
-from emovox.recognition.model_file import EMBEDDING_NAME, OUTPUT_NAME, ModelInfo
+from emovox.recognition.model_file import (
+    EMBEDDING_NAME,
+    LABELS_NAME,
+    OUTPUT_NAME,
+    ModelInfo,
+)
 
 KERNEL_NODES = ("Gemm", "MatMul", "Einsum")
 BASE_OUTPUT = "base_probabilities"
@@ -75,6 +81,7 @@ def replace_head(
     tensors: HeadTensors,
     head: AdaptedHead,
     shared: FloatArray,
+    base: ModelInfo,
     info: ModelInfo,
 ) -> bytes:
     """Return a model file whose probabilities are those of an adapted head.
@@ -85,11 +92,14 @@ def replace_head(
         head: The adapted head.
         shared: Maps the base's log-probabilities to the scores of the new labels, float64
             ``(base classes, classes)``.
+        base: Metadata of the base model.
         info: Metadata of the new file.
     """
     new = onnx.ModelProto()
     new.CopyFrom(proto)
     graph = new.graph
+    if base.reference is not None:
+        rename_labels(graph, base.labels, info.labels)
     for node in graph.node:
         node.output[:] = [BASE_OUTPUT if key == OUTPUT_NAME else key for key in node.output]
     constants = {
@@ -107,17 +117,17 @@ def replace_head(
         graph.node.append(
             helper.make_node("Reshape", [tensors.hidden, "adapted/flat"], ["adapted/hidden"])
         )
+    make = helper.make_node
     graph.node.extend(
-        helper.make_node(kind, inputs, [output], **settings)
-        for kind, inputs, output, settings in (
-            ("Max", [BASE_OUTPUT, "adapted/floor"], "adapted/likely", {}),
-            ("Log", ["adapted/likely"], "adapted/logs", {}),
-            ("MatMul", ["adapted/logs", "adapted/shared"], "adapted/scores", {}),
-            ("Concat", parts, "adapted/inputs", {"axis": 1}),
-            ("Gemm", ["adapted/inputs", "adapted/kernel", "adapted/bias"], "adapted/fit", {}),
-            ("Add", ["adapted/scores", "adapted/fit"], "adapted/logits", {}),
-            ("Softmax", ["adapted/logits"], OUTPUT_NAME, {"axis": 1}),
-        )
+        [
+            make("Max", [BASE_OUTPUT, "adapted/floor"], ["adapted/likely"]),
+            make("Log", ["adapted/likely"], ["adapted/logs"]),
+            make("MatMul", ["adapted/logs", "adapted/shared"], ["adapted/scores"]),
+            make("Concat", parts, ["adapted/inputs"], axis=1),
+            make("Gemm", ["adapted/inputs", "adapted/kernel", "adapted/bias"], ["adapted/fit"]),
+            make("Add", ["adapted/scores", "adapted/fit"], ["adapted/logits"]),
+            make("Softmax", ["adapted/logits"], [OUTPUT_NAME], axis=1),
+        ]
     )
     for output in graph.output:
         if output.name == OUTPUT_NAME:
@@ -129,3 +139,21 @@ def replace_head(
                 )
             )
     return serialize_model(new, info)
+
+
+def rename_labels(graph: onnx.GraphProto, base: Sequence[str], labels: Sequence[str]) -> None:
+    """Let what is known of a reference's labels be given for the new labels."""
+    known = "adapted/base_labels"
+    for node in graph.node:
+        node.input[:] = [known if key == LABELS_NAME else key for key in node.input]
+    shape = [1, len(labels)]
+    for entry in graph.input:
+        if entry.name == LABELS_NAME:
+            entry.CopyFrom(helper.make_tensor_value_info(LABELS_NAME, TensorProto.FLOAT, shape))
+    for tensor in graph.initializer:
+        if tensor.name == LABELS_NAME:
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(shape, np.float32), LABELS_NAME))
+    same = np.array([[float(new == old) for old in base] for new in labels], np.float32)
+    graph.initializer.append(numpy_helper.from_array(same, "adapted/same_labels"))
+    node = helper.make_node("MatMul", [LABELS_NAME, "adapted/same_labels"], [known])
+    graph.node.insert(0, node)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emovox.cli.options import DataOption, ScoreFormat, ScoreFormatOption
+from emovox.cli.options import DataOption, ScoreFormat, ScoreFormatOption, VadOption
 from emovox.cli.paragraphs import echo_wrapped
 from emovox.cli.terminal import echo, echo_json
 from emovox.recognition.named_models import DEFAULT_MODEL
@@ -32,6 +32,7 @@ def adapt(
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=1, help="Clips processed in parallel.")
     ] = 1,
+    vad: VadOption = True,
     output: ScoreFormatOption = ScoreFormat.TABLE,
 ) -> None:
     """Adapt a model to your own recordings and labels, from five labelled clips per label.
@@ -44,7 +45,7 @@ def adapt(
     from emovox.wording import count
 
     with ProgressBars("adapt") as bars:
-        found = adapt_model(corpus, out, base=base, data=data, jobs=jobs, watcher=bars)
+        found = adapt_model(corpus, out, base=base, data=data, jobs=jobs, vad=vad, watcher=bars)
     for name, reason in found.unusable:
         echo(f"emovox: {name}: left out: {reason}", err=True)
     if output is ScoreFormat.JSON:

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 import typer
 
 from emovox.cli.interrupts import raise_lost_interrupt
@@ -23,6 +21,9 @@ from emovox.files import replace_file
 from emovox.recognition.results import FileFailure
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from emovox.recognition.recognizer import Recognizer
 
 SUFFIXES = (".npz", ".csv", ".parquet")
@@ -54,6 +55,8 @@ def embed(
         raise typer.BadParameter(f"--out is {out}; expected a file ending in {', '.join(SUFFIXES)}")
     if STDIN in sources:
         raise typer.BadParameter("embeddings are named by files; standard input has no name")
+    import numpy as np
+
     from emovox.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.load(model, vad=vad, max_duration_s=max_duration_s)
@@ -77,11 +80,11 @@ def embed(
 
 def embed_sources(
     recognizer: "Recognizer", sources: Iterable[Any], jobs: int, track: int | None
-) -> Iterator[tuple[Any, npt.NDArray[np.float32] | FileFailure]]:
+) -> Iterator[tuple[Any, "npt.NDArray[np.float32] | FileFailure"]]:
     """Yield each source with its embedding, or what is wrong with it."""
     from emovox.recognition.failures import describe_failure
 
-    def embed_one(source: Any) -> tuple[Any, npt.NDArray[np.float32] | FileFailure]:
+    def embed_one(source: Any) -> tuple[Any, "npt.NDArray[np.float32] | FileFailure"]:
         if isinstance(source, FileFailure):
             return source.file, source
         try:
@@ -94,9 +97,11 @@ def embed_sources(
 
 
 def write_embeddings(
-    out: Path, files: list[str], embeddings: npt.NDArray[np.float32], model: str
+    out: Path, files: list[str], embeddings: "npt.NDArray[np.float32]", model: str
 ) -> None:
     """Write embeddings ``(files, features)`` in the format of the file's name."""
+    import numpy as np
+
     with replace_file(out) as part:
         if out.suffix.lower() == ".npz":
             with part.open("wb") as file:

@@ -27,8 +27,14 @@ from emovox.cli.options import (
 )
 from emovox.cli.speakers import Adapt, find_speakers, load_voice, predict_adapted
 from emovox.cli.terminal import echo, echo_json, path_to_text
-from emovox.recognition.baselines import ADAPTED, NOT_ADAPTED
-from emovox.recognition.results import FileFailure, Prediction, list_cells, name_runner_up
+from emovox.recognition.results import (
+    ADAPTED,
+    NOT_ADAPTED,
+    FileFailure,
+    Prediction,
+    list_cells,
+    name_runner_up,
+)
 from emovox.wording import make_printable
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emovox.audio.channels import EACH
 from emovox.errors import EmovoxError, VoiceError
 from emovox.recognition.enroll import Embedded, make_voice, require_prior, weigh_voice
+from emovox.recognition.results import ADAPTED, NOT_ADAPTED
 from emovox.recognition.voice import Voice
 from emovox.wording import count
 
@@ -18,8 +19,6 @@ BY_FOLDER, BY_SPEAKER = "folder", "speaker"
 FEW_RECORDINGS = 3
 MAX_RECORDINGS = 200
 """Recordings of one speaker that are averaged, evenly spaced; more change nothing."""
-ADAPTED, NOT_ADAPTED = "adapted to ", "not adapted: "
-"""How notes begin that are the same for all recordings of a speaker."""
 
 
 def name_speakers(files: Sequence[Path], folder: str | Path, adapt: str) -> list[str]:

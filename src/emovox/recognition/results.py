@@ -6,6 +6,9 @@ from typing import Any, NoReturn
 
 from emovox.errors import EmovoxError
 
+ADAPTED, NOT_ADAPTED = "adapted to ", "not adapted: "
+"""How notes begin that are the same for all recordings of a speaker."""
+
 
 class Scores(dict[str, float]):
     """Probability of each emotion, in the model's order, as an immutable, hashable dict.
