@@ -30,13 +30,14 @@ reproduce: $(INSTALLED)  ## Run the reference experiment: its two models and our
 reproduce-all: $(INSTALLED)  ## Run the reference experiment, and test on unseen speakers too (208 MB)
 	$(BIN)/emovox reproduce --all
 
-accuracy: $(INSTALLED)  ## Score the shipped recipe under every protocol, three seeds each (resumes)
+accuracy: $(INSTALLED)  ## Score the recipe encoder on RAVDESS under every protocol, three seeds each (resumes)
 	$(BIN)/python benchmarks/accuracy.py
 
-model: accuracy  ## Train the shipped model on all clips, and write its card
-	$(BIN)/python scripts/make_model.py runs/accuracy
-	$(BIN)/emovox stress runs/accuracy/encoder-emobox-6-seed? --draws 3 --out benchmarks/stress.csv
-	$(BIN)/python scripts/make_model_card.py runs/accuracy
+model: $(INSTALLED)  ## Score the shipped recipe on corpora left out, train the shipped model, write its card
+	$(BIN)/python benchmarks/voices.py
+	$(BIN)/python scripts/make_model.py
+	$(BIN)/emovox stress default --corpus ravdess --out benchmarks/stress.csv
+	$(BIN)/python scripts/make_model_card.py
 
 test: $(INSTALLED) check  ## Run all checks and tests
 	$(BIN)/python -m pytest

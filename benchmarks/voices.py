@@ -134,11 +134,19 @@ def main(
         scored, fitted[protocol] = score_protocol(protocol, of_seed)
         rows += scored
     if write:
-        write_text(CALIBRATION, json.dumps(fitted, indent=1) + "\n")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([COLUMNS, *rows])
-        write_text(TABLE, text.getvalue())
+        write_tables(rows, fitted)
+
+
+def write_tables(rows: list[list[str]], fitted: dict[str, dict[str, float]]) -> None:
+    """Write the committed tables; protocols that were not run keep their rows."""
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        kept = [row for row in csv.reader(file) if row[0] not in (*fitted, COLUMNS[0])]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([COLUMNS, *sorted([*kept, *rows], key=lambda row: row[0] != OPEN)])
+    write_text(TABLE, text.getvalue())
+    known = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    write_text(CALIBRATION, json.dumps({**known, **fitted}, indent=1) + "\n")
 
 
 def read_corpora(recipe: Recipe, data: Path | None) -> dict[str, tuple[Clip, ...]]:

@@ -119,7 +119,7 @@ def read_scores(protocol: str) -> tuple[ProtocolScore, ...]:
             n_speakers=int(row["speakers"]),
         )
         for row in rows
-        if row["voice"] == "none" and row["corpus"] != "mean"
+        if row["voice"] == "none" and row["corpus"] not in ("mean", "women", "men")
     )
 
 
