@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/make_model_card.py
 
-Scores come from `benchmarks/voices.csv`, stress tests from `benchmarks/stress.csv`, and the rest from
-the model file's metadata.
+Scores come from `benchmarks/voices.csv`, stress tests from `benchmarks/stress.csv`, and the rest
+from the model file's metadata.
 """
 
 import csv

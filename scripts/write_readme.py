@@ -3,9 +3,10 @@
     python scripts/write_readme.py
 
 Each `<!-- figure: NAME -->` ... `<!-- end -->` of README.md is filled anew: from
-`benchmarks/accuracy.csv` (`make accuracy`), `benchmarks/reference.csv` (`make reproduce-all` and
-`benchmarks/reference.py`), `benchmarks/elsewhere.csv` (`benchmarks/elsewhere.py`), and what `emovox
-demo` prints; that of docs/experiments.md from `benchmarks/reference_opus.csv`.
+`benchmarks/voices.csv` (`benchmarks/voices.py`), `benchmarks/accuracy.csv` (`make accuracy`),
+`benchmarks/reference.csv` (`make reproduce-all` and `benchmarks/reference.py`), and what `emovox
+demo` prints; those of docs/experiments.md from `benchmarks/reference_opus.csv` and
+`benchmarks/voices.csv`, that of docs/voices.md from the latter.
 """
 
 import csv
@@ -16,6 +17,8 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import make_model_card as card
+
 from emovox.files import write_text
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +27,8 @@ ACCURACY = ROOT / "benchmarks" / "accuracy.csv"
 REFERENCE = ROOT / "benchmarks" / "reference.csv"
 EXPERIMENTS = ROOT / "docs" / "experiments.md"
 REFERENCE_OPUS = ROOT / "benchmarks" / "reference_opus.csv"
-ELSEWHERE = ROOT / "benchmarks" / "elsewhere.csv"
+VOICES = ROOT / "benchmarks" / "voices.csv"
+VOICES_PAGE = ROOT / "docs" / "voices.md"
 PUBLISHED = {
     "HuBERT base, frozen": ("95 million", "66.2", "65.4"),
     "HuBERT large, frozen": ("317 million", "70.3", "70.0"),
@@ -32,7 +36,7 @@ PUBLISHED = {
 }
 """As the EmoBox benchmark prints them (Ma et al. 2024), without intervals."""
 
-MODELS = {"vanilla": "vanilla", "optimized": "optimized", "encoder": "encoder, as it ships"}
+MODELS = {"vanilla": "vanilla", "optimized": "optimized", "encoder": "encoder (ours)"}
 DIFFERENCE = "optimized minus vanilla"
 Row = dict[str, str]
 
@@ -41,12 +45,12 @@ def main() -> None:
     """Fill every figure of the README and of the documentation."""
     seeds = read_table(ACCURACY)
     accuracy = [row for row in seeds if row["seeds"] == "mean"]
-    reference = read_table(REFERENCE)
+    reference, voices = read_table(REFERENCE), read_table(VOICES)
     figures = {
         "demo": write_demo(),
         "emobox": write_emobox(accuracy, reference),
         "words": write_words([row for row in seeds if row["seeds"] == "0"]),
-        "elsewhere": write_elsewhere(read_table(ELSEWHERE)),
+        "open": write_open(voices),
         "reference": write_protocol(reference, "reference"),
         "repeated": write_protocol(reference, "reference-repeated"),
         "unseen": write_protocol(reference, "emobox-6"),
@@ -54,7 +58,8 @@ def main() -> None:
     }
     fill_figures(README, figures)
     sources = write_sources(reference, read_table(REFERENCE_OPUS))
-    fill_figures(EXPERIMENTS, {"sources": sources})
+    fill_figures(EXPERIMENTS, {"sources": sources, "loco": write_loco(voices)})
+    fill_figures(VOICES_PAGE, {"curves": write_curves(voices)})
 
 
 def fill_figures(page: Path, figures: dict[str, str]) -> None:
@@ -124,7 +129,7 @@ def write_emobox(accuracy: list[Row], reference: list[Row]) -> str:
         f"{percent(cnn['WA'])} | {point(cnn['UA'])} |",
     ]
     lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in PUBLISHED.items()]
-    lines.append(f"| **emovox** | **6.5 million, 4.0 MB** | **{wa}** | **{ua}** |")
+    lines.append(f"| **emovox' recipe `encoder`** | **6.5 million** | **{wa}** | **{ua}** |")
     luna = find(accuracy, protocol="luna-5", score="UA")
     note = (
         f"{int(ours['WA']['clips']):,} clips of {ours['WA']['speakers']} speakers, 3 seeds (`make "
@@ -145,23 +150,68 @@ def write_words(seed: list[Row]) -> str:
     )
 
 
-def write_elsewhere(rows: list[Row]) -> str:
-    """Return how the shipped model does on corpora that it was not trained on."""
-    titles = {"cremad": "CREMA-D, English", "nemo": "nEMO, Polish"}
+def write_open(voices: list[Row]) -> str:
+    """Return how the shipped recipe does on corpora that it was not trained on."""
+    rows = [row for row in voices if row["protocol"] == "open" and row["corpus"] in card.TITLES]
     lines = [
-        "| shipped model on | WA | guessing | calibration error | above its threshold | right |",
+        "| trained without it, tested on | clips, speakers | UAR | knowing ten recordings of the "
+        "speaker | calibration error | answered, right |",
         "|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        wa, low, high = (100 * float(row[key]) for key in ("wa", "wa_low", "wa_high"))
-        cells = [
-            f"{titles[row['corpus']]}: {int(row['clips']):,} clips of {row['speakers']} speakers",
-            f"{wa:.1f} ({low:.1f} to {high:.1f})",
-            f"{100 / int(row['labels']):.0f}",
-            f"{100 * float(row['error']):.0f} points",
-            *(f"{100 * float(row[key]):.0f}%" for key in ("kept", "right")),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+    for corpus in card.list_corpora(rows):
+        own = [row for row in rows if row["corpus"] == corpus]
+        plain, ten = (
+            card.find(own, voice=voice, recordings=n, labels="four")
+            for voice, n in (("none", "0"), ("unlabelled", "10"))
+        )
+        every = card.find(own, voice="none", labels="all")
+        error, answered, right = (100 * float(every[k]) for k in ("ece", "answered", "right"))
+        lines.append(
+            f"| {card.TITLES[corpus]} | {int(every['clips']):,}, {every['speakers']} | "
+            f"{card.show(plain)} | {card.show(ten)} | {error:.0f} points | {answered:.0f}%, "
+            f"{right:.0f}% |"
+        )
+    return "\n".join(lines)
+
+
+def write_loco(voices: list[Row]) -> str:
+    """Return the scores of each of the six corpora, left out of training."""
+    rows = [row for row in voices if row["protocol"] == "loco" and row["corpus"] in card.TITLES]
+    lines = [
+        "| left out | no voice | ten unlabelled recordings | one neutral recording | ten of one "
+        "emotion |",
+        "|---|---|---|---|---|",
+    ]
+    kinds = (("none", "0"), ("unlabelled", "10"), ("neutral", "1"), ("one emotion", "10"))
+    for corpus in card.list_corpora(rows):
+        own = [row for row in rows if row["corpus"] == corpus and row["labels"] == "four"]
+        cells = []
+        for voice, n in kinds:
+            found = [row for row in own if (row["voice"], row["recordings"]) == (voice, n)]
+            cells.append(card.show(found[0]) if found else "")
+        lines.append(f"| {card.TITLES[corpus]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_curves(voices: list[Row]) -> str:
+    """Return the scores by number and kind of recordings of the speaker."""
+    rows = [row for row in voices if row["protocol"] == "open" and row["corpus"] in card.TITLES]
+    corpora = card.list_corpora(rows)
+    head = [card.TITLES[corpus].split(",")[0] for corpus in corpora]
+    lines = [f"| recordings | {' | '.join(head)} |", "|---|" + "---|" * len(corpora)]
+    names = {"none": "none", "unlabelled": "{} unlabelled", "neutral": "{} neutral"}
+    names["one emotion"] = "{} of one emotion"
+    for kind in dict.fromkeys((row["voice"], row["recordings"]) for row in rows):
+        cells = []
+        for corpus in corpora:
+            found = [
+                row
+                for row in rows
+                if (row["voice"], row["recordings"], row["corpus"], row["labels"])
+                == (*kind, corpus, "four")
+            ]
+            cells.append(card.show(found[0]) if found else "")
+        lines.append(f"| {names[kind[0]].format(kind[1])} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
