@@ -46,7 +46,7 @@ def test_a_file_takes_the_path_of_a_microphone(listen: Call, recording: Path) ->
         ["0:00:04.1", "0:00:07.9", "no", "speech", "-"],
         ["0:00:07.9", "0:00:12.0", "quiet", "0.874"],
     ]
-    assert summary == "12.0 s, of which 8.2 s are speech: loud 4.1 s, quiet 4.1 s"
+    assert summary == "12.0 s, of which 8.1 s are speech: loud 4.1 s, quiet 4.1 s"
     assert max(map(len, rows)) <= 80
 
 

@@ -63,7 +63,7 @@ def test_unmerged_has_a_row_for_each_second(timeline: Call, recording: Path) -> 
     [
         ("srt", "1"),
         ("vtt", "WEBVTT"),
-        ("rttm", "SPEAKER my_call 1 0.000 4.062 <NA> <NA> loud 0.601 <NA>"),
+        ("rttm", "SPEAKER my_call 1 0.000 4.062 <NA> <NA> loud 0.598 <NA>"),
         ("textgrid", 'File type = "ooTextFile"'),
     ],
 )
