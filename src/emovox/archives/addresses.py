@@ -11,6 +11,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -22,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 8 * 2**20
 TRIES = 8
-"""Attempts at one request; the waits between them double from 0.25 s, half a minute in all."""
+WAIT_S = 0.25
+"""Attempts at one request; the waits between them double from ``WAIT_S``, half a minute in all."""
 
 INSTALLS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
             "hf": "huggingface_hub"}  # fmt: skip
@@ -101,7 +103,7 @@ def try_again(request: Callable[[], T], name: str) -> T:
                 raise OSError(f"{type(error).__name__} after {TRIES} attempts") from error
             _log.info("%s: %s, trying again", name, error)
             # Spread out, so that a thousand workers do not return at the same moment.
-            time.sleep(0.25 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
+            time.sleep(WAIT_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
     raise AssertionError
 
 
@@ -129,7 +131,7 @@ def fetch(address: str, start: int = 0, n_bytes: int | None = None) -> tuple[Bin
         digest = hashlib.sha256()
         for at in range(start, start + size, CHUNK_BYTES):
             end = min(at + CHUNK_BYTES, start + size)
-            chunk = try_again(lambda at=at, end=end: read_range(files, path, at, end), address)
+            chunk = try_again(partial(read_range, files, path, at, end), address)
             digest.update(chunk)
             buffer.write(chunk)
     except FileNotFoundError:

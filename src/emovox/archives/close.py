@@ -20,7 +20,9 @@ FILE_GROUPS = 16
 """A file has at most about a million rows."""
 
 
-def close_archive(folder: ArchiveFolder, paths: Iterable[Path], n_recordings: int) -> dict[str, Any]:
+def close_archive(
+    folder: ArchiveFolder, paths: Iterable[Path], n_recordings: int
+) -> dict[str, Any]:
     """Join parts to the rows of a finished archive.
 
     A process that is killed here leaves the parts, and no manifest or the one before: closing is

@@ -1,10 +1,10 @@
 """The folder of an archive: settings, plan, parts, and the finished rows.
 
-    settings.json     what may not change between two starts
-    plan/             the recordings, and the units of work
-    parts/            a Parquet file for each finished unit; removed once the rows are finished
-    rows-*.parquet    the rows of all parts, in the order of the plan
-    _manifest.json    closes a finished archive: names its files, with their SHA-256
+settings.json     what may not change between two starts
+plan/             the recordings, and the units of work
+parts/            a Parquet file for each finished unit; removed once the rows are finished
+rows-*.parquet    the rows of all parts, in the order of the plan
+_manifest.json    closes a finished archive: names its files, with their SHA-256
 """
 
 import json

@@ -48,6 +48,7 @@ def read_manifest(address: str) -> Listing:
     base = address.rpartition("/")[0] if is_remote(address) else str(Path(address).parent)
     try:
         file: Any
+        tables: Iterator[pa.Table]
         if is_remote(address):
             files, path = open_file_system(address)
             file = try_again(lambda: files.open(path, "rb"), address)
@@ -56,9 +57,7 @@ def read_manifest(address: str) -> Listing:
         if address.lower().endswith(".parquet"):
             parquet = pq.ParquetFile(file)
             columns: list[str] = parquet.schema_arrow.names
-            tables = (
-                pa.Table.from_batches([batch]) for batch in parquet.iter_batches(BATCH_ROWS)
-            )
+            tables = (pa.Table.from_batches([batch]) for batch in parquet.iter_batches(BATCH_ROWS))
         else:
             columns, tables = _read_text(file)
     except FileNotFoundError:

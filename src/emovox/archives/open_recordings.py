@@ -121,7 +121,10 @@ def cut_part(
     with open_recording(source, max_duration_s=max(86_400.0, longest_s)) as recording:
         for block in recording.decode(settings.track or 1):
             rate_hz = block.rate_hz
-            first, last = round(start_s * rate_hz), None if end_s is None else round(end_s * rate_hz)
+            first, last = (
+                round(start_s * rate_hz),
+                None if end_s is None else round(end_s * rate_hz),
+            )
             n = len(block.samples)
             wanted = block.samples[
                 max(0, first - n_before) : None if last is None else max(0, last - n_before)

@@ -78,7 +78,9 @@ class Plan:
     def read(self, unit: Unit) -> list[dict[str, Any]]:
         """Return the recordings of a unit, as dictionaries with the columns of the plan."""
         rows: list[dict[str, Any]] = []
-        for at in range(unit.first // BATCH_ROWS, (unit.first + unit.n_recordings - 1) // BATCH_ROWS + 1):
+        for at in range(
+            unit.first // BATCH_ROWS, (unit.first + unit.n_recordings - 1) // BATCH_ROWS + 1
+        ):
             table = _read_batch(self.folder, at)
             start = max(0, unit.first - at * BATCH_ROWS)
             end = unit.first + unit.n_recordings - at * BATCH_ROWS
@@ -176,7 +178,9 @@ def divide(
             starts.append(done)
             are_long.append(False)
             before = int(ends[done - 1]) if done else 0
-            fitting = np.searchsorted(ends[done : min(stop, done + most)], before + most_bytes, "right")
+            fitting = np.searchsorted(
+                ends[done : min(stop, done + most)], before + most_bytes, "right"
+            )
             done += max(1, int(fitting))
         if stop < len(sizes):
             starts.append(stop)

@@ -94,7 +94,10 @@ class WorkSpec:
 
     def describe(self, info: ModelInfo) -> dict[str, Any]:
         """Return what must be the same for all rows of a folder, as JSON-serialisable types."""
-        values = asdict(self.settings) | {"model": info.name, "max_duration_s": self.settings.longest_s}
+        values = asdict(self.settings) | {
+            "model": info.name,
+            "max_duration_s": self.settings.longest_s,
+        }
         if values["min_confidence"] is None:
             values["min_confidence"] = info.min_confidence
         return {

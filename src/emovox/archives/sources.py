@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,7 @@ def _find_bytes(path: str) -> int | None:
 
 def _list_remote(source: str) -> Iterator[tuple[str, int | None]]:
     """Yield address and size of the objects below an address, or that match a glob."""
+    found: Iterator[dict[str, Any]]
     files, root = open_file_system(source)
     scheme = source.partition("://")[0]
     try:
@@ -164,7 +166,7 @@ def _walk_remote(files: Any, root: str) -> Iterator[dict[str, Any]]:
     pending = [root]
     while pending:
         current = pending.pop()
-        entries = try_again(lambda current=current: files.ls(current, detail=True), current)
+        entries = try_again(partial(files.ls, current, detail=True), current)
         entries.sort(key=lambda entry: split_numbers(entry["name"]))
         below = []
         for entry in entries:

@@ -33,7 +33,7 @@ def iterate_members(address: str) -> Iterator[dict[str, Any]]:
                         "offset": member.offset_data,
                         "bytes": member.size,
                     }
-                tar.members.clear()  # tarfile keeps them all
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise ArchiveError(
             f"cannot be listed as a tar ({error}); expected one that is not compressed, as "
