@@ -3,9 +3,9 @@
     python benchmarks/archive.py FOLDER --clips 3000 --memory-rows 100000
 
 Prints clips per second of each, shares of twice one process, the driver's peak memory for many rows
-against few, and whether the files of all engines are the same byte for byte. Starting processes, and
-Ray, is not counted: the clock runs from the first unit that ends to the last. FOLDER holds WAV or
-FLAC files, such as CREMA-D; without it, recordings are made.
+against few, and whether the files of all engines are the same byte for byte. Starting processes,
+and Ray, is not counted: the clock runs from the first unit that ends to the last. FOLDER holds WAV
+or FLAC files, such as CREMA-D; without it, recordings are made.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
-from processes import Measurement, measure
 
 from emovox.archives.progress import ArchiveWatcher
 from emovox.archives.run import archive
 from emovox.archives.settings import ArchiveSettings
 from emovox.recognition.model_file import find_default_model
 from emovox.recognition.recognizer import Recognizer
+from processes import Measurement, measure
 
 BARS = {"local, 2 workers": (0.90, 0.97), "ray, 2 workers": (0.85, 0.95)}
 """Floor and goal of the rate, as a share of twice one process."""
@@ -153,7 +153,9 @@ def compare(arguments: argparse.Namespace, work: Path) -> None:
         name = f"{engine}, {jobs} worker{'s' if jobs > 1 else ''}"
         share = output["rate"] / (2 * plain)
         floor, goal = BARS.get(name, (None, None))
-        bar = "" if floor is None else f"  {share:.0%} of twice (floor {floor:.0%}, goal {goal:.0%})"
+        bar = (
+            "" if floor is None else f"  {share:.0%} of twice (floor {floor:.0%}, goal {goal:.0%})"
+        )
         print(f"{name:<28}{output['rate']:8.1f} /s{bar}", flush=True)
         hashes.add(tuple(output["hashes"]))
     print(f"\nrows of all engines: {'equal' if len(hashes) == 1 else 'DIFFERENT'}")
@@ -162,13 +164,15 @@ def compare(arguments: argparse.Namespace, work: Path) -> None:
     short = work / "short"
     short.mkdir()
     for number in range(20):
-        sf.write(short / f"{number}.wav", np.random.default_rng(number).normal(0, 0.1, 4_800), 16_000)
+        sf.write(
+            short / f"{number}.wav", np.random.default_rng(number).normal(0, 0.1, 4_800), 16_000
+        )
     for n in (1_000, arguments.memory_rows):
         source = write_manifest(work / f"{n}.csv", sorted(short.iterdir()), n)
         peaks.append(float(run("local", 2, source, "--quick").output["peak_mb"]))
     print(
-        f"peak memory of the driver: {peaks[0]:.0f} MB for 1,000 rows, {peaks[1] - peaks[0]:+.0f} MB "
-        f"for {arguments.memory_rows:,} (floor +{MEMORY_BARS_MB[0]}, goal +{MEMORY_BARS_MB[1]})"
+        f"peak memory of the driver: {peaks[0]:.0f} MB for 1,000 rows, "
+        f"{peaks[1] - peaks[0]:+.0f} MB for {arguments.memory_rows:,} (floor +{MEMORY_BARS_MB[0]}, goal +{MEMORY_BARS_MB[1]})"
     )
 
 

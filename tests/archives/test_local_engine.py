@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.archives.conftest import N_CLIPS, Rows, write_clips
 
 from emovox import Recognizer
 from emovox.archives.close import close_archive
@@ -23,13 +24,12 @@ from emovox.archives.run import archive, finish_on_interrupt, iterate_tasks
 from emovox.archives.settings import ArchiveSettings, make_spec
 from emovox.archives.work import Processor, Task, TaskResult
 from emovox.errors import ArchiveError, EmovoxError
-from tests.archives.conftest import N_CLIPS, Rows, write_clips
 
 LIMIT_S = 300
 
 
 def test_rows_are_the_predictions_and_failures_of_each_recording(
-    undisturbed: Path, clips: Path, loudness_model: Path, read_rows: Callable[[Path], Rows]
+    undisturbed: Path, loudness_model: Path, read_rows: Callable[[Path], Rows]
 ) -> None:
     rows = read_rows(undisturbed)
     names = [f"clip_{n}.wav" for n in range(1, N_CLIPS + 1)] + ["damaged.wav"]
@@ -137,9 +137,7 @@ def test_a_killed_worker_loses_nothing_and_a_deadly_recording_only_itself(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "MIN_UNITS", 3)
         plan = plans.write_plan(folder.plan, list_recordings(str(clips)), str(clips))
-    engine = LocalEngine(
-        1, KilledProcessor(make_spec(settings, ())), ArchiveWatcher(), Event()
-    )
+    engine = LocalEngine(1, KilledProcessor(make_spec(settings, ())), ArchiveWatcher(), Event())
     try:
         for result in engine.run(iterate_tasks(plan, np.zeros(len(plan), bool), {})):
             folder.write_result(result)

@@ -18,7 +18,7 @@ from emovox.archives.settings import What
 from emovox.errors import ArchiveError
 
 if TYPE_CHECKING:
-    import duckdb
+    pass
 
 MIN_CLUSTERS = 3
 """Shares of fewer speakers have no interval."""
@@ -78,7 +78,7 @@ class ArchiveQueries:
         self.labels = tuple(self.settings["labels"])
         self.columns = tuple(self.settings["extra_columns"])
         self.is_timeline = self.settings["what"] == What.TIMELINE
-        self.weight = "(end_s - start_s)" if self.is_timeline else "1.0"
+        self.weight = "(end_s - start_s)" if self.is_timeline else "1::DOUBLE"
         # Nothing is downloaded: what DuckDB lacks would otherwise be fetched as an extension.
         self.database: duckdb.DuckDBPyConnection = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -162,7 +162,8 @@ class ArchiveQueries:
         """Return shares with intervals for each value of an expression."""
         # Of each cluster: its weight, and that of each emotion in it.
         sums = ", ".join(
-            f"coalesce(sum(w) FILTER (WHERE emotion = ?), 0) AS x{i}" for i in range(len(self.labels))
+            f"coalesce(sum(w) FILTER (WHERE emotion = ?), 0) AS x{i}"
+            for i in range(len(self.labels))
         )
         totals = ", ".join(
             f"sum(x{i}) AS x{i}, sum(x{i} * x{i}) AS xx{i}, sum(x{i} * n) AS xn{i}"

@@ -70,10 +70,7 @@ def describe_comparison(table: Table, labels: tuple[str, ...]) -> dict[str, Any]
             "value": make_printable(str(value)),
             "rows": n_rows,
             "speakers": n_speakers,
-            "shares": {
-                label: cells[3 * i : 3 * i + 3]
-                for i, label in enumerate(labels)
-            },
+            "shares": {label: cells[3 * i : 3 * i + 3] for i, label in enumerate(labels)},
         }
         for value, n_rows, n_speakers, *cells in table.rows
     ]
@@ -86,5 +83,7 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)
     for row in table.rows:
-        writer.writerow(["'" + c if isinstance(c, str) and c[:1] in "=+-@" and c else c for c in row])
+        writer.writerow(
+            ["'" + c if isinstance(c, str) and c[:1] in "=+-@" and c else c for c in row]
+        )
     return file.getvalue()

@@ -14,8 +14,6 @@ from emovox.recognition.failures import describe_failure
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import FileFailure, Prediction
 
-CRASHED = "source.crashed"
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -196,7 +194,8 @@ def _describe_crash(item: dict[str, Any]) -> dict[str, Any]:
         "its worker process was killed each time it was tried, often because memory ran out; "
         "process it alone, and report it if that fails"
     )
-    return make_row(FileFailure(name_item(item), detail, CRASHED, detail))
+    failure = FileFailure(name_item(item), detail, code="source.crashed", detail=detail)
+    return make_row(failure)
 
 
 def _short(task: Task) -> list[dict[str, Any]]:
