@@ -172,7 +172,8 @@ def compare(arguments: argparse.Namespace, work: Path) -> None:
         peaks.append(float(run("local", 2, source, "--quick").output["peak_mb"]))
     print(
         f"peak memory of the driver: {peaks[0]:.0f} MB for 1,000 rows, "
-        f"{peaks[1] - peaks[0]:+.0f} MB for {arguments.memory_rows:,} (floor +{MEMORY_BARS_MB[0]}, goal +{MEMORY_BARS_MB[1]})"
+        f"{peaks[1] - peaks[0]:+.0f} MB for {arguments.memory_rows:,} "
+        f"(floor +{MEMORY_BARS_MB[0]}, goal +{MEMORY_BARS_MB[1]})"
     )
 
 

@@ -1,6 +1,8 @@
 import io
 import json
+import sys
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,32 @@ def test_a_glob_and_a_tar_give_the_rows_of_the_folder(
     rows = process(str(shards / "*.tar"))
     assert strip(rows) == from_folder
     assert rows[0]["source"].endswith("00000.tar::../clip_1.wav")
+
+
+def test_a_zip_of_hostile_recordings_gives_what_each_of_them_gives(
+    process: Process, loudness_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "MAX_STREAM_BYTES", 2**20)
+    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+    try:
+        from fuzz_files import Recordings
+    finally:
+        sys.path.pop(0)
+    fuzzed = Recordings(tmp_path)
+    contents = [fuzzed.make(np.random.default_rng([3, number])) for number in range(60)]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for number, content in enumerate(contents):
+            packed.writestr(f"../../{number:03d}.wav", content)
+        packed.writestr("bomb.wav", bytes(2**20 + 1))
+    rows = process(str(tmp_path / "a.zip"))
+    recognizer = Recognizer.load(loudness_model, vad=False)
+    found = [*recognizer.predict_many(contents)]
+    assert [row["error_code"] for row in rows] == [
+        *(getattr(result, "code", None) for result in found),
+        "audio.too_large",
+    ]
+    assert len({row["error_code"] for row in rows}) > 4
+    assert rows[0]["source"].endswith("a.zip::../../000.wav")
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all" * 100, b"\x1f\x8b\x08" + bytes(600)])

@@ -72,7 +72,7 @@ def write_files(
         "files": files,
     }
     write_text(folder.path / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    folder.remove_parts()
+    folder.clean(manifest)
     return manifest
 
 

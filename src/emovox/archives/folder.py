@@ -160,11 +160,12 @@ class ArchiveFolder:
             return None
         return found
 
-    def remove_parts(self) -> None:
-        """Remove what the finished rows have replaced."""
+    def clean(self, manifest: dict[str, Any]) -> None:
+        """Remove what a finished archive has replaced: its parts, and rows it does not name."""
         for path in self.path.glob("parts*"):
-            shutil.rmtree(path)
-        named = {file["name"] for file in (self.read_manifest() or {}).get("files", ())}
+            if int(path.name.partition("-")[2] or 0) <= manifest["generation"]:
+                shutil.rmtree(path)
+        named = {file["name"] for file in manifest["files"]}
         for path in self.path.glob("rows-*.parquet"):
             if path.name not in named:
                 path.unlink()

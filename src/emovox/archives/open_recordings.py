@@ -1,6 +1,10 @@
 """Open the recordings of a plan: files, members of tars, objects in stores, and parts of each."""
 
+import hashlib
 import io
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +20,11 @@ from emovox.archives.addresses import (
     is_remote,
     open_section,
 )
+from emovox.archives.containers import open_zip_member
 from emovox.archives.settings import ArchiveSettings
 from emovox.audio.limits import refuse_empty
 from emovox.audio.recording import open_recording
+from emovox.audio.sources import MAX_MEMORY_BYTES
 from emovox.errors import AudioError
 
 
@@ -66,6 +72,10 @@ def open_item(item: dict[str, Any], settings: ArchiveSettings) -> Iterator[Opene
 def _open_whole(item: dict[str, Any]) -> Iterator[tuple[Any, str | None]]:
     """Open a whole recording, and find the SHA-256 of its bytes."""
     address, offset = item["source"], item["offset"]
+    if item["member"] is not None and offset is None:
+        with open_zip_member(address, item["member"]) as stream, spool(stream) as opened:
+            yield opened
+        return
     if is_remote(address):
         file, sha256 = fetch(address, offset or 0, None if offset is None else item["bytes"])
         with file:
@@ -90,6 +100,28 @@ def _open_whole(item: dict[str, Any]) -> Iterator[tuple[Any, str | None]]:
         yield path, None  # what is wrong with it is found again, and described, by the reader
         return
     yield path, sha256
+
+
+@contextmanager
+def spool(stream: Any) -> Iterator[tuple[Any, str]]:
+    """Copy a stream to a seekable file, up to the limit of a stream, and find its SHA-256.
+
+    Raises:
+        AudioError: It is too large, whatever its header says, or damaged.
+    """
+    digest = hashlib.sha256()
+    with tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES) as buffer:
+        try:
+            while chunk := stream.read(2**20):
+                buffer.write(chunk)
+                digest.update(chunk)
+                check_bytes(buffer.tell())
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise AudioError(
+                f"is damaged in its zip ({error}); copy the zip again", code="audio.damaged"
+            ) from error
+        buffer.seek(0)
+        yield buffer, digest.hexdigest()
 
 
 def cut_part(

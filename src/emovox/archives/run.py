@@ -41,7 +41,7 @@ def archive(
     engine, number of processes and interruptions.
 
     Args:
-        source: A folder, a glob, a tar, a manifest (``.csv``, ``.tsv`` or ``.parquet``), an
+        source: A folder, a glob, a tar, a zip, a manifest (``.csv``, ``.tsv`` or ``.parquet``), an
             audformat database, or an address of one of these such as ``s3://bucket/folder``.
         out: Folder of the results.
         settings: What is computed, and how; ``None``: a prediction per recording.
@@ -82,6 +82,7 @@ def archive(
             run_units(folder, plan, start, watcher, stopping)
             watcher.start_closing()
             manifest = close_archive(folder, folder.list_parts(len(plan)), plan.n_recordings)
+        folder.clean(manifest)  # again: the process may have been killed before
         if retry_failed and manifest["failures"]:
             again = ArchiveFolder(folder.path, int(manifest["generation"]) + 1)
             failed = list_failed(again, manifest, plan)

@@ -1,4 +1,4 @@
-"""List the recordings of a source: folder, glob, tar, manifest or object store, in a fixed order.
+"""List the recordings of a source: folder, glob, tar, zip, manifest or store, in a fixed order.
 
 Listings are tables of bounded size, so that memory does not grow with the archive.
 """
@@ -21,7 +21,7 @@ from emovox.archives.addresses import (
     path_to_address,
     try_again,
 )
-from emovox.archives.tar_members import iterate_members
+from emovox.archives.containers import CONTAINER_SUFFIXES, iterate_members
 from emovox.audio.folders import AUDIO_SUFFIXES, split_numbers, walk_audio
 from emovox.errors import ArchiveError
 
@@ -59,7 +59,7 @@ def list_recordings(source: str) -> Listing:
     """List the recordings of a source.
 
     Args:
-        source: A folder, a glob pattern, a tar, a manifest (``.csv``, ``.tsv``, ``.parquet``), an
+        source: A folder, a glob, a tar, a zip, a manifest (``.csv``, ``.tsv``, ``.parquet``), an
             audformat database, one recording, or an address of any of these but audformat that
             fsspec opens.
 
@@ -114,17 +114,17 @@ def _to_tables(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
 
 
 def _open_tars(found: Iterable[tuple[str, int | None]]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each file, or for each member of a tar."""
+    """Yield a row for each file, or for each recording in a tar or a zip."""
     for address, n_bytes in found:
-        if address.lower().endswith(".tar"):
+        if address.lower().endswith(CONTAINER_SUFFIXES):
             yield from iterate_members(address)
         else:
             yield {"source": address, "bytes": n_bytes}
 
 
 def _is_listed(name: str) -> bool:
-    """Return whether a name is that of a recording or of a tar of recordings."""
-    return os.path.splitext(name)[1].lower() in (*AUDIO_SUFFIXES, ".tar")
+    """Return whether a name is that of a recording, or of a tar or a zip."""
+    return os.path.splitext(name)[1].lower() in (*AUDIO_SUFFIXES, *CONTAINER_SUFFIXES)
 
 
 def _find_bytes(path: str) -> int | None:

@@ -48,8 +48,8 @@ def archive(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a quoted glob, a tar, a manifest (.csv, .tsv, .parquet), an audformat "
-            "database, or an address such as s3://bucket/folder.",
+            help="A folder, a quoted glob, a tar, a zip, a manifest (.csv, .tsv, .parquet), an "
+            "audformat database, or an address such as s3://bucket/folder.",
         ),
     ],
     out: Annotated[
