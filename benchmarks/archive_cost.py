@@ -2,10 +2,10 @@
 
     python benchmarks/archive_cost.py FOLDER --price 0.04
 
-Times one thread on a sample of recordings: reading and hashing, decoding to the model's rate, speech
-detection, and the model; then ``predict`` and ``timeline`` as a whole. Prints shares, and cores, hours
-and money for a million hours of such recordings, and bytes of output from the parts that are written.
-Times are of the processor, so that a busy machine does not change them; the network is not in them.
+Times one thread on a sample of recordings: reading and hashing, decoding to the model's rate,
+speech detection, and the model; then ``predict`` and ``timeline`` as a whole. Prints shares, and
+core-hours, money and bytes of output for a million hours of such recordings. Times are of the
+processor, so that a busy machine changes them little; the network is not in them.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
         print(f"{name:<20}{1_000 * cpu_s / len(paths):8.2f} ms {cpu_s / total_s:6.0%}")
     items = [
         {"recording": n, "source": str(path), "bytes": None, "start_s": None, "end_s": None,
-         "member": None, "offset": None, "speaker": None}
+         "member": None, "offset": None, "speaker": None, "voice": None}
         for n, path in enumerate(paths)
     ]  # fmt: skip
     print(f"\n{'':<12}{'times real time':>16}{'core-hours':>12}{'price':>10}{'GB of rows':>12}")

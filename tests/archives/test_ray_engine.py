@@ -32,7 +32,7 @@ def cluster() -> Iterator[Any]:
     try:
         yield cluster
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -77,7 +77,7 @@ def test_two_nodes_one_killed_give_the_bytes_of_one_process(
     assert read_bytes(tmp_path / "one") == expected
 
     node = cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
-    killed = []
+    killed: list[Any] = []
 
     class Killing(ArchiveWatcher):
         def end_unit(self, *_: Any) -> None:

@@ -20,7 +20,8 @@ from emovox.archives import addresses, pieces, plan
 from emovox.archives.folder import ArchiveFolder
 from emovox.archives.rows import EXTRA_PREFIX
 from emovox.archives.settings import ArchiveSettings, make_spec
-from emovox.archives.sources import Listing, list_recordings
+from emovox.archives.sources import BATCH_ROWS, Listing, list_recordings
+from emovox.archives.voices import read_voices
 from emovox.archives.work import Processor, Task
 from emovox.errors import ArchiveError, EmovoxError
 
@@ -147,6 +148,42 @@ def test_a_manifest_names_parts_speakers_and_columns_of_its_own(
     assert process(str(tmp_path / "list.parquet")) == rows[:3]
 
 
+def test_voices_of_a_manifest_are_taken_off_and_embeddings_written(
+    clips: Path, voice_model: Path, tmp_path: Path
+) -> None:
+    recognizer = Recognizer.load(voice_model, vad=False)
+    ann = recognizer.enroll([clips / "clip_30.wav"] * 6)
+    ann.save(tmp_path / "ann.voice")
+    (tmp_path / "bad.voice").write_text("{}")
+    manifest = tmp_path / "list.csv"
+    names = ["", "ann.voice", "bad.voice", "missing.voice"]
+    rows = [f"{clips}/clip_20.wav,{name}\n" for name in names]
+    manifest.write_text("file,voice\n" + "".join(rows))
+    items = [row for table in list_recordings(str(manifest)).tables for row in table.to_pylist()]
+    for number, item in enumerate(items):
+        item["recording"] = number
+    task = Task(0, items, voices=read_voices(items))
+    found = {}
+    for what in ("predict", "embed"):
+        processor = Processor(
+            make_spec(ArchiveSettings(what=what, model=voice_model, vad=False), ())
+        )
+        content = processor.process(task).content
+        found[what] = pq.read_table(io.BytesIO(content or b"")).to_pylist()
+    plain, adapted = (
+        recognizer.predict(clips / "clip_20.wav", voice=voice).scores for voice in (None, ann)
+    )
+    assert plain is not None and adapted is not None and plain["loud"] > adapted["loud"] + 0.1
+    scores = [row["score_loud"] for row in found["predict"]]
+    assert scores == [np.float32(plain["loud"]), np.float32(adapted["loud"]), None, None]
+    assert found["predict"][1]["voice"] == str(tmp_path / "ann.voice")
+    codes = [row["error_code"] for row in found["predict"]]
+    assert codes == [None, None, "voice.foreign", "voice.unreadable"]
+    embedding = recognizer.embed(clips / "clip_20.wav").tolist()
+    assert [row["embedding"] for row in found["embed"][:2]] == [embedding] * 2
+    assert found["embed"][0]["end_s"] == 0.7
+
+
 def test_an_audformat_database_names_segments_and_speakers(
     process: Process, clips: Path, tmp_path: Path
 ) -> None:
@@ -257,7 +294,7 @@ def test_long_recordings_give_the_same_timeline_in_pieces(
 def test_a_hundred_thousand_recordings_are_planned_in_the_order_of_the_manifest(
     tmp_path: Path,
 ) -> None:
-    n = 2 * plan.BATCH_ROWS + 10
+    n = 2 * BATCH_ROWS + 10
     table = pa.table({"file": [f"s3://b/{i}.wav" for i in range(n)], "bytes": [1_000] * n})
     pq.write_table(table, tmp_path / "list.parquet", row_group_size=10_000)
     planned = plan.write_plan(

@@ -1,23 +1,21 @@
 """The embedding of a recording: what the model computes before it names an emotion."""
 
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from emovox.archives.settings import ArchiveSettings
-from emovox.audio.load import load_audio
-from emovox.errors import ModelFileError
-from emovox.recognition.model_file import INPUT_NAME
+from emovox.audio.recording import open_recording
+from emovox.audio.waveform import Waveform
+from emovox.errors import AudioError
+from emovox.recognition.enroll import embed_windows
 from emovox.recognition.recognizer import Recognizer
-from emovox.recognition.session import run_session
-
-EMBEDDING_NAME = "embedding"
+from emovox.recognition.windows import iterate_windows
 
 
 def embed_recording(
     recognizer: Recognizer, source: Any, rate_hz: int | None, settings: ArchiveSettings
 ) -> tuple[list[float], float]:
-    """Return the embedding of a recording and its duration.
+    """Return the embedding of a recording, as ``Recognizer.embed`` does, and its duration.
 
     Args:
         recognizer: Runs the model.
@@ -30,32 +28,23 @@ def embed_recording(
 
     Raises:
         ModelFileError: The model file has no embedding.
-        AudioError: The recording cannot be used.
+        AudioError: The recording cannot be used, or has no speech.
     """
-    waveform = load_audio(
-        source,
-        recognizer.info.sample_rate_hz,
-        source_rate_hz=rate_hz,
-        channel=settings.channel,
-        track=settings.track,
-        max_duration_s=settings.longest_s,
-    )
-    embed = getattr(recognizer, "embed", None)
-    if embed is not None:
-        embedding = np.asarray(embed(waveform), np.float32)
-        return embedding.tolist(), waveform.duration_s
-    session = recognizer.model.session
-    if EMBEDDING_NAME not in [output.name for output in session.get_outputs()]:
-        raise ModelFileError(
-            f"has no output named {EMBEDDING_NAME!r}; train or export it again with this version",
-            code="model.no_embedding",
-            source=recognizer.info.name,
+    n_samples = 0
+    model_rate_hz = recognizer.info.sample_rate_hz
+    with open_recording(source, rate_hz, max_duration_s=settings.longest_s) as recording:
+        (selection,) = recognizer.select_sound(recording, settings.channel, settings.track)
+        blocks = recording.iterate(model_rate_hz, selection.signs, selection.track)
+
+        def count_samples() -> Iterator[Waveform]:
+            nonlocal n_samples
+            for window in iterate_windows(blocks, model_rate_hz):
+                n_samples += len(window.samples)
+                yield window
+
+        embedded = embed_windows(recognizer, count_samples())
+    if not embedded.embeddings:
+        raise AudioError(
+            "no speech detected; expected a recording with speech", code="audio.no_speech"
         )
-    (found,) = run_session(
-        session,
-        [EMBEDDING_NAME],
-        {INPUT_NAME: waveform.samples[np.newaxis]},  # (1, samples)
-        name=recognizer.info.name,
-        duration_s=waveform.duration_s,
-    )
-    return np.asarray(found[0], np.float32).tolist(), waveform.duration_s
+    return embedded.average().tolist(), n_samples / model_rate_hz

@@ -184,7 +184,7 @@ def _convert(
                 else:
                     values[field.name] = pc.cast(table[column], field.type)
             sources = _resolve(values["source"], base)
-            values["source"] = sources
+            values |= {"source": sources, "voice": _resolve(values["voice"], base)}
             if "bytes" not in found and not is_remote(base):
                 sizes = [None if s is None else find_bytes(s) for s in sources.to_pylist()]
                 values["bytes"] = pa.array(sizes, pa.int64())

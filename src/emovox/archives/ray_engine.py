@@ -65,7 +65,7 @@ class RayEngine:
         self.spec = processor.spec
         self.stopping = stopping
         self.folder: Path | None = None
-        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         # Threads are counted by Ray, or by these on nodes that were started by hand.
         variables = {"env_vars": {**ONE_THREAD, "RAY_USAGE_STATS_ENABLED": "0"}}
         try:
@@ -78,7 +78,6 @@ class RayEngine:
                     num_cpus=jobs,
                     object_store_memory=STORE_BYTES,
                     include_dashboard=False,
-                    _node_ip_address="127.0.0.1",
                     _temp_dir=str(self.folder),
                     runtime_env=variables,
                     **quiet,
@@ -90,6 +89,8 @@ class RayEngine:
                 "name another --address",
                 code="cluster.unreachable",
             ) from error
+        # Also what is said on stderr about every dataset.
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.execution_options.preserve_order = False
@@ -102,13 +103,14 @@ class RayEngine:
         """
         import ray
 
-        n_cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        n_cores = max(1, int(resources.get("CPU", 1)))
         while group := list(islice(tasks, TASKS_PER_CORE * n_cores)):
             rows = [{"task": pickle.dumps(task)} for task in group]
             # One block for each task: a block is what Ray Data hands out, and repeats.
             dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
             results = dataset.map(
-                TaskActor,
+                TaskActor,  # type: ignore[arg-type]  # a class, which Ray Data makes actors of
                 fn_constructor_args=(self.spec,),
                 compute=ray.data.ActorPoolStrategy(
                     min_size=1, max_size=len(group), initial_size=min(n_cores, len(group))

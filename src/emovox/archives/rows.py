@@ -25,6 +25,7 @@ _FIXED = (
     ("source", pa.string()),
     ("sha256", pa.string()),
     ("speaker", pa.string()),
+    ("voice", pa.string()),
     ("channel", pa.int32()),
     ("start_s", pa.float64()),
     ("end_s", pa.float64()),

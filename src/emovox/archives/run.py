@@ -18,6 +18,7 @@ from emovox.archives.progress import ArchiveSummary, ArchiveWatcher
 from emovox.archives.retry import list_failed, merge_retried
 from emovox.archives.settings import ArchiveSettings, make_spec
 from emovox.archives.sources import list_recordings
+from emovox.archives.voices import read_voices
 from emovox.archives.work import Processor, Task
 from emovox.cores import count_cores
 from emovox.errors import EmovoxError
@@ -154,7 +155,8 @@ def iterate_tasks(plan: Plan, done: Any, cut: dict[int, set[int]]) -> Iterator[T
     for number in chain(long, short):
         if not done[number] and number not in cut:
             unit = plan.unit(number)
-            yield Task(number, plan.read(unit), unit.is_long)
+            rows = plan.read(unit)
+            yield Task(number, rows, unit.is_long, voices=read_voices(rows))
 
 
 def iterate_pieces(folder: ArchiveFolder, plan: Plan) -> Iterator[Task]:
@@ -162,7 +164,8 @@ def iterate_pieces(folder: ArchiveFolder, plan: Plan) -> Iterator[Task]:
     _, cut = folder.find_done(len(plan))
     for number in sorted(cut):
         unit = plan.unit(number)
-        whole = Task(number, plan.read(unit), is_long=True)
+        rows = plan.read(unit)
+        whole = Task(number, rows, is_long=True, voices=read_voices(rows))
         for piece in folder.read_pieces(number):
             if piece.number not in cut[number]:
                 yield replace(whole, piece=piece)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from emovox import __version__
-from emovox.audio.channels import MIX, parse_channel
+from emovox.audio.channels import EACH, MIX, parse_channel
 from emovox.audio.limits import MAX_DURATION_S
-from emovox.errors import ArchiveError, EmovoxError
-from emovox.recognition.model_file import ModelInfo, find_default_model, open_model_bytes
+from emovox.errors import EmovoxError, ModelFileError
+from emovox.recognition.model_file import ModelInfo, open_model_bytes
+from emovox.recognition.named_models import DEFAULT_MODEL, check_named_model, find_model
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.timeline import MAX_TIMELINE_S
 from emovox.recognition.voice_activity import SpeechDetector
@@ -34,7 +35,7 @@ class ArchiveSettings:
     Attributes:
         what: ``"predict"``: a row per recording; ``"timeline"``: one per segment; ``"embed"``: an
             embedding per recording.
-        model: A ``model.onnx``; ``None``: the bundled model.
+        model: A ``model.onnx``, or the name of a model of this release; ``None``: the bundled one.
         min_confidence: Confidence below which a prediction is "uncertain"; ``None``: the model's.
         vad: Whether speech is detected first.
         channel: ``mix``, ``left``, ``right``, a number from 1, or ``each``.
@@ -44,7 +45,7 @@ class ArchiveSettings:
     """
 
     what: str = What.PREDICT
-    model: Path | None = None
+    model: str | Path | None = None
     min_confidence: float | None = None
     vad: bool = True
     channel: str = MIX
@@ -54,7 +55,8 @@ class ArchiveSettings:
     def __post_init__(self) -> None:
         if self.what not in list(What):
             raise EmovoxError(f"what is {self.what!r}; expected {', '.join(What)}")
-        parse_channel(self.channel)
+        if parse_channel(self.channel) == EACH and self.what == What.EMBED:
+            raise EmovoxError("channel is 'each'; expected one, or mix, for embeddings")
 
     @property
     def longest_s(self) -> float:
@@ -110,24 +112,22 @@ class WorkSpec:
         }
 
 
-def read_model(settings: ArchiveSettings) -> tuple[bytes, str]:
-    """Return the content of the model file and its path.
+def make_spec(settings: ArchiveSettings, extra_columns: tuple[str, ...]) -> WorkSpec:
+    """Return what the workers need for these settings.
 
     Raises:
-        ArchiveError: It cannot be read.
+        ModelFileError: The model file is missing, or is not the named one.
     """
-    path = settings.model or find_default_model()
+    name = settings.model or DEFAULT_MODEL
+    path = find_model(name)
     try:
-        return path.read_bytes(), str(path)
+        content = path.read_bytes()
     except OSError as error:
-        raise ArchiveError(
-            f"the model cannot be read ({error.strerror}); expected a model.onnx",
+        raise ModelFileError(
+            f"cannot be read ({error.strerror}); expected a model.onnx written by emovox",
             code="model.unreadable",
             source=str(path),
         ) from error
-
-
-def make_spec(settings: ArchiveSettings, extra_columns: tuple[str, ...]) -> WorkSpec:
-    """Return what the workers need for these settings."""
-    content, name = read_model(settings)
-    return WorkSpec(settings, content, name, hashlib.sha256(content).hexdigest(), extra_columns)
+    sha256 = hashlib.sha256(content).hexdigest()
+    check_named_model(name, path, sha256)
+    return WorkSpec(settings, content, str(path), sha256, extra_columns)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from emovox.archives.embed import embed_recording
-from emovox.archives.open_recordings import open_item
+from emovox.archives.open_recordings import OpenedItem, open_item
 from emovox.archives.pieces import Piece, find_pieces, iterate_piece
 from emovox.archives.rows import EXTRA_PREFIX, make_row, make_schema, write_rows
 from emovox.archives.settings import What, WorkSpec
+from emovox.archives.voices import find_voice
 from emovox.recognition.failures import describe_failure
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import FileFailure, Prediction
@@ -25,6 +26,7 @@ class Task:
         is_long: Whether it is one long recording, which is cut into pieces.
         piece: The piece to process; ``None``: all of it.
         crashed: Positions of recordings that killed workers, which are not tried again.
+        voices: Content of the voice files that the recordings name, by their addresses.
     """
 
     unit: int
@@ -32,6 +34,7 @@ class Task:
     is_long: bool = False
     piece: Piece | None = None
     crashed: frozenset[int] = frozenset()
+    voices: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -109,13 +112,14 @@ class Processor:
                 "recording": item["recording"],
                 "source": name_item(item),
                 "speaker": item["speaker"],
+                "voice": item["voice"],
                 **{EXTRA_PREFIX + name: item[name] for name in self.spec.extra_columns},
             }
             own: list[dict[str, Any]] = []
             if position in task.crashed:
                 own = [_describe_crash(item)]
             else:
-                own.extend(self._process_item(item, task.piece))
+                own.extend(self._process_item(item, task))
             rows += [facts | row for row in own]
             failed = next((row["error_code"] for row in own if row.get("error_code")), None)
             if failed:
@@ -132,23 +136,25 @@ class Processor:
             errors=errors,
         )
 
-    def _process_item(self, item: dict[str, Any], piece: Piece | None) -> Iterator[dict[str, Any]]:
+    def _process_item(self, item: dict[str, Any], task: Task) -> Iterator[dict[str, Any]]:
         """Yield the rows of one recording; what it got to, and then the failure."""
         sha256 = None
         name = name_item(item)
         try:
             with open_item(item, self.spec.settings) as opened:
                 sha256 = opened.sha256
-                for row in self._iterate(opened.source, opened.rate_hz, opened.start_s, piece):
+                recognizer = self.recognizer.with_voice(find_voice(item, task.voices))
+                for row in self._iterate(recognizer, opened, task.piece):
                     yield row | {"sha256": sha256}
         except Exception as error:  # one recording must not stop the others
             yield make_row(describe_failure(name, error)) | {"sha256": sha256}
 
     def _iterate(
-        self, source: Any, rate_hz: int | None, offset_s: float, piece: Piece | None
+        self, recognizer: Recognizer, opened: OpenedItem, piece: Piece | None
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of one opened recording."""
-        settings, recognizer = self.spec.settings, self.recognizer
+        settings = self.spec.settings
+        source, rate_hz, offset_s = opened.source, opened.rate_hz, opened.start_s
         if settings.what == What.EMBED:
             embedding, duration_s = embed_recording(recognizer, source, rate_hz, settings)
             yield {"start_s": offset_s, "end_s": offset_s + duration_s, "embedding": embedding}
@@ -185,7 +191,7 @@ class Processor:
 
 def name_item(item: dict[str, Any]) -> str:
     """Return the name of a recording: its address, followed by its name in a tar."""
-    return item["source"] + (f"::{item['member']}" if item["member"] else "")
+    return f"{item['source']}::{item['member']}" if item["member"] else str(item["source"])
 
 
 def _describe_crash(item: dict[str, Any]) -> dict[str, Any]:
