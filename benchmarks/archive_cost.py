@@ -73,7 +73,9 @@ def main() -> None:
 
         cpu_h = measure_cpu_s(run) / 3_600
         core_hours = HOURS * cpu_h / audio_h
-        gigabytes = HOURS * len(contents[0]) / audio_h / 1e9
+        # Without what a file of no rows has: a million rows share it.
+        n_bytes = len(contents[0]) - len(chosen.process(Task(0, [])).content or b"")
+        gigabytes = HOURS * n_bytes / audio_h / 1e9
         print(
             f"{what:<12}{audio_h / cpu_h:16,.0f}{core_hours:12,.0f}"
             f"{arguments.price * core_hours:10,.0f}{gigabytes:12.1f}"

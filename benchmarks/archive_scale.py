@@ -4,7 +4,7 @@
 
 Each size runs in a process of its own: it makes a manifest, plans it, writes made parts for all
 units, finds what is done, and closes. What grows faster than the number of recordings shows in
-"microseconds per recording", and what is kept in memory in "peak MB".
+"us each" (processor time), and what is kept in memory in "peak MB".
 """
 
 import argparse
@@ -69,7 +69,7 @@ def make_part(first: int, n: int, schema: pa.Schema, rng: np.random.Generator) -
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
-def simulate(n: int, folder: Path) -> dict[str, float]:
+def simulate(n: int, folder: Path, *, only_plan: bool) -> dict[str, float]:
     """Plan, skip and close an archive of n recordings; return the seconds of each."""
     seconds: dict[str, float] = {}
     manifest = folder / "list.parquet"
@@ -83,6 +83,9 @@ def simulate(n: int, folder: Path) -> dict[str, float]:
     schema = make_schema(make_spec(ArchiveSettings(), plan.extra_columns), LABELS)
     out.parts.mkdir()
     for number in range(len(plan)):
+        if only_plan:
+            (out.parts / f"{number:08d}.parquet").touch()
+            continue
         unit = plan.unit(number)
         table = make_part(unit.first, unit.n_recordings, schema, rng)
         pq.write_table(table, out.parts / f"{number:08d}.parquet", compression="zstd")
@@ -91,7 +94,7 @@ def simulate(n: int, folder: Path) -> dict[str, float]:
     done, _ = ArchiveFolder(out.path).find_done(len(Plan(out.plan)))
     seconds["skip"] = time.process_time() - began
     began = time.process_time()
-    rows = close_archive(out, out.list_parts(len(plan)), n)["rows"]
+    rows = n if only_plan else close_archive(out, out.list_parts(len(plan)), n)["rows"]
     seconds["close"] = time.process_time() - began
     if not done.all() or rows != n:
         raise SystemExit("recordings are missing")
@@ -101,7 +104,7 @@ def simulate(n: int, folder: Path) -> dict[str, float]:
     return seconds
 
 
-def print_rows(sizes: list[int], folder: Path | None) -> Iterator[str]:
+def print_rows(sizes: list[int], folder: Path | None, *, only_plan: bool) -> Iterator[str]:
     """Yield a line for each number of recordings."""
     yield (
         f"{'recordings':>12} {'units':>8} {'plan s':>8} {'skip s':>8} {'close s':>8} "
@@ -111,6 +114,7 @@ def print_rows(sizes: list[int], folder: Path | None) -> Iterator[str]:
         work = Path(tempfile.mkdtemp(dir=folder))
         try:
             command = [sys.executable, __file__, "--one", str(n), "--folder", str(work)]
+            command += ["--only-plan"] * only_plan
             found = measure(command)
         finally:
             shutil.rmtree(work)
@@ -128,12 +132,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, help="Where to write: 7 GB for 100 million.")
+    parser.add_argument(
+        "--only-plan", action="store_true", help="Make empty parts, and do not close."
+    )
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(simulate(arguments.one, arguments.folder)))
+        print(json.dumps(simulate(arguments.one, arguments.folder, only_plan=arguments.only_plan)))
         return
-    for line in print_rows(arguments.rows, arguments.folder):
+    for line in print_rows(arguments.rows, arguments.folder, only_plan=arguments.only_plan):
         print(line, flush=True)
 
 
