@@ -23,8 +23,10 @@ def s3(clips: Path) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Start the head of a cluster with one core, and stop all that was started."""
+    # Half a minute by default, which a busy machine needs.
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", str(LIMIT_S))
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}

@@ -45,7 +45,6 @@ def write_files(
     """Write rows to files, then the manifest; then remove what it replaces."""
     files: list[dict[str, Any]] = []
     errors: Counter[str] = Counter()
-    n_failed = 0
     groups = cut_groups(tables)
     for first in groups:
         # A generation has names of its own, so that the old files are whole until the manifest
@@ -58,9 +57,11 @@ def write_files(
                     writer.write_table(group, row_group_size=GROUP_ROWS)
                     n_rows += len(group)
                     failed = group.filter(pc.is_valid(group["error_code"]))
-                    n_failed += len(pc.unique(failed["recording"]))
-                    for count in pc.value_counts(failed["error_code"]).to_pylist():
-                        errors[count["values"]] += count["counts"]
+                    counted = failed.group_by("error_code").aggregate(
+                        [("recording", "count_distinct")]
+                    )
+                    for row in counted.to_pylist():
+                        errors[row["error_code"]] += row["recording_count_distinct"]
             digest = hash_path(part)
         files.append({"name": path.name, "rows": n_rows, "sha256": digest})
     manifest = {
