@@ -82,7 +82,7 @@ class RayEngine:
                     runtime_env=variables,
                     **quiet,
                 )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray's have no other class in common
             raise EmovoxError(
                 f"no Ray cluster answers at {address or 'this machine'} "
                 f"({' '.join(str(error).split())[:200]}); start one with 'ray start --head', or "
