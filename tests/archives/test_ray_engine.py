@@ -35,7 +35,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         deadline = time.monotonic() + LIMIT_S
         while True:
             try:
-                return get_node(*arguments)
+                return get_node(*arguments)  # type: ignore[no-untyped-call]
             except RuntimeError:
                 if time.monotonic() > deadline:
                     raise
