@@ -52,6 +52,8 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
     emovox("timeline", clips[0], "--no-vad", "--html", "timeline.html", "--plot", "timeline.png")
     emovox("info")
     emovox("embed", *clips[:2], "--no-vad", "--out", "embeddings.npz")
+    emovox("archive", data, "--out", "archive", "--jobs", "2")
+    emovox("archive-report", "archive", "--csv", "tables")
     emovox("explain", clips[0], "--no-vad", "--out", "map.html")
     emovox("data", "list", *corpus)
     emovox("train", "--recipe", recipe, *one_fold)

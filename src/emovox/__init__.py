@@ -22,6 +22,9 @@ telemetry.switch_off()
 
 if TYPE_CHECKING:
     from emovox.adapt.adapt import Adaptation, adapt_model
+    from emovox.archives.progress import ArchiveSummary, ArchiveWatcher
+    from emovox.archives.run import archive
+    from emovox.archives.settings import ArchiveSettings
     from emovox.audio.load import iterate_audio, load_audio
     from emovox.audio.raw import RawFormat
     from emovox.audio.waveform import Waveform
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from emovox.corpora.protocols import make_protocol
     from emovox.corpora.read import load_clips, read_corpus
     from emovox.errors import (
+        ArchiveError,
         AudioError,
         CorpusError,
         DownloadError,
@@ -89,6 +93,12 @@ _ROOMS = {
         "Adaptation",
         "adapt_model",
     ),
+    "emovox.archives.progress": (
+        "ArchiveSummary",
+        "ArchiveWatcher",
+    ),
+    "emovox.archives.run": ("archive",),
+    "emovox.archives.settings": ("ArchiveSettings",),
     "emovox.audio.load": (
         "iterate_audio",
         "load_audio",
@@ -109,6 +119,7 @@ _ROOMS = {
         "read_corpus",
     ),
     "emovox.errors": (
+        "ArchiveError",
         "AudioError",
         "CorpusError",
         "DownloadError",
@@ -205,6 +216,10 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "EMOTIONS",
     "Adaptation",
+    "ArchiveError",
+    "ArchiveSettings",
+    "ArchiveSummary",
+    "ArchiveWatcher",
     "AudioError",
     "Clip",
     "CorpusError",
@@ -249,6 +264,7 @@ __all__ = [
     "Watcher",
     "Waveform",
     "adapt_model",
+    "archive",
     "compare_runs",
     "evaluate_model",
     "evaluate_predictions",

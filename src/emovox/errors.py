@@ -90,3 +90,9 @@ class ExportError(EmovoxError):
     """An exported model whose probabilities differ from the trained network's."""
 
     code = "export.failed"
+
+
+class ArchiveError(EmovoxError):
+    """An archive that cannot be listed or written, or that was begun with other settings."""
+
+    code = "archive.invalid"

@@ -16,10 +16,10 @@ SWITCHES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "HF_XET_TELEMETRY_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
     # Not dependencies today. Programs that use emovox next to them may have them installed.
     "GRADIO_ANALYTICS_ENABLED": "False",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Environment variables, with the value that each program documents for "off"."""
 

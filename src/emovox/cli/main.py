@@ -11,6 +11,7 @@ import typer
 from emovox import __version__
 from emovox.cli import (
     adapt,
+    archive,
     compare,
     data,
     demo,
@@ -48,13 +49,21 @@ EXTRAS = {
     "frame": "pandas",
     "parquet": "pyarrow",
     "mic": "sounddevice",
+    "archive": "pyarrow fsspec duckdb",
+    "cluster": "ray",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
-COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
+COMMAND_EXTRAS = {
+    **dict.fromkeys(("archive", "archive-report"), "archive"),
+    "tune": "tune",
+    **dict.fromkeys("train sweep reproduce export".split(), "train"),
+}
 """Extra that a command needs, whichever package is missing; it includes `evaluate`."""
 RESUMING = {
     "train": ": continue with --resume",
-    **dict.fromkeys(("reproduce", "sweep", "tune"), ": run the same command again to continue"),
+    **dict.fromkeys(
+        ("archive", "reproduce", "sweep", "tune"), ": run the same command again to continue"
+    ),
 }
 """How to continue a command after Ctrl-C."""
 
@@ -69,6 +78,10 @@ app = typer.Typer(
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
 app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
 app.command("listen", short_help="Follow the emotion live, from a microphone.")(listen.listen)
+app.command("archive", short_help="Process any number of recordings, resumably.")(archive.archive)
+app.command("archive-report", short_help="Make one page from a finished archive.")(
+    archive.archive_report
+)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("enroll", short_help="Learn a voice, to predict relative to it.")(enroll.enroll)
 app.command("embed", short_help="Write embeddings of recordings, for other models.")(embed.embed)
@@ -187,7 +200,7 @@ def explain_missing(module: str) -> str:
     extra = next((extra for extra, names in EXTRAS.items() if name in names.split()), None)
     if extra is None:
         return f"this command needs {name}, which is not installed; pip install {name}"
-    if extra in ("evaluate", "train"):
+    if extra in ("evaluate", "train", "parquet"):
         extra = COMMAND_EXTRAS.get(find_command(), extra)
     return f"this command needs {name}, which is not installed; pip install 'emovox[{extra}]'"
 

@@ -91,14 +91,7 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self.workers:
-            worker.pipe.close()
-        deadline = time.monotonic() + GRACE_S
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-        for worker in self.workers:
-            worker.process.terminate()
-            worker.process.join()
+        stop_workers(self.workers)
         self.workers.clear()
 
     def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[int, Any]]:
@@ -208,6 +201,18 @@ def start_worker(context: Any) -> Worker:
         process.start()
     other_end.close()
     return Worker(process, pipe)
+
+
+def stop_workers(workers: Sequence[Worker]) -> None:
+    """Stop workers: by closing their pipes, and those that take longer by a signal."""
+    for worker in workers:
+        worker.pipe.close()
+    deadline = time.monotonic() + GRACE_S
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+    for worker in workers:
+        worker.process.terminate()
+        worker.process.join()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from emovox.audio.selection import Selection
 from emovox.audio.waveform import Waveform
 from emovox.recognition.classify import make_prediction
 from emovox.recognition.results import Prediction
-from emovox.recognition.speech_spans import find_probabilities, find_spans, join_turns
+from emovox.recognition.speech_spans import Span, find_probabilities, find_spans, join_turns
 
 if TYPE_CHECKING:
     from emovox.recognition.recognizer import Recognizer
@@ -57,12 +57,47 @@ def iterate_hops(
     Yields:
         Predictions that follow each other without gaps, from 0 to the end of the recording.
     """
+    turns, held = find_turns(recognizer, blocks)
+    yield from predict_turns(recognizer, turns, held.take, selection, file)
+
+
+def find_turns(
+    recognizer: "Recognizer", blocks: Iterable[npt.NDArray[np.float32]]
+) -> tuple[Iterator[Span], "HeldSamples"]:
+    """Find the turns of a recording, and the pauses between them.
+
+    Args:
+        recognizer: Its speech detector is used.
+        blocks: The recording at the model's rate, float32 ``(samples,)`` each.
+
+    Returns:
+        Turns and pauses, as the blocks arrive, and the samples of those that were found.
+    """
     rate_hz = recognizer.info.sample_rate_hz
-    held = _HeldSamples(blocks)
+    held = HeldSamples(blocks)
     probabilities = find_probabilities(recognizer.detector, held.pass_on(), rate_hz)
-    spans = find_spans(probabilities, lambda: held.n_passed / rate_hz)
-    for turn in join_turns(spans):
-        samples = held.take(round(turn.end_s * rate_hz))
+    return join_turns(find_spans(probabilities, lambda: held.n_passed / rate_hz)), held
+
+
+def predict_turns(
+    recognizer: "Recognizer",
+    turns: Iterable[Span],
+    take: Callable[[int], npt.NDArray[np.float32]],
+    selection: Selection,
+    file: str | None,
+) -> Iterator[Prediction]:
+    """Yield a prediction for each hop of turns, and for each pause, or part of one.
+
+    Args:
+        recognizer: Runs the model.
+        turns: Turns and pauses that follow each other without gaps.
+        take: Returns the samples of the next one, given the index of its end.
+        selection: The track and channels that the samples come from.
+        file: Name of the recording.
+    """
+    rate_hz = recognizer.info.sample_rate_hz
+    for turn in turns:
+        samples = take(round(turn.end_s * rate_hz))
         if not turn.speech_s:
             times_s = turn.start_s, turn.end_s
             yield make_prediction(recognizer, times_s, None, 0.0, selection, file)
@@ -235,7 +270,7 @@ def _key(hop: Prediction) -> tuple[str | None, int | None, str | None, str | Non
     return hop.file, hop.channel, hop.emotion, hop.abstained
 
 
-class _HeldSamples:
+class HeldSamples:
     """Samples that were passed on, and are kept until they are taken."""
 
     def __init__(self, blocks: Iterable[npt.NDArray[np.float32]]) -> None:
