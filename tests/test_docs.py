@@ -71,8 +71,9 @@ def test_recipes_page_names_every_recipe() -> None:
         "vanilla",
         "optimized",
         "encoder",
+        "voices",
     ]
-    assert list_recipes() == ["encoder", "optimized", "vanilla"]
+    assert list_recipes() == ["encoder", "optimized", "vanilla", "voices"]
 
 
 def test_protocols_page_lists_every_protocol() -> None:

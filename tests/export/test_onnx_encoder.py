@@ -172,7 +172,7 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
     assert network.baseline is not None
     network.baseline.class_offsets.normal_(generator=torch.Generator().manual_seed(4))
     of_labels = network.baseline.class_offsets.numpy() * STD.numpy()
-    labels = np.float32([[0.1, 0, 0.4, 0, 0.2, 0, 0, 0]])
+    labels = np.array([[0.1, 0, 0.4, 0, 0.2, 0, 0, 0]], np.float32)
     model.sharpening.fill_(0.25)
     info = replace(make_info(recipe), reference=ReferencePrior())
     first, second = make_voice(16_000, RATE_HZ), make_voice(20_000, RATE_HZ, seed=3)
@@ -187,7 +187,7 @@ def test_a_reference_is_taken_off_before_the_head(tmp_path: Path) -> None:
         feeds = {
             "waveform": first[None],
             "reference": reference[None],
-            "reference_weight": np.float32([weight]),
+            "reference_weight": np.array([weight], np.float32),
             "reference_labels": labels,
         }
         answer, embedded = session.run(["probabilities", "embedding"], feeds)
