@@ -165,7 +165,7 @@ def make_levelled() -> list[Case]:
         samples = make_signal(name) + np.float32(0.2)
         frames = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
         leveller = Leveller(RATE_HZ, FRAME_SAMPLES, LEVEL_RMS)
-        levelled = np.concatenate([leveller.apply(frame) for frame in frames])
+        levelled = leveller.apply(frames).reshape(-1)
         cases.append(case(name, {"signal": name, "plus": 0.2}, pick(levelled)))
     return cases
 

@@ -20,6 +20,9 @@ once (docs/streaming.md)."""
 MIN_LEVEL_RMS = 0.001
 """-60 dBFS: nothing is amplified as if its level were lower."""
 
+BLOCK_SAMPLES = 128
+"""What the filter solves at a time."""
+
 _SECTION_QUALITIES = (
     0.541196100146197,
     1.306562964876377,
@@ -31,82 +34,84 @@ class Leveller:
 
     Args:
         rate_hz: Sampling rate in Hz.
-        n_samples: Samples of a frame.
+        n_samples: Samples of a frame, a multiple of 128.
         level_rms: RMS of the result while the level is constant.
     """
 
     def __init__(self, rate_hz: int, n_samples: int, level_rms: float) -> None:
-        self._filter = HighPass(LOWEST_HZ, rate_hz, n_samples)
+        self._filter = HighPass(LOWEST_HZ, rate_hz)
         self._level_rms = level_rms
         self._powers = np.zeros(round(ATTACK_S * rate_hz / n_samples))
         self._power = 0.0
         self._fading = float(np.exp(-n_samples / rate_hz / RELEASE_S))
 
-    def apply(self, frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Level the next frame.
+    def apply(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Level the next frames.
 
         Args:
-            frame: float32 ``(n_samples,)``.
+            frames: float32 ``(frames, n_samples)``.
 
         Returns:
             float32, the same shape.
         """
-        samples = self._filter.apply(frame)
-        self._powers = np.append(self._powers[1:], samples @ samples / len(samples))
-        self._power = max(float(self._powers.mean()), self._power * self._fading)
-        level_rms = max(float(np.sqrt(self._power)), MIN_LEVEL_RMS)
-        levelled: npt.NDArray[np.float32] = (samples * (self._level_rms / level_rms)).astype("f4")
+        samples = self._filter.apply(frames.reshape(-1)).reshape(frames.shape)
+        gains = np.empty((len(frames), 1))
+        for at, power in enumerate(np.mean(np.square(samples), axis=1).tolist()):
+            self._powers = np.append(self._powers[1:], power)
+            self._power = max(float(self._powers.mean()), self._power * self._fading)
+            gains[at] = self._level_rms / max(np.sqrt(self._power), MIN_LEVEL_RMS)
+        levelled: npt.NDArray[np.float32] = (samples * gains).astype(np.float32)
         return levelled
 
 
 class HighPass:
-    """A Butterworth filter of fourth order that is applied to one frame after the other.
+    """A Butterworth filter of fourth order that is applied to one part of a signal after the other.
 
     Args:
         corner_hz: Frequency at which the power is halved.
         rate_hz: Sampling rate in Hz.
-        n_samples: Samples of a frame.
     """
 
-    def __init__(self, corner_hz: float, rate_hz: int, n_samples: int) -> None:
-        self._numerator, self._feedback = design_high_pass(corner_hz, rate_hz)
-        order = len(self._feedback) - 1
+    def __init__(self, corner_hz: float, rate_hz: int) -> None:
+        numerator, feedback = design_high_pass(corner_hz, rate_hz)
+        order = len(feedback) - 1
         self._state = np.zeros(order)
-        # The recursion, solved for all samples of a frame: a loop in Python would take 20 times
-        # as long as the speech detector.
-        responses = np.zeros((1 + order, n_samples))  # for an impulse, and for each state
-        for response, impulse, state in zip(
-            responses, [1.0] + order * [0.0], [np.zeros(order), *np.eye(order)], strict=True
-        ):
-            for at in range(n_samples):
-                given = impulse if at == 0 else 0.0
-                response[at] = self._numerator[0] * given + state[0]
+        # The recursion, solved for a block of samples: a loop over samples in Python would take
+        # longer than the speech detector.
+        outputs = np.zeros((1 + order, BLOCK_SAMPLES))  # for an impulse, and for each state
+        states = np.zeros((1 + order, BLOCK_SAMPLES, order))  # after each sample
+        for row in range(1 + order):
+            state = np.zeros(order) if row == 0 else np.eye(order)[row - 1]
+            for at in range(BLOCK_SAMPLES):
+                given = float(row == 0 and at == 0)
+                outputs[row, at] = numerator[0] * given + state[0]
                 state = np.append(state[1:], 0.0)
-                state += self._numerator[1:] * given - self._feedback[1:] * response[at]
-        lags = np.subtract.outer(np.arange(n_samples), np.arange(n_samples))
-        self._of_inputs = np.where(lags >= 0, responses[0][lags.clip(0)], 0.0)  # (outputs, inputs)
-        self._of_state = responses[1:].T.copy()  # (outputs, order)
+                state += numerator[1:] * given - feedback[1:] * outputs[row, at]
+                states[row, at] = state
+        lags = np.subtract.outer(np.arange(BLOCK_SAMPLES), np.arange(BLOCK_SAMPLES))
+        self._inputs_to_outputs = np.where(lags >= 0, outputs[0][lags.clip(0)], 0.0).T.copy()
+        self._inputs_to_state = states[0, ::-1].copy()  # (inputs, order)
+        self._state_to_outputs = outputs[1:].copy()  # (order, outputs)
+        self._state_to_state = states[1:, -1].copy()  # (order, order)
 
-    def apply(self, frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Filter the next frame.
+    def apply(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Filter the next samples.
 
         Args:
-            frame: float32 ``(n_samples,)``.
+            samples: float32 ``(samples,)``, a multiple of ``BLOCK_SAMPLES``.
 
         Returns:
-            float64, the same shape.
+            float64 ``(samples,)``.
         """
-        inputs = frame.astype(np.float64)
-        outputs: npt.NDArray[np.float64] = self._of_inputs @ inputs + self._of_state @ self._state
-        order = len(self._state)
-        self._state = np.array(
-            [
-                self._numerator[k:] @ inputs[: -order - 2 + k : -1]
-                - self._feedback[k:] @ outputs[: -order - 2 + k : -1]
-                for k in range(1, order + 1)
-            ]
+        blocks = samples.astype(np.float64).reshape(-1, BLOCK_SAMPLES)
+        states = np.empty((len(blocks), len(self._state)))  # before each block
+        for at, added in enumerate(blocks @ self._inputs_to_state):
+            states[at] = self._state
+            self._state = self._state @ self._state_to_state + added
+        outputs: npt.NDArray[np.float64] = (
+            blocks @ self._inputs_to_outputs + states @ self._state_to_outputs
         )
-        return outputs
+        return outputs.reshape(-1)
 
 
 def design_high_pass(

@@ -206,8 +206,8 @@ class SpeechStream:
         Returns:
             float32 ``(frames,)`` in [0, 1].
         """
-        levelled = np.concatenate([self._leveller.apply(frame) for frame in frames])
-        return np.concatenate(list(self._listen(levelled, self._state)))
+        levelled = self._leveller.apply(frames)
+        return np.concatenate(list(self._listen(levelled.reshape(-1), self._state)))
 
 
 def cut_blocks(
