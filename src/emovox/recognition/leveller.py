@@ -41,7 +41,7 @@ class Leveller:
     def __init__(self, rate_hz: int, n_samples: int, level_rms: float) -> None:
         self._filter = HighPass(LOWEST_HZ, rate_hz)
         self._level_rms = level_rms
-        self._powers = np.zeros(round(ATTACK_S * rate_hz / n_samples))
+        self._powers = np.zeros(round(ATTACK_S * rate_hz / n_samples) - 1)  # of the frames before
         self._power = 0.0
         self._fading = float(np.exp(-n_samples / rate_hz / RELEASE_S))
 
@@ -55,11 +55,14 @@ class Leveller:
             float32, the same shape.
         """
         samples = self._filter.apply(frames.reshape(-1)).reshape(frames.shape)
-        gains = np.empty((len(frames), 1))
-        for at, power in enumerate(np.mean(np.square(samples), axis=1).tolist()):
-            self._powers = np.append(self._powers[1:], power)
-            self._power = max(float(self._powers.mean()), self._power * self._fading)
-            gains[at] = self._level_rms / max(np.sqrt(self._power), MIN_LEVEL_RMS)
+        powers = np.append(self._powers, np.mean(np.square(samples), axis=1))
+        self._powers = powers[-len(self._powers) :]
+        averages = np.lib.stride_tricks.sliding_window_view(powers, len(self._powers) + 1)
+        level_powers = np.empty((len(frames), 1))
+        for at, power in enumerate(averages.mean(axis=1).tolist()):
+            self._power = max(power, self._power * self._fading)
+            level_powers[at] = self._power
+        gains = self._level_rms / np.maximum(np.sqrt(level_powers), MIN_LEVEL_RMS)
         levelled: npt.NDArray[np.float32] = (samples * gains).astype(np.float32)
         return levelled
 
