@@ -17,6 +17,7 @@ from emovox.cli import (
     explain,
     export,
     listen,
+    page,
     predict,
     report,
     reproduce,
@@ -64,6 +65,7 @@ app = typer.Typer(
 app.command("predict", short_help="Predict the emotion of recordings.")(predict.predict)
 app.command("timeline", short_help="Follow the emotion through long recordings.")(timeline.timeline)
 app.command("listen", short_help="Follow the emotion live, from a microphone.")(listen.listen)
+app.command("page", short_help="Write the web page that predicts in the browser.")(page.page)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("explain", short_help="Show which regions of a recording drove the prediction.")(
     explain.explain

@@ -1,0 +1,131 @@
+// The golden vectors of docs/runtime.md, which Python is tested with too.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { concatenate, resample } from "../src/audio/resample";
+import { EmotionNetwork, openSpeechNetwork } from "../src/recognition/network";
+import { makePrediction, mergeSegments, type Prediction } from "../src/recognition/results";
+import type { ModelDescription, Rules } from "../src/recognition/rules";
+import { type Span, SpanFinder, TurnJoiner } from "../src/recognition/spans";
+import {
+  averageWindows, placeHops, placeWindows, smoothHops, Timeline,
+} from "../src/recognition/timeline";
+import { LowsRemover, SpeechDetector } from "../src/recognition/voiceActivity";
+import { makeSignal, type Signal } from "./signals";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string) => new Uint8Array(readFileSync(new URL(path, root)));
+const golden = JSON.parse(readFileSync(new URL("tests/golden/runtime.json", root), "utf8"));
+const rules: Rules = golden.rules;
+const STEP = 997;
+const RATE_HZ = 16_000;
+const signals = new Map<string, Signal>(
+  golden.signals.cases.map((found: Case) => [found.name, found.input]),
+);
+
+interface Case {
+  name: string;
+  input: any;
+  expected: any;
+}
+
+const pick = (samples: Float32Array) => samples.filter((_, i) => i % STEP === 0);
+const signal = (name: string, rateHz = RATE_HZ) => makeSignal(signals.get(name)!, rateHz);
+
+/** Compare numbers to a tolerance, and everything else exactly. */
+function compare(found: any, expected: any, tolerance: number, at = ""): void {
+  if (typeof expected === "number") {
+    expect(Math.abs(found - expected), `${at}: ${found}, expected ${expected}`).toBeLessThanOrEqual(
+      tolerance + 1e-9,
+    );
+  } else if (expected !== null && typeof expected === "object") {
+    expect(Object.keys(found).length, `${at}: entries`).toBe(Object.keys(expected).length);
+    for (const key of Object.keys(expected)) {
+      compare(found[key], expected[key], tolerance, `${at}.${key}`);
+    }
+  } else {
+    expect(found, at).toBe(expected);
+  }
+}
+
+function check(section: string, compute: (input: any) => any): void {
+  describe(section, () => {
+    const { tolerance, cases } = golden[section];
+    test.each(cases as Case[])("$name", async ({ input, expected }) => {
+      compare(await compute(input), expected, tolerance);
+    });
+  });
+}
+
+const speech = await openSpeechNetwork(read("src/emovox/assets/silero_vad.onnx"));
+const model = await EmotionNetwork.open(read("src/emovox/assets/default.onnx"), null);
+
+check("signals", (input) => pick(makeSignal(input, input.rate_hz)));
+check("resampled", (input) => {
+  const samples = resample(signal(input.signal, input.rate_hz), input.rate_hz, RATE_HZ);
+  return { n: samples.length, samples: pick(samples) };
+});
+check("without_lows", (input) => {
+  const remover = new LowsRemover(RATE_HZ, rules.voice_activity.chunk_samples);
+  const samples = signal(input.signal).map((x) => x + Math.fround(input.plus));
+  return pick(concatenate([...remover.push(samples), ...remover.finish()]));
+});
+check("probabilities", async (input) => {
+  const detector = new SpeechDetector(rules, speech);
+  const found: Float32Array[] = [];
+  for await (const block of detector.push(signal(input.signal))) found.push(block);
+  for await (const block of detector.finish()) found.push(block);
+  return concatenate(found);
+});
+check("spans", ({ probabilities, end_s }) => {
+  const finder = new SpanFinder(rules);
+  return joinPauses([...finder.push(probabilities), ...finder.finish(end_s)]);
+});
+check("turns", (input: number[][]) => {
+  const joiner = new TurnJoiner(rules);
+  const spans = input.map(([start_s, end_s, speech_s]) => ({ start_s, end_s, speech_s }));
+  return joinPauses([...spans.flatMap((span) => joiner.push(span)), ...joiner.finish()]);
+});
+check("windows", ({ duration_s }) => {
+  const { starts, windowS } = placeWindows(duration_s, rules);
+  return { starts_s: starts, window_s: windowS, edges_s: placeHops(duration_s, rules) };
+});
+check("hops", ({ duration_s, windows }) => {
+  const { starts, windowS } = placeWindows(duration_s, rules);
+  return smoothHops(averageWindows(placeHops(duration_s, rules), starts, windowS, windows), rules);
+});
+check("predictions", ({ labels, scores, speech_s, min_confidence }) =>
+  outline(
+    makePrediction([0, 1], scores, speech_s, labels, min_confidence, rules.predictions.too_short_s),
+  ),
+);
+check("segments", (input: Prediction[]) => mergeSegments(input).map(outline));
+check("timeline", async (input) => {
+  const first = golden.predictions.cases[0].input;
+  const description = {
+    labels: first.labels, sample_rate_hz: RATE_HZ, min_confidence: golden.min_confidence ?? 0.455,
+    rules,
+  } as ModelDescription;
+  const timeline = new Timeline(description, speech, model.score);
+  const hops: Prediction[] = [];
+  const samples = signal(input.signal);
+  for (let at = 0; at < samples.length; at += 12_345) {
+    for await (const found of timeline.push(samples.slice(at, at + 12_345))) hops.push(...found);
+  }
+  for await (const found of timeline.finish()) hops.push(...found);
+  return mergeSegments(hops).map(outline);
+});
+
+function outline({ start_s, end_s, emotion, abstained, scores }: Prediction) {
+  return { start_s, end_s, emotion, abstained, scores };
+}
+
+function joinPauses(spans: Span[]): number[][] {
+  const joined: Span[] = [];
+  for (const span of spans) {
+    const before = joined.at(-1);
+    if (before && !before.speech_s && !span.speech_s) {
+      joined[joined.length - 1] = { ...before, end_s: span.end_s };
+    } else joined.push(span);
+  }
+  return joined.map(({ start_s, end_s, speech_s }) => [start_s, end_s, speech_s]);
+}
