@@ -38,7 +38,8 @@ async function work(request: Request): Promise<void> {
       networks = await open(request.base, request.runtime);
       reply({ kind: "opened", model: networks.model });
     } catch (error) {
-      reply({ kind: "not opened", message: describe(error) });
+      const message = error instanceof Error ? error.message : String(error);
+      reply({ kind: "not opened", message });
     }
   } else if (request.kind === "begin live" && networks) {
     live = new LiveTrace(networks, request.rateHz);

@@ -9,13 +9,13 @@ import { SpeechDetector, type SpeechNetwork } from "./voiceActivity";
 /** Returns the probabilities of a window of samples at the model's rate. */
 export type Score = (samples: Float32Array) => Promise<number[]>;
 
-/** Place windows evenly over a turn, the first at its start and the last at its end. */
+/** Place windows over a turn: one every hop, and the last at its end. */
 export function placeWindows(durationS: number, rules: Rules): { starts: number[]; windowS: number } {
   const { window_s, window_hop_s } = rules.windows;
   const n = Math.ceil((durationS - window_s) / window_hop_s - 0.5);
   if (n < 1) return { starts: [0], windowS: durationS };
-  const starts = Array.from({ length: n + 1 }, (_, k) => (k * (durationS - window_s)) / n);
-  return { starts, windowS: window_s };
+  const starts = Array.from({ length: n }, (_, k) => k * window_hop_s);
+  return { starts: [...starts, durationS - window_s], windowS: window_s };
 }
 
 /** Return the edges of a turn's hops, in seconds after its start. */

@@ -1,0 +1,105 @@
+// A static web server with no backend, and browsers as they are installed.
+import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import puppeteer, { type Browser } from "puppeteer-core";
+
+const TYPES: Record<string, string> = {
+  ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+  ".json": "application/json", ".wasm": "application/wasm", ".txt": "text/plain",
+};
+
+export interface Site {
+  url: string;
+  /** Paths that were asked for. */
+  requests: string[];
+  close(): Promise<void>;
+}
+
+/** Serve a folder on loopback. */
+export async function serve(folder: string): Promise<Site> {
+  const requests: string[] = [];
+  const server: Server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
+    requests.push(path);
+    const file = join(folder, normalize(path.endsWith("/") ? `${path}index.html` : path));
+    if (request.method !== "GET" || !existsSync(file) || !statSync(file).isFile()) {
+      response.writeHead(404).end("not found");
+      return;
+    }
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://localhost:${port}/`, requests, close };
+}
+
+export type BrowserName = "chromium" | "firefox";
+
+export interface Opened {
+  browser: Browser;
+  downloads: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Start a browser with an empty profile.
+ *
+ * @param microphone A WAV file that the microphone hears, `null` for one that is denied. Firefox's
+ *   fake microphone hears a tone instead.
+ */
+export async function open(name: BrowserName, microphone: string | null): Promise<Opened> {
+  const downloads = mkdtempSync(join(tmpdir(), "emovox-page-"));
+  const browser = name === "chromium" ? await openChromium(microphone) : await openFirefox(microphone, downloads);
+  return {
+    browser,
+    downloads,
+    async close() {
+      await browser.close();
+      rmSync(downloads, { recursive: true, force: true });
+    },
+  };
+}
+
+function openChromium(microphone: string | null): Promise<Browser> {
+  const sound = microphone
+    ? [
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+        `--use-file-for-fake-audio-capture=${microphone}`,
+      ]
+    : ["--use-fake-device-for-media-stream", "--deny-permission-prompts"];
+  return puppeteer.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync",
+      "--autoplay-policy=no-user-gesture-required", "--mute-audio", ...sound,
+    ],
+    protocolTimeout: 600_000,
+  });
+}
+
+function openFirefox(microphone: string | null, downloads: string): Promise<Browser> {
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
+    extraPrefsFirefox: {
+      "media.navigator.streams.fake": microphone !== null,
+      "media.navigator.permission.disabled": microphone !== null,
+      "permissions.default.microphone": microphone === null ? 2 : 1,
+      "browser.download.dir": downloads,
+      "browser.download.folderList": 2,
+      "browser.download.always_ask_before_handling_new_types": false,
+      "media.autoplay.default": 0,
+    },
+    protocolTimeout: 600_000,
+  });
+}
