@@ -3,6 +3,22 @@ import { readFileSync } from "node:fs";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
+/** What the built files contain besides emovox's own code, with where its source is. */
+function joinLicences(): string {
+  const packages = ["mediabunny", "onnxruntime-web", "wavesurfer.js"];
+  const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
+  const parts = packages.map((name) => {
+    const { version, license } = JSON.parse(read(`node_modules/${name}/package.json`));
+    const source = `https://www.npmjs.com/package/${name}/v/${version}`;
+    // The npm package of ONNX Runtime has no licence file.
+    const own = name === "onnxruntime-web";
+    const text = read(own ? `licences/${name}.txt` : `node_modules/${name}/LICENSE`);
+    return `${name} ${version} (${license})\nSource: ${source}\n\n${text.trim()}\n`;
+  });
+  const line = "-".repeat(72);
+  return `This page contains these packages, unchanged.\n\n${parts.join(`\n${line}\n\n`)}`;
+}
+
 /** Writes service-worker.js with the names of all built files, and a version that depends on them. */
 function listFiles(): Plugin {
   return {
@@ -16,6 +32,10 @@ function listFiles(): Plugin {
         const file = bundle[name];
         hash.update(name).update(file.type === "chunk" ? file.code : file.source);
       }
+      const licences = joinLicences();
+      this.emitFile({ type: "asset", fileName: "licences.txt", source: licences });
+      names.push("licences.txt");
+      hash.update(licences);
       const icon = readFileSync(new URL("public/icon.svg", import.meta.url));
       const files = ["./", ...[...names, "icon.svg"].filter((name) => name !== "index.html").map((name) => `./${name}`)];
       const source = readFileSync(new URL("src/service-worker.js", import.meta.url), "utf8")

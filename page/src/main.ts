@@ -6,7 +6,6 @@ import { Engine } from "./engine";
 import { summarize, toCsv, toJson } from "./formats";
 import type { ModelDescription } from "./recognition/rules";
 import { type Recording, Recordings, type Where } from "./recordings";
-import { findService } from "./server";
 import { download, find, make } from "./view/dom";
 import { LiveView } from "./view/live";
 import { ResultView } from "./view/result";
@@ -28,7 +27,6 @@ async function start(): Promise<void> {
   if ("serviceWorker" in navigator && import.meta.env.PROD) {
     void navigator.serviceWorker.register(new URL("service-worker.js", BASE)).catch(() => {});
   }
-  const offered = findService(BASE);
   let model: ModelDescription;
   try {
     model = await engine.open(
@@ -40,7 +38,7 @@ async function start(): Promise<void> {
     return showProblem(`The model cannot be loaded: ${(error as Error).message}`);
   }
   run(model);
-  if (await offered) offerServer();
+  if (model.service) offerServer();
 }
 
 function run(model: ModelDescription): void {

@@ -10,17 +10,6 @@ export class ServerError extends Error {
   }
 }
 
-/** Return whether the server that this page comes from offers the service. */
-export async function findService(base: string): Promise<boolean> {
-  try {
-    const response = await fetch(new URL("healthz", base), { cache: "no-store" });
-    const isJson = response.headers.get("content-type")?.includes("json");
-    return response.ok && isJson === true && (await response.json()).status === "ok";
-  } catch {
-    return false;
-  }
-}
-
 interface ServedSegment extends Omit<Prediction, "scores"> {
   scores: Record<string, number> | null;
   notes: string[];

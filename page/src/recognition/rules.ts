@@ -44,6 +44,8 @@ export interface ModelDescription {
   licence: string;
   /** Null if the model takes no reference: then a voice cannot be enrolled. */
   reference: ReferenceRule | null;
+  /** Whether the page comes from a server that predicts recordings, too. */
+  service?: boolean;
   files: { "model.onnx": FileEntry; "silero_vad.onnx": FileEntry };
   rules: Rules;
 }

@@ -80,6 +80,7 @@ export class LowsRemover {
 
 /** Remove what lies below 64 Hz; beyond its ends, a recording continues with constants. */
 export function removeLows(samples: Float32Array, rateHz: number): Float32Array {
+  if (measurePeak(samples) === 0) return new Float32Array(samples.length); // digital silence
   const reach = rateHz / 2, edge = Math.floor(rateHz / 100);
   const padded = new Float32Array(samples.length + 2 * reach);
   padded.fill(mean(samples.subarray(0, edge)), 0, reach);

@@ -79,11 +79,11 @@ export class ResultView {
     });
     this.wavesurfer.on("interaction", () => (this.stopAt = Infinity));
     const addSpans = () => {
-      for (const segment of this.result.segments) {
+      for (const [at, segment] of this.result.segments.entries()) {
         if (!segment.scores) continue;
         const region = regions.addRegion({
           start: segment.start_s, end: segment.end_s, drag: false, resize: false,
-          content: this.makeLabel(segment), color: "transparent",
+          content: this.makeLabel(segment, at), color: "transparent",
         });
         if (region.element) {
           const colour = segment.emotion ? this.colours.get(segment.emotion)! : null;
@@ -198,10 +198,12 @@ export class ResultView {
     });
   }
 
-  private makeLabel(segment: Prediction): HTMLElement {
+  private makeLabel(segment: Prediction, at: number): HTMLElement {
+    // A label may be longer than its span if a pause follows.
+    const overflow = this.result.segments[at + 1]?.scores === null ? "visible" : "hidden";
     const label = make("span", {}, labelSegment(segment));
     Object.assign(label.style, {
-      display: "block", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap",
+      display: "block", overflow, textOverflow: "ellipsis", whiteSpace: "nowrap",
       padding: "0 .3rem", font: `${segment.emotion ? 600 : 400} .8rem/1.5 system-ui, sans-serif`,
       color: "var(--ink)", maxWidth: "100%", pointerEvents: "none",
     });

@@ -1,6 +1,6 @@
 // A static web server with no backend, and browsers as they are installed.
 import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import puppeteer, { type Browser } from "puppeteer-core";
@@ -12,17 +12,34 @@ const TYPES: Record<string, string> = {
 
 export interface Site {
   url: string;
-  /** Paths that were asked for. */
+  /** Method and path of all requests. */
   requests: string[];
   close(): Promise<void>;
 }
 
+/** Answers to requests that are not for a file, by method and path. */
+export type Answers = Record<
+  string,
+  (body: Buffer, headers: IncomingHttpHeaders) => { status: number; body: unknown }
+>;
+
 /** Serve a folder on loopback. */
-export async function serve(folder: string): Promise<Site> {
+export async function serve(folder: string, answers: Answers = {}): Promise<Site> {
   const requests: string[] = [];
   const server: Server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
-    requests.push(path);
+    requests.push(`${request.method} ${path}`);
+    const answer = answers[`${request.method} ${path}`];
+    if (answer) {
+      const parts: Buffer[] = [];
+      request.on("data", (part: Buffer) => parts.push(part));
+      request.on("end", () => {
+        const { status, body } = answer(Buffer.concat(parts), request.headers);
+        response.writeHead(status, { "content-type": "application/json" });
+        response.end(JSON.stringify(body));
+      });
+      return;
+    }
     const file = join(folder, normalize(path.endsWith("/") ? `${path}index.html` : path));
     if (request.method !== "GET" || !existsSync(file) || !statSync(file).isFile()) {
       response.writeHead(404).end("not found");
@@ -58,7 +75,7 @@ export interface Opened {
  */
 export async function open(name: BrowserName, microphone: string | null): Promise<Opened> {
   const downloads = mkdtempSync(join(tmpdir(), "emovox-page-"));
-  const browser = name === "chromium" ? await openChromium(microphone) : await openFirefox(microphone, downloads);
+  const browser = name === "chromium" ? await openChromium(microphone, downloads) : await openFirefox(microphone, downloads);
   return {
     browser,
     downloads,
@@ -69,7 +86,7 @@ export async function open(name: BrowserName, microphone: string | null): Promis
   };
 }
 
-function openChromium(microphone: string | null): Promise<Browser> {
+function openChromium(microphone: string | null, downloads: string): Promise<Browser> {
   const sound = microphone
     ? [
         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
@@ -83,6 +100,7 @@ function openChromium(microphone: string | null): Promise<Browser> {
       "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--autoplay-policy=no-user-gesture-required", "--mute-audio", ...sound,
     ],
+    downloadBehavior: { policy: "allow", downloadPath: downloads },
     protocolTimeout: 600_000,
   });
 }
@@ -100,6 +118,9 @@ function openFirefox(microphone: string | null, downloads: string): Promise<Brow
       "browser.download.always_ask_before_handling_new_types": false,
       "media.autoplay.default": 0,
     },
+    // This Firefox has no command for it.
+    defaultViewport: null,
+    args: ["--width=1280", "--height=900"],
     protocolTimeout: 600_000,
   });
 }

@@ -59,9 +59,15 @@ def write_description(path: Path, model: ModelFile) -> None:
     write_text(path, serialize_description(model))
 
 
-def serialize_description(model: ModelFile) -> str:
-    """Return the content of ``model.json``."""
-    return json.dumps(describe_model(model), indent=1, ensure_ascii=False) + "\n"
+def serialize_description(model: ModelFile, *, service: bool = False) -> str:
+    """Return the content of ``model.json``.
+
+    Args:
+        model: An open model file.
+        service: Whether the server that the file comes from predicts recordings, too.
+    """
+    description = describe_model(model) | {"service": service}
+    return json.dumps(description, indent=1, ensure_ascii=False) + "\n"
 
 
 def _describe_reference(model: ModelFile) -> dict[str, Any] | None:

@@ -14,11 +14,13 @@ MODEL_FOLDER = "model"
 """Where the page looks for the model, relative to itself."""
 
 
-def list_page_files(model: ModelFile) -> Mapping[str, Path | bytes]:
+def list_page_files(model: ModelFile, *, service: bool = False) -> Mapping[str, Path | bytes]:
     """List everything that the page loads, by relative address.
 
     Args:
         model: The model that it runs.
+        service: Whether the same address offers the interface of ``emovox serve``: the page then
+            lets its user choose to send recordings there.
 
     Returns:
         A path on the disk or the content for each address, such as ``index.html`` or
@@ -38,7 +40,7 @@ def list_page_files(model: ModelFile) -> Mapping[str, Path | bytes]:
     }
     files[f"{MODEL_FOLDER}/model.onnx"] = model.path
     files[f"{MODEL_FOLDER}/silero_vad.onnx"] = find_speech_model()
-    files[f"{MODEL_FOLDER}/{DESCRIPTION_NAME}"] = serialize_description(model).encode()
+    files[f"{MODEL_FOLDER}/{DESCRIPTION_NAME}"] = serialize_description(model, service=service).encode()
     return files
 
 
