@@ -125,6 +125,7 @@ def test_page(browser: str, program: str, page_source: Path, sites: Path) -> Non
         "run",
         "--config",
         "vitest.browser.config.ts",
+        "page.test.ts",
         SITES=str(sites),
         BROWSER=browser,
         **{browser.upper(): str(path)},

@@ -3,7 +3,7 @@ import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "nod
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
-import puppeteer, { type Browser } from "puppeteer-core";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
 
 const TYPES: Record<string, string> = {
   ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
@@ -123,4 +123,27 @@ function openFirefox(microphone: string | null, downloads: string): Promise<Brow
     args: ["--width=1280", "--height=900"],
     protocolTimeout: 600_000,
   });
+}
+
+/**
+ * Wait until a function returns true in a page.
+ *
+ * Puppeteer's own waiting makes functions of text there, which the page's Content-Security-Policy
+ * forbids in Firefox.
+ */
+export async function until<Args extends unknown[]>(
+  page: Page,
+  isTrue: (...args: Args) => boolean | undefined | Promise<boolean>,
+  ...args: Args
+): Promise<void> {
+  const deadline = Date.now() + 240_000;
+  while (!(await page.evaluate(isTrue as (...args: unknown[]) => unknown, ...args))) {
+    if (Date.now() > deadline) throw new Error(`never true: ${isTrue}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Wait until a page has an element. */
+export function shown(page: Page, selector: string): Promise<void> {
+  return until(page, (wanted) => document.querySelector(wanted) !== null, selector);
 }
