@@ -8,10 +8,13 @@ import { EmotionNetwork, locateRuntime, openSpeechNetwork } from "./recognition/
 import { checkDescription, type ModelDescription } from "./recognition/rules";
 
 const ENROL_S = 6;
+/** An embedding of less is mostly noise. */
+const MIN_SENTENCE_S = 0.6;
 
 let networks: Networks | null = null;
 let live: LiveTrace | null = null;
 let enrolled: Float32Array[] = [];
+let enrolledS = 0;
 const cancelled = new Set<number>();
 class Cancelled extends Error {}
 
@@ -46,6 +49,7 @@ async function work(request: Request): Promise<void> {
   } else if (request.kind === "forget voice" && networks) {
     networks.emotion.reference = null;
     enrolled = [];
+    enrolledS = 0;
   } else if (request.kind === "analyse" || request.kind === "enrol") {
     try {
       if (request.kind === "analyse") await analyseSource(request.id, request.source, request.predict);
@@ -146,12 +150,19 @@ async function enrol(id: number, source: Source): Promise<void> {
     async () => {},
   );
   for (const hop of found.hops) if (hop.scores) speechS += hop.end_s - hop.start_s;
-  if (speechS < 1) {
+  if (speechS < MIN_SENTENCE_S) {
     throw new UnsupportedError(
-      "Too little speech was detected. Speak one sentence in your normal voice, near the microphone.",
+      "Too little speech was detected. Say a whole sentence in your normal voice, near the microphone.",
     );
   }
   enrolled.push(await emotion.embed(samples));
+  enrolledS += speechS;
+  if (enrolledS < rule.min_speech_s) {
+    throw new UnsupportedError(
+      `${enrolledS.toFixed(1)} s of speech so far, ${rule.min_speech_s} s are needed: say another ` +
+        "sentence.",
+    );
+  }
   const mean = new Float32Array(rule.features);
   for (const embedding of enrolled) embedding.forEach((x, i) => (mean[i] += x / enrolled.length));
   const n = enrolled.length;

@@ -9,7 +9,7 @@ import { type Span, SpanFinder, TurnJoiner } from "../src/recognition/spans";
 import {
   averageWindows, placeHops, placeWindows, smoothHops, Timeline,
 } from "../src/recognition/timeline";
-import { LowsRemover, SpeechDetector } from "../src/recognition/voiceActivity";
+import { Leveller, SpeechDetector } from "../src/recognition/voiceActivity";
 import { makeSignal, type Signal } from "./signals";
 
 const root = new URL("../../", import.meta.url);
@@ -75,10 +75,18 @@ check("resampled", (input) => {
   const samples = resample(signal(input.signal, input.rate_hz), input.rate_hz, RATE_HZ);
   return { n: samples.length, samples: pick(samples) };
 });
-check("without_lows", (input) => {
-  const remover = new LowsRemover(RATE_HZ, rules.voice_activity.chunk_samples);
+check("levelled", (input) => {
+  const { frame_samples: frame } = rules.voice_activity;
   const samples = signal(input.signal).map((x) => x + Math.fround(input.plus));
-  return pick(concatenate([...remover.push(samples), ...remover.finish()]));
+  const nFrames = Math.ceil(samples.length / frame);
+  const padded = new Float32Array(nFrames * frame);
+  padded.set(samples);
+  const leveller = new Leveller(rules.voice_activity);
+  const levelled = new Float32Array(padded.length);
+  for (let at = 0; at < padded.length; at += frame) {
+    leveller.apply(padded.subarray(at, at + frame), levelled, at);
+  }
+  return pick(levelled);
 });
 check("probabilities", async (input) => {
   const detector = new SpeechDetector(rules, speech);

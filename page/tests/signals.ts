@@ -37,12 +37,15 @@ function makeVoice(n: number, rateHz: number, f: number): Float64Array {
       [2500, 160, 0.25],
     ];
     let total = 0;
+    let sine = Math.sin(phase), before = 0; // of k and k - 1 times the phase
+    const twice = 2 * Math.cos(phase);
     for (let k = 1; k <= 30; k++) {
       let gain = 0;
       for (const [centre, width, weight] of formants) {
         gain += weight / (1 + ((k * pitch - centre) / width) ** 2);
       }
-      total += gain * Math.sin(k * phase);
+      total += gain * sine;
+      [sine, before] = [twice * sine - before, sine];
     }
     return 0.1 * Math.min(1, Math.max(0, 0.6 + 0.9 * Math.sin(turn * 4 * t))) * total;
   });

@@ -105,7 +105,12 @@ def replace_model(folder: Path) -> None:
     opset = helper.make_opsetid("", 18)
     content = helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
     (folder / "model.onnx").write_bytes(content)
-    description["reference"] = {"features": 2, "neutral_prior": 1.0, "neutral_weight": 1.0}
+    description["reference"] = {
+        "features": 2,
+        "min_speech_s": 1.0,
+        "neutral_prior": 1.0,
+        "neutral_weight": 1.0,
+    }
     description["files"]["model.onnx"] = {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),

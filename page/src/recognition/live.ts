@@ -1,75 +1,89 @@
-// A preview while recording: the last seconds, judged as if they were a turn of their own.
+// What is shown while the microphone records: the emotion of the turn that is being spoken, as
+// emovox's StreamingRecognizer shows it (src/emovox/recognition/stream.py).
 import { concatenate, Resampler } from "../audio/resample";
 import type { LiveUpdate } from "../messages";
 import type { Networks } from "./analyse";
-import { measureLevel, measurePeak } from "./numbers";
-import { makePrediction } from "./results";
-import { removeLows } from "./voiceActivity";
+import { SpanFinder, TurnJoiner } from "./spans";
+import { SpeechDetector } from "./voiceActivity";
 
 const UPDATE_S = 0.5;
-/** Speech in a pause of this length is over. */
-const RECENT_S = 1;
+/** Weight of the latest window; the rest is that of the updates of the same turn before it. */
+const LATEST_WEIGHT = 0.7;
+/** Another emotion is shown only if it is more probable by this much. */
+const MARGIN = 0.05;
 
 export class LiveTrace {
   private readonly resampler: Resampler;
-  private window: Float32Array = new Float32Array(0);
-  private nSamples = 0;
+  private readonly detector: SpeechDetector;
+  private readonly spans: SpanFinder;
+  private readonly turns: TurnJoiner;
+  /** The latest samples, and the place of the first of them. */
+  private held: Float32Array = new Float32Array(0);
+  private heldFrom = 0;
   private nextUpdate: number;
-  /** Levels of earlier updates: what is much softer than these is room tone. */
-  private loudest = 0;
+  private turnStart: number | null = null;
+  private smoothed: number[] | null = null;
+  private shown = -1;
 
   constructor(
     private readonly networks: Networks,
     rateHz: number,
   ) {
-    this.resampler = new Resampler(rateHz, networks.model.sample_rate_hz);
-    this.nextUpdate = UPDATE_S * networks.model.sample_rate_hz;
+    const { model, speech } = networks;
+    this.resampler = new Resampler(rateHz, model.sample_rate_hz);
+    this.detector = new SpeechDetector(model.rules, speech);
+    this.spans = new SpanFinder(model.rules);
+    this.turns = new TurnJoiner(model.rules);
+    this.nextUpdate = UPDATE_S * model.sample_rate_hz;
   }
 
-  /** Take samples; returns the latest update if one is due. */
+  /** Take samples; returns an update if one is due. */
   async push(samples: Float32Array): Promise<LiveUpdate | null> {
-    const { model } = this.networks;
+    const { sample_rate_hz: rateHz, rules } = this.networks.model;
     const resampled = this.resampler.push(samples);
-    this.nSamples += resampled.length;
-    const keep = model.rules.windows.window_s * model.sample_rate_hz;
-    this.window = concatenate([this.window, resampled]).slice(-keep);
-    if (this.nSamples < this.nextUpdate) return null;
+    // The latest window is all that is scored.
+    const joined = concatenate([this.held, resampled]);
+    const drop = Math.max(0, joined.length - rules.windows.window_s * rateHz);
+    this.held = joined.slice(drop);
+    this.heldFrom += drop;
+    for await (const probabilities of this.detector.push(resampled)) {
+      for (const span of this.spans.push(probabilities)) this.turns.push(span);
+    }
+    const nSamples = this.heldFrom + this.held.length;
+    if (nSamples < this.nextUpdate) return null;
     // If computing takes longer than the sound, what was missed is not made up for.
-    this.nextUpdate = this.nSamples + UPDATE_S * model.sample_rate_hz;
-    return this.predict();
+    this.nextUpdate = nSamples + UPDATE_S * rateHz;
+    return this.predict(nSamples / rateHz);
   }
 
-  private async predict(): Promise<LiveUpdate> {
-    const { model, emotion, speech } = this.networks;
-    const { rules, labels, min_confidence } = model;
-    const { frame_samples, context_samples, level_rms, rate_hz } = rules.voice_activity;
-    const timeS = this.nSamples / model.sample_rate_hz;
-    const found = (scores: number[] | null, speechS: number): LiveUpdate => {
-      const tooShort = rules.predictions.too_short_s;
-      const made = makePrediction([0, timeS], scores, speechS, labels, min_confidence, tooShort);
-      const { emotion, confidence, abstained } = made;
-      return { timeS, emotion, confidence, scores, abstained };
-    };
-    const samples = removeLows(this.window, rate_hz);
-    if (measurePeak(samples) < rules.silence_peak) return found(null, 0);
-    this.loudest = Math.max(measureLevel(samples), 0.9 * this.loudest);
-    const nFrames = Math.floor(samples.length / frame_samples);
-    const rows = new Float32Array(nFrames * (context_samples + frame_samples));
-    const padded = new Float32Array(context_samples + samples.length);
-    samples.forEach((x, i) => (padded[context_samples + i] = (x * level_rms) / this.loudest));
-    for (let i = 0; i < nFrames; i++) {
-      const row = padded.subarray(i * frame_samples, (i + 1) * frame_samples + context_samples);
-      rows.set(row, i * (context_samples + frame_samples));
+  private async predict(timeS: number): Promise<LiveUpdate> {
+    const { model, emotion } = this.networks;
+    const nothing = { timeS, emotion: null, confidence: null, scores: null };
+    const startS = this.turns.startS ?? this.spans.openStartS;
+    if (startS !== this.turnStart) {
+      this.turnStart = startS;
+      this.smoothed = null;
+      this.shown = -1;
     }
-    const state = { h: new Float32Array(128), c: new Float32Array(128) };
-    const { probabilities } = await speech(rows, nFrames, state);
-    const spoken: number[] = [];
-    probabilities.forEach((p, i) => p >= rules.spans.speech_probability && spoken.push(i));
-    const frameS = frame_samples / rate_hz;
-    const last = spoken.at(-1);
-    if (last === undefined || (nFrames - last) * frameS > RECENT_S) return found(null, 0);
-    const from = Math.max(0, spoken[0] - 1) * frame_samples;
-    const scores = await emotion.score(this.window.slice(from));
-    return found(scores, spoken.length * frameS);
+    if (startS === null) return { ...nothing, abstained: "no speech" };
+    if (timeS - startS < model.rules.predictions.too_short_s) {
+      return { ...nothing, abstained: "too short" };
+    }
+    const from = Math.max(0, Math.round(startS * model.sample_rate_hz) - this.heldFrom);
+    const latest = await emotion.score(this.held.slice(from));
+    const before = this.smoothed;
+    const scores = latest.map((score, i) =>
+      before ? LATEST_WEIGHT * score + (1 - LATEST_WEIGHT) * before[i] : score,
+    );
+    this.smoothed = scores;
+    const best = scores.indexOf(Math.max(...scores));
+    if (this.shown < 0 || scores[best] > scores[this.shown] + MARGIN) this.shown = best;
+    const confidence = scores[this.shown];
+    const isSure = confidence >= model.min_confidence;
+    return {
+      timeS, confidence, scores,
+      emotion: isSure ? model.labels[this.shown] : null,
+      abstained: isSure ? null : "uncertain",
+    };
   }
 }

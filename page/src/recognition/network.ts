@@ -67,22 +67,15 @@ export class EmotionNetwork {
 
 export async function openSpeechNetwork(content: Uint8Array): Promise<SpeechNetwork> {
   const session = await ort.InferenceSession.create(content);
-  return async (rows, nFrames, state) => {
-    const found = new Float32Array(nFrames);
-    let { h, c } = state;
-    const width = rows.length / nFrames, block = 32; // a second at a time
-    for (let from = 0; from < nFrames; from += block) {
-      const n = Math.min(block, nFrames - from);
-      const input = rows.subarray(from * width, (from + n) * width);
-      const out = await session.run({
-        input: new ort.Tensor("float32", input, [n, width]),
-        h: new ort.Tensor("float32", h, [1, 1, 128]),
-        c: new ort.Tensor("float32", c, [1, 1, 128]),
-      });
-      found.set(out.speech_probs.data as Float32Array, from);
-      h = out.hn.data as Float32Array;
-      c = out.cn.data as Float32Array;
-    }
-    return { probabilities: found, state: { h, c } };
+  return async (rows, nFrames, { h, c }) => {
+    const out = await session.run({
+      input: new ort.Tensor("float32", rows, [nFrames, rows.length / nFrames]),
+      h: new ort.Tensor("float32", h, [1, 1, 128]),
+      c: new ort.Tensor("float32", c, [1, 1, 128]),
+    });
+    return {
+      probabilities: out.speech_probs.data as Float32Array,
+      state: { h: out.hn.data as Float32Array, c: out.cn.data as Float32Array },
+    };
   };
 }

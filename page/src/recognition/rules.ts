@@ -7,9 +7,11 @@ export interface Rules {
     rate_hz: number;
     frame_samples: number;
     context_samples: number;
-    chunk_samples: number;
+    lowest_hz: number;
+    attack_s: number;
+    release_s: number;
+    min_level_rms: number;
     level_rms: number;
-    slowing: number;
   };
   spans: {
     speech_probability: number;
@@ -31,6 +33,8 @@ export interface FileEntry {
 /** How much the reference of a speaker counts, depending on what it was made from. */
 export interface ReferenceRule {
   features: number;
+  /** Speech that enrolment needs. */
+  min_speech_s: number;
   neutral_prior: number;
   neutral_weight: number;
 }

@@ -21,6 +21,13 @@ export class SpanFinder {
     this.frameS = rules.voice_activity.frame_samples / rules.voice_activity.rate_hz;
   }
 
+  /** Start of the speech that has not ended, if it is long enough to count. */
+  get openStartS(): number | null {
+    const { min_speech_s } = this.rules.spans;
+    if ((this.heard.length - this.quiet) * this.frameS <= min_speech_s) return null;
+    return this.begin(this.at - this.heard.length);
+  }
+
   push(probabilities: ArrayLike<number>): Span[] {
     const { speech_probability, pause_probability, min_speech_s, min_silence_s, padding_s } =
       this.rules.spans;
@@ -102,6 +109,11 @@ export class TurnJoiner {
   private pauses: Span[] = [];
 
   constructor(private readonly rules: Rules) {}
+
+  /** Start of the turn that has not ended. */
+  get startS(): number | null {
+    return this.turn?.start_s ?? null;
+  }
 
   push(span: Span): Span[] {
     const { turn_pause_s, max_turn_s } = this.rules.turns;

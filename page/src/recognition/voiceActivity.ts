@@ -1,10 +1,10 @@
 // Voice activity: docs/runtime.md, "Voice activity".
-import { concatenate, resample } from "../audio/resample";
-import { mean, measureLevel, measurePeak } from "./numbers";
 import type { Rules } from "./rules";
 
-/** A recording at this rate has nothing above 70 Hz, and what lies below 64 Hz. */
-const LOWS_RATE_HZ = 140;
+/** Of a Butterworth filter's two sections. */
+const QUALITIES = [0.541196100146197, 1.306562964876377];
+/** Frames that the network is run on at once: a second. */
+const BLOCK_FRAMES = 32;
 
 export interface SpeechState {
   h: Float32Array;
@@ -18,139 +18,118 @@ export type SpeechNetwork = (
   state: SpeechState,
 ) => Promise<{ probabilities: Float32Array; state: SpeechState }>;
 
-class Memory {
-  state: SpeechState = { h: new Float32Array(128), c: new Float32Array(128) };
-  context: Float32Array;
-  constructor(contextSamples: number) {
-    this.context = new Float32Array(contextSamples);
+/** Removes lows, and sets the level of one frame after the other, by nothing that is later. */
+export class Leveller {
+  private readonly sections: Section[];
+  private readonly powers: number[];
+  private readonly fading: number;
+  private power = 0;
+
+  constructor(private readonly rules: Rules["voice_activity"]) {
+    const { lowest_hz, rate_hz, frame_samples, attack_s, release_s } = rules;
+    this.sections = QUALITIES.map((quality) => new Section(lowest_hz, rate_hz, quality));
+    this.powers = new Array(Math.round((attack_s * rate_hz) / frame_samples)).fill(0);
+    this.fading = Math.exp(-frame_samples / rate_hz / release_s);
+  }
+
+  /** Write a levelled frame to a place in an array. */
+  apply(frame: Float32Array, out: Float32Array, at: number): void {
+    const samples = Float64Array.from(frame);
+    for (const section of this.sections) section.apply(samples);
+    let sum = 0;
+    for (const x of samples) sum += x * x;
+    this.powers.shift();
+    this.powers.push(sum / samples.length);
+    const now = this.powers.reduce((a, b) => a + b, 0) / this.powers.length;
+    this.power = Math.max(now, this.power * this.fading);
+    const gain = this.rules.level_rms / Math.max(Math.sqrt(this.power), this.rules.min_level_rms);
+    for (let i = 0; i < samples.length; i++) out[at + i] = samples[i] * gain;
   }
 }
 
-/** Removes what lies below 64 Hz, a chunk at a time, with half a second before and after it. */
-export class LowsRemover {
-  private held: Float32Array[] = [];
-  private nHeld = 0;
-  private before = new Float32Array(0);
-  private waiting: Float32Array | null = null;
-  private readonly reach: number;
+/** A high-pass filter of second order. */
+class Section {
+  private readonly gain: number;
+  private readonly a1: number;
+  private readonly a2: number;
+  private x1 = 0;
+  private x2 = 0;
+  private y1 = 0;
+  private y2 = 0;
 
-  constructor(
-    private readonly rateHz: number,
-    private readonly chunkSamples: number,
-  ) {
-    this.reach = rateHz / 2;
+  constructor(cornerHz: number, rateHz: number, quality: number) {
+    const w = (2 * Math.PI * cornerHz) / rateHz;
+    const alpha = Math.sin(w) / (2 * quality);
+    this.gain = (1 + Math.cos(w)) / 2 / (1 + alpha);
+    this.a1 = (-2 * Math.cos(w)) / (1 + alpha);
+    this.a2 = (1 - alpha) / (1 + alpha);
   }
 
-  push(samples: Float32Array): Float32Array[] {
-    this.held.push(samples);
-    this.nHeld += samples.length;
-    if (this.nHeld < this.chunkSamples) return [];
-    const done: Float32Array[] = [];
-    let joined = concatenate(this.held);
-    while (joined.length >= this.chunkSamples) {
-      done.push(...this.take(joined.slice(0, this.chunkSamples)));
-      joined = joined.slice(this.chunkSamples);
+  apply(samples: Float64Array): void {
+    const { gain, a1, a2 } = this;
+    let { x1, x2, y1, y2 } = this;
+    for (let i = 0; i < samples.length; i++) {
+      const x = samples[i];
+      const y = gain * (x - 2 * x1 + x2) - a1 * y1 - a2 * y2;
+      x2 = x1;
+      x1 = x;
+      y2 = y1;
+      y1 = y;
+      samples[i] = y;
     }
-    this.held = [joined];
-    this.nHeld = joined.length;
-    return done;
+    Object.assign(this, { x1, x2, y1, y2 });
   }
-
-  finish(): Float32Array[] {
-    const rest = concatenate(this.held);
-    const done = rest.length ? this.take(rest) : [];
-    if (this.waiting) done.push(this.filter(new Float32Array(0)));
-    return done;
-  }
-
-  private take(chunk: Float32Array): Float32Array[] {
-    const done = this.waiting ? [this.filter(chunk.subarray(0, this.reach))] : [];
-    this.waiting = chunk;
-    return done;
-  }
-
-  private filter(after: Float32Array): Float32Array {
-    const waiting = this.waiting!;
-    const around = concatenate([this.before, waiting, after]);
-    const from = this.before.length;
-    this.before = waiting.slice(-this.reach);
-    return removeLows(around, this.rateHz).slice(from, from + waiting.length);
-  }
-}
-
-/** Remove what lies below 64 Hz; beyond its ends, a recording continues with constants. */
-export function removeLows(samples: Float32Array, rateHz: number): Float32Array {
-  if (measurePeak(samples) === 0) return new Float32Array(samples.length); // digital silence
-  const reach = rateHz / 2, edge = Math.floor(rateHz / 100);
-  const padded = new Float32Array(samples.length + 2 * reach);
-  padded.fill(mean(samples.subarray(0, edge)), 0, reach);
-  padded.set(samples, reach);
-  padded.fill(mean(samples.slice(-edge)), reach + samples.length);
-  const lows = resample(resample(padded, rateHz, LOWS_RATE_HZ), LOWS_RATE_HZ, rateHz);
-  return samples.map((x, i) => x - lows[reach + i]);
 }
 
 /** Finds how probable speech is in each frame of a recording that arrives in blocks. */
 export class SpeechDetector {
-  private readonly lows: LowsRemover;
-  private memory: Memory;
-  private levelBefore = 0;
+  private readonly leveller: Leveller;
+  private state: SpeechState = { h: new Float32Array(128), c: new Float32Array(128) };
+  private context: Float32Array;
+  private held: Float32Array = new Float32Array(0);
 
   constructor(
     private readonly rules: Rules,
     private readonly network: SpeechNetwork,
   ) {
-    const { rate_hz, chunk_samples, context_samples } = rules.voice_activity;
-    this.lows = new LowsRemover(rate_hz, chunk_samples);
-    this.memory = new Memory(context_samples);
+    this.leveller = new Leveller(rules.voice_activity);
+    this.context = new Float32Array(rules.voice_activity.context_samples);
   }
 
+  /** Yield the probabilities of the frames that samples fill. */
   async *push(samples: Float32Array): AsyncGenerator<Float32Array> {
-    for (const chunk of this.lows.push(samples)) yield await this.measure(chunk);
+    const { frame_samples: frame } = this.rules.voice_activity;
+    const joined = new Float32Array(this.held.length + samples.length);
+    joined.set(this.held);
+    joined.set(samples, this.held.length);
+    const nFrames = Math.floor(joined.length / frame);
+    this.held = joined.slice(nFrames * frame);
+    for (let at = 0; at < nFrames; at += BLOCK_FRAMES) {
+      const n = Math.min(BLOCK_FRAMES, nFrames - at);
+      yield await this.rate(joined.subarray(at * frame, (at + n) * frame), n);
+    }
   }
 
+  /** Yield the probability of the last frame, filled up with zeros. */
   async *finish(): AsyncGenerator<Float32Array> {
-    for (const chunk of this.lows.finish()) yield await this.measure(chunk);
+    if (!this.held.length) return;
+    const { frame_samples: frame } = this.rules.voice_activity;
+    yield* this.push(new Float32Array(frame - this.held.length));
   }
 
-  private async measure(chunk: Float32Array): Promise<Float32Array> {
-    const { frame_samples, context_samples, level_rms, slowing, rate_hz } =
-      this.rules.voice_activity;
-    const nFrames = Math.ceil(chunk.length / frame_samples);
-    if (measurePeak(chunk) < this.rules.silence_peak) {
-      this.memory = new Memory(context_samples);
-      this.levelBefore = 0;
-      return new Float32Array(nFrames);
-    }
-    const level = measureLevel(chunk);
-    const gain = Math.fround(level_rms / Math.max(level, this.levelBefore));
-    this.levelBefore = level;
-    const levelled = chunk.map((x) => x * gain);
-    const found = await this.listen(levelled, this.memory);
-    if (Math.max(...found) < this.rules.spans.speech_probability) {
-      const slowed = resample(levelled, rate_hz, Math.round(slowing * rate_hz));
-      const slow = await this.listen(slowed, new Memory(context_samples));
-      for (let i = 0; i < nFrames; i++) {
-        const at = Math.min(Math.floor((i + 0.5) * slowing), slow.length - 1);
-        found[i] = Math.max(found[i], slow[at]);
-      }
-    }
-    return found;
-  }
-
-  private async listen(samples: Float32Array, memory: Memory): Promise<Float32Array> {
+  private async rate(samples: Float32Array, nFrames: number): Promise<Float32Array> {
     const { frame_samples: frame, context_samples: context } = this.rules.voice_activity;
-    const nFrames = Math.ceil(samples.length / frame);
-    const padded = new Float32Array(context + nFrames * frame);
-    padded.set(memory.context);
-    padded.set(samples, context);
+    const levelled = new Float32Array(context + nFrames * frame);
+    levelled.set(this.context);
     const rows = new Float32Array(nFrames * (context + frame)); // (frames, 576)
     for (let i = 0; i < nFrames; i++) {
-      rows.set(padded.subarray(i * frame, (i + 1) * frame + context), i * (context + frame));
+      const end = (i + 1) * frame;
+      this.leveller.apply(samples.subarray(i * frame, end), levelled, context + i * frame);
+      rows.set(levelled.subarray(i * frame, end + context), i * (context + frame));
     }
-    memory.context = padded.slice(-context);
-    const { probabilities, state } = await this.network(rows, nFrames, memory.state);
-    memory.state = state;
+    this.context = levelled.slice(-context);
+    const { probabilities, state } = await this.network(rows, nFrames, this.state);
+    this.state = state;
     return probabilities;
   }
 }

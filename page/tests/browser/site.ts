@@ -138,7 +138,10 @@ export async function until<Args extends unknown[]>(
 ): Promise<void> {
   const deadline = Date.now() + 240_000;
   while (!(await page.evaluate(isTrue as (...args: unknown[]) => unknown, ...args))) {
-    if (Date.now() > deadline) throw new Error(`never true: ${isTrue}`);
+    if (Date.now() > deadline) {
+      const seen = await page.evaluate(() => document.body.innerText);
+      throw new Error(`never true: ${isTrue}\n\n${seen}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

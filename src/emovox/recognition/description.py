@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emovox.files import write_text
+from emovox.recognition.enroll import MIN_ENROLLED_S
 from emovox.recognition.model_file import ModelFile
 from emovox.recognition.rules import describe_rules
 from emovox.recognition.voice_activity import find_speech_model
@@ -72,12 +73,12 @@ def serialize_description(model: ModelFile, *, service: bool = False) -> str:
 
 def _describe_reference(model: ModelFile) -> dict[str, Any] | None:
     """Return how many features a speaker's reference has, and how much it counts."""
-    prior = getattr(model.info, "reference", None)
+    prior = model.info.reference
     if prior is None:
         return None
-    embedding = next(out for out in model.session.get_outputs() if out.name == "embedding")
     return {
-        "features": embedding.shape[-1],
+        "features": model.n_features,
+        "min_speech_s": MIN_ENROLLED_S,
         "neutral_prior": prior.neutral_prior,
         "neutral_weight": prior.neutral_weight,
     }
