@@ -104,7 +104,10 @@ def report(
         if mine["file"] == theirs["file"] and theirs["scores"] and mine["scores"]
     ]
     shares = np.quantile(differences, (0.5, 0.9, 0.99, 1.0))
-    print(f"{browser}: {n_clips} clips, {len(differences)} segments of speech, {found['refused']} refused")
+    print(
+        f"{browser}: {n_clips} clips, {len(differences)} segments of speech, "
+        f"{found['refused']} refused"
+    )
     print(f"  clips with another answer: {len(other)} {' '.join(other[:5])}")
     print("  largest difference of any probability in a segment:")
     print("    median {:.4f}, 90% {:.4f}, 99% {:.4f}, maximum {:.4f}".format(*shares))

@@ -37,7 +37,7 @@ def main() -> None:
             "IMAGES": os.environ.get("IMAGES", str(IMAGES)),
             "CHROMIUM": shutil.which("chromium") or "chromium",
         }
-        subprocess.run(
+        subprocess.run(  # noqa: S603
             command.split(), cwd=ROOT / "page", env={**os.environ, **environment}, check=True
         )
 

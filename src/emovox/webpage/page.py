@@ -5,9 +5,9 @@ from pathlib import Path
 
 from emovox.errors import EmovoxError
 from emovox.files import replace_file
+from emovox.recognition.description import DESCRIPTION_NAME, serialize_description
 from emovox.recognition.model_file import ModelFile
 from emovox.recognition.voice_activity import find_speech_model
-from emovox.recognition.description import DESCRIPTION_NAME, serialize_description
 
 BUILT_PAGE = Path(__file__).parents[1] / "assets" / "page"
 MODEL_FOLDER = "model"
@@ -40,7 +40,9 @@ def list_page_files(model: ModelFile, *, service: bool = False) -> Mapping[str, 
     }
     files[f"{MODEL_FOLDER}/model.onnx"] = model.path
     files[f"{MODEL_FOLDER}/silero_vad.onnx"] = find_speech_model()
-    files[f"{MODEL_FOLDER}/{DESCRIPTION_NAME}"] = serialize_description(model, service=service).encode()
+    files[f"{MODEL_FOLDER}/{DESCRIPTION_NAME}"] = serialize_description(
+        model, service=service
+    ).encode()
     return files
 
 
