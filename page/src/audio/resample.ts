@@ -16,7 +16,7 @@ export class Resampler {
   private readonly table: Float64Array;
   private held: Float32Array;
   private heldFrom: number; // index of held[0] in the input
-  private nIn = 0;
+  private nRead = 0;
   private nOut = 0;
 
   constructor(
@@ -39,7 +39,7 @@ export class Resampler {
   /** Take samples, and return those that are complete at the new rate. */
   push(samples: Float32Array): Float32Array {
     if (this.fromHz === this.toHz) return samples;
-    this.nIn += samples.length;
+    this.nRead += samples.length;
     this.hold(samples);
     // The last output whose taps are all held.
     const last = this.heldFrom + this.held.length - 1 - this.half;
@@ -51,7 +51,7 @@ export class Resampler {
   finish(): Float32Array {
     if (this.fromHz === this.toHz) return new Float32Array(0);
     this.hold(new Float32Array(this.half + Math.ceil(this.down / this.up) + 1));
-    return this.compute(Math.floor((this.nIn * this.up) / this.down + 0.5));
+    return this.compute(Math.floor((this.nRead * this.up) / this.down + 0.5));
   }
 
   private hold(samples: Float32Array): void {

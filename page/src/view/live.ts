@@ -85,17 +85,17 @@ export class LiveView {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     const endS = this.peaks.length / PEAKS_PER_S;
-    const fromS = Math.max(0, endS - SHOWN_S);
-    const x = (timeS: number) => ((timeS - fromS) * width) / SHOWN_S;
+    const startS = Math.max(0, endS - SHOWN_S);
+    const x = (timeS: number) => ((timeS - startS) * width) / SHOWN_S;
     for (const { timeS, emotion, confidence } of this.updates) {
-      if (timeS < fromS || !emotion) continue;
+      if (timeS < startS || !emotion) continue;
       context.globalAlpha = 0.25 + 0.5 * (confidence ?? 0);
       context.fillStyle = this.colours.get(emotion) ?? "transparent";
       context.fillRect(x(timeS - 0.5), 0, width * (0.5 / SHOWN_S) + 0.5, height);
     }
     context.globalAlpha = 1;
     context.fillStyle = getComputedStyle(canvas).color;
-    const first = Math.floor(fromS * PEAKS_PER_S);
+    const first = Math.floor(startS * PEAKS_PER_S);
     for (let i = first; i < this.peaks.length; i++) {
       // Soft speech is visible too.
       const tall = Math.max(1, Math.min(1, Math.sqrt(this.peaks[i])) * height * 0.9);

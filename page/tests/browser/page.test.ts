@@ -178,7 +178,8 @@ describe("recordings", () => {
     expect(await text(page, "#result h2")).toBe("dropped.wav");
   });
 
-  test("may last half an hour", async () => {
+  // Half a minute of computing: in one browser only.
+  test.runIf(BROWSER === "chromium")("may last half an hour", async () => {
     await choose(page, join(SITES, "half-hour.wav"));
     await finished(page, EXPECTED.files.length + 3);
     expect(await text(page, "#result .summary")).toMatch(/^30:00, /);
@@ -238,16 +239,16 @@ test("the page works without a network after the first visit", async () => {
 test("a voice is enrolled, changes predictions, and is forgotten", async () => {
   const own = await serve(join(SITES, "voice"));
   const page = await load(opened, own.url);
-  const predicted = () => text(page, ".result tbody tr:not(.none) b, .result tbody tr:not(:has(.silent)) td:nth-child(3)");
+  const predicted = (wanted: string) =>
+    until(page, (text) => document.querySelector(".result tbody b")?.textContent === text, wanted);
   if (BROWSER === "chromium") {
     await choose(page, ANGRY);
-    await shown(page, ".result table");
-    const before = await predicted();
+    await predicted(LABELS[0]);
     await page.click("#enrol");
     await until(page, () => /is enrolled from one sentence/.test(document.getElementById("voice-text")!.textContent!));
-    await until(page, (was) => !document.querySelector(".result tbody")?.textContent?.includes(was) && document.querySelector(".result tbody") !== null, before);
+    await predicted(LABELS[1]);
     await page.click("#forget");
-    await until(page, (was) => document.querySelector(".result tbody")?.textContent?.includes(was), before);
+    await predicted(LABELS[0]);
   } else {
     // A tone is no speech.
     await page.click("#enrol");
