@@ -21,6 +21,9 @@ class Cancelled extends Error {}
 /** Jobs one after the other; updates of a live recording come in between. */
 let jobs: Promise<void> = Promise.resolve();
 let liveJobs: Promise<void> = Promise.resolve();
+let nLiveWaiting = 0;
+/** Batches of samples; if more are waiting, the device is too slow, and updates are left out. */
+const MAX_LIVE_WAITING = 10;
 
 function reply(message: Reply, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -29,7 +32,11 @@ function reply(message: Reply, transfer: Transferable[] = []): void {
 self.onmessage = ({ data }: MessageEvent<Request>) => {
   if (data.kind === "cancel") cancelled.add(data.id);
   else if (data.kind === "live samples" || data.kind === "end live") {
-    liveJobs = liveJobs.then(() => followLive(data));
+    nLiveWaiting += 1;
+    liveJobs = liveJobs.then(() => breathe()).then(() => {
+      nLiveWaiting -= 1;
+      return followLive(data);
+    });
   } else {
     jobs = jobs.then(() => work(data));
   }
@@ -68,8 +75,8 @@ async function work(request: Request): Promise<void> {
 async function followLive(request: Request): Promise<void> {
   if (request.kind === "end live") live = null;
   if (request.kind !== "live samples" || live === null) return;
-  const update = await live.push(request.samples);
-  if (update) reply({ kind: "live", update });
+  const updates = await live.push(request.samples, nLiveWaiting > MAX_LIVE_WAITING);
+  for (const update of updates) reply({ kind: "live", update });
 }
 
 async function open(base: string, runtime: string): Promise<Networks> {

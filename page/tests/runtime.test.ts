@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { concatenate, resample } from "../src/audio/resample";
 import { EmotionNetwork, openSpeechNetwork } from "../src/recognition/network";
+import { LiveTrace } from "../src/recognition/live";
 import { makePrediction, mergeSegments, type Prediction } from "../src/recognition/results";
 import type { ModelDescription, Rules } from "../src/recognition/rules";
 import { type Span, SpanFinder, TurnJoiner } from "../src/recognition/spans";
@@ -53,17 +54,25 @@ function compare(found: any, expected: any, tolerance: number, at = ""): void {
   }
 }
 
-function check(section: string, compute: (input: any) => any): void {
+function check(
+  section: string,
+  compute: (input: any) => any,
+  pickExpected = (expected: any) => expected,
+): void {
   describe(section, () => {
     const { tolerance, cases } = golden[section];
     test.each(cases as Case[])("$name", async ({ input, expected }) => {
-      compare(await compute(input), expected, tolerance);
+      compare(await compute(input), pickExpected(expected), tolerance);
     });
   });
 }
 
 const speech = await openSpeechNetwork(read("src/emovox/assets/silero_vad.onnx"));
-const model = await EmotionNetwork.open(read("src/emovox/assets/default.onnx"), null);
+const content = read("src/emovox/assets/default.onnx");
+const model = await EmotionNetwork.open(content, null);
+// Its metadata are JSON texts, each after its key and one byte of length.
+const metadata = new TextDecoder("latin1").decode(content.slice(-200_000));
+const minConfidence = Number(/emovox\.min_confidence\x12.([\d.]+)/s.exec(metadata)![1]);
 
 describe("signals", () => {
   const { tolerance, cases } = golden.signals;
@@ -121,7 +130,7 @@ check("segments", (input: Prediction[]) => mergeSegments(input).map(outline));
 check("timeline", async (input) => {
   const first = golden.predictions.cases[0].input;
   const description = {
-    labels: first.labels, sample_rate_hz: RATE_HZ, min_confidence: golden.min_confidence ?? 0.455,
+    labels: first.labels, sample_rate_hz: RATE_HZ, min_confidence: minConfidence,
     rules,
   } as ModelDescription;
   const timeline = new Timeline(description, speech, model.score);
@@ -133,6 +142,16 @@ check("timeline", async (input) => {
   for await (const found of timeline.finish()) hops.push(...found);
   return mergeSegments(hops).map(outline);
 });
+
+check("updates", async (input) => {
+  const { labels } = golden.predictions.cases[0].input;
+  const description = { labels, sample_rate_hz: RATE_HZ, min_confidence: minConfidence, rules };
+  const networks = { model: description as ModelDescription, emotion: model, speech };
+  const trace = new LiveTrace(networks, RATE_HZ);
+  const samples = signal(input.signal).slice(0, input.first_s * RATE_HZ);
+  const updates = [...(await trace.push(samples.slice(0, 7_777))), ...(await trace.push(samples.slice(7_777)))];
+  return updates.map(({ timeS, emotion, scores, abstained }) => ({ time_s: timeS, emotion, scores, abstained }));
+}, (expected) => expected.map(({ level_dbfs: _, ...rest }: any) => rest));
 
 function outline({ start_s, end_s, emotion, abstained, scores }: Prediction) {
   return { start_s, end_s, emotion, abstained, scores };

@@ -23,6 +23,13 @@ export interface Rules {
   turns: { turn_pause_s: number; max_turn_s: number; look_back_s: number; kept_frames: number };
   windows: { window_s: number; window_hop_s: number; hop_s: number; smoothing: number[] };
   predictions: { too_short_s: number };
+  stream: {
+    blocks_per_s: number;
+    update_hop_s: number;
+    step_s: number;
+    latest_weight: number;
+    margin: number;
+  };
 }
 
 export interface FileEntry {
