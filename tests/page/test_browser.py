@@ -131,6 +131,7 @@ def test_page(browser: str, program: str, page_source: Path, sites: Path) -> Non
         "--config",
         "vitest.browser.config.ts",
         "page.test.ts",
+        "--reporter=verbose",
         SITES=str(sites),
         BROWSER=browser,
         **{browser.upper(): str(path)},
