@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 # What tells whether new versions of dependencies do as before.
 SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/cli/test_train.py
 
-.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench bench-archive docs notebook lock \
-	newest clean
+.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench bench-archive \
+	docs page notebook lock newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,13 @@ bench-archive: $(INSTALLED)  ## Compare the engines of emovox archive (ARCHIVE='
 
 docs: $(INSTALLED)  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+page: page/node_modules  ## Build the web page into src/emovox/assets/page (needs Node 20)
+	cd page && npx tsc --noEmit && npx vite build
+
+page/node_modules: page/package-lock.json
+	cd page && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 lock:  ## Lock the dependencies of pyproject.toml, with hashes (UPGRADE=--upgrade: newest versions)
 	$(PYTHON) -m venv .venv-lock

@@ -48,6 +48,7 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
     Path("tuned.toml").write_text(recipe.read_text() + TUNED)
 
     emovox("demo")
+    emovox("page", "--out", "site")
     emovox("predict", *clips[:4], "--jobs", "2")
     emovox("timeline", clips[0], "--no-vad", "--html", "timeline.html", "--plot", "timeline.png")
     emovox("info")

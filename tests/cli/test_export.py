@@ -16,7 +16,7 @@ def test_onnx_is_written_anew_with_the_same_description(
     options = ("--format", "onnx", "--fold", "02", "--out", "out", "--data", tiny_corpus)
     answer = call("export", run, *options)
     assert (answer.status, answer.stderr) == (0, "")
-    assert answer.stdout == "out/model.onnx\n"
+    assert answer.stdout == "out/model.onnx\nout/model.json\n"
     assert open_model("out/model.onnx").info == open_model(run / "fold-02" / "model.onnx").info
 
 

@@ -223,8 +223,11 @@ def test_onnx_is_written_again_from_the_weights(
     runs: Path, tiny_corpus: Path, tmp_path: Path, fold: str | None
 ) -> None:
     source = runs / "tiny" / f"fold-{fold or '01'}"
-    (path,) = export_run(runs / "tiny", "onnx", fold=fold, out=tmp_path / "out", data=tiny_corpus)
+    path, description = export_run(
+        runs / "tiny", "onnx", fold=fold, out=tmp_path / "out", data=tiny_corpus
+    )
     assert path == tmp_path / "out" / "model.onnx"
+    assert json.loads(description.read_text())["labels"] == list(open_model(path).info.labels)
     assert open_model(path).info == open_model(source / "model.onnx").info
     clip = next(tiny_corpus.rglob("*.wav"))
     first, second = (

@@ -149,7 +149,7 @@ def test_its_run_folders_are_runs(nested: NestedTuning, tiny_corpus: Path, tmp_p
     assert (comparison, label) == (nested.comparison, "custom-tiny v1, speaker-independent")
     # Each fold's network has a shape of its own.
     for fold in ("01", "02"):
-        (path,) = export_run(
+        path, _ = export_run(
             nested.nested_folder, "onnx", fold=fold, out=tmp_path, data=tiny_corpus
         )
         source = nested.nested_folder / f"fold-{fold}" / "model.onnx"

@@ -22,6 +22,7 @@ from emovox.cli import (
     export,
     info,
     listen,
+    page,
     predict,
     report,
     reproduce,
@@ -82,6 +83,7 @@ app.command("archive", short_help="Process any number of recordings, resumably."
 app.command("archive-report", short_help="Make one page from a finished archive.")(
     archive.archive_report
 )
+app.command("page", short_help="Write the web page that predicts in the browser.")(page.page)
 app.command("demo", short_help="Predict bundled recordings, with a page to listen.")(demo.demo)
 app.command("enroll", short_help="Learn a voice, to predict relative to it.")(enroll.enroll)
 app.command("embed", short_help="Write embeddings of recordings, for other models.")(embed.embed)

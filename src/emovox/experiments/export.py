@@ -8,6 +8,7 @@ from emovox.audio.load import load_audio
 from emovox.errors import ExportError, RunError
 from emovox.export.onnx import export_onnx
 from emovox.recipes.settings import FrontendSettings
+from emovox.recognition.description import DESCRIPTION_NAME, write_description
 from emovox.recognition.model_file import open_model
 from emovox.runs.folder import MODEL_NAME, find_fold_folder, open_fold_recipe, open_recipe
 from emovox.runs.protocol import read_run_folds
@@ -84,4 +85,5 @@ def export_run(
     rate_hz = recipe.frontend.sample_rate_hz
     waveforms = [load_audio(c.path, rate_hz).samples for c in clips]
     export_onnx(model, recipe, info, target / MODEL_NAME, waveforms)
-    return [target / MODEL_NAME]
+    write_description(target / DESCRIPTION_NAME, open_model(target / MODEL_NAME))
+    return [target / MODEL_NAME, target / DESCRIPTION_NAME]
