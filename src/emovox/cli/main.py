@@ -19,6 +19,7 @@ from emovox.cli import (
     predict,
     report,
     reproduce,
+    serve,
     stress,
     sweep,
     timeline,
@@ -41,6 +42,7 @@ EXTRAS = {
     "hf": "transformers huggingface_hub",
     "keras": "keras h5py",
     "frame": "pandas",
+    "serve": "fastapi starlette uvicorn h11 websockets python_multipart",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
 COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
@@ -77,6 +79,7 @@ app.command("reproduce", short_help="Reproduce the reference experiment, with ou
     reproduce.reproduce
 )
 app.command("report", short_help="Rebuild the report.html of a run.")(report.report)
+app.command("serve", short_help="Serve predictions and live streams over HTTP.")(serve.serve)
 app.command("export", short_help="Export the model of a run for other programs.")(export.export)
 app.add_typer(data.app, name="data")
 
