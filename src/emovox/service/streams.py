@@ -32,7 +32,7 @@ from emovox.service.uploads import decode_voice
 MIN_PUSH_S = 0.1
 """Shorter messages are joined: browsers send one every few milliseconds."""
 
-_DTYPES = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
+_DTYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 _CLOSE_CODES = {401: 1008, 429: 1013, 503: 1013, 500: 1011}
 """Close codes (RFC 6455) by HTTP status; others are 1008, policy violation."""
 
@@ -233,5 +233,6 @@ def decode_samples(content: bytes, start: StreamStart) -> npt.NDArray[np.float32
             fits = bool((np.abs(samples) <= MAX_PEAK).all())
         if not fits:  # also NaN
             raise ServiceError("found samples that are not finite or beyond full scale at 1")
-    return samples.reshape(-1, start.channels).mean(axis=1, dtype=np.float32)
-    # (samples, channels) -> (samples,)
+    framed = samples.reshape(-1, start.channels)  # (samples, channels)
+    mono: npt.NDArray[np.float32] = framed.mean(axis=1, dtype=np.float32)
+    return mono
