@@ -1,6 +1,7 @@
 """One process' recogniser, its lanes and what it holds: everything the routes need."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from emovox.recognition.recognizer import Recognizer
@@ -9,7 +10,7 @@ from emovox.service.answers import Options, RequestRecognizer, enroll, make_time
 from emovox.service.lanes import Lane, Ticket
 from emovox.service.metrics import Metrics
 from emovox.service.settings import ServiceSettings
-from emovox.service.uploads import PendingBytes
+from emovox.service.uploads import HeldBytes, PendingBytes
 
 Result = TypeVar("Result")
 Work = Callable[[RequestRecognizer], Result]
@@ -90,8 +91,14 @@ class Engine:
             max_channels=self.limits.channels,
             check=ticket.check,
         )
+        return await lane.run(ticket, lambda: work(recognizer), gone)
+
+    @contextmanager
+    def hold(self) -> Iterator[HeldBytes]:
+        """Yield an account of the bytes of one request, which is settled at its end."""
         try:
-            return await lane.run(ticket, lambda: work(recognizer), gone)
+            with self.pending.hold() as held:
+                yield held
         finally:
             self.update_gauges()
 

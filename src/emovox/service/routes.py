@@ -159,7 +159,7 @@ def make_router(engine: Engine) -> APIRouter:
     async def predict(request: Request, query: Annotated[RecordingQuery, Query()]) -> Response:
         """Predict the emotion of a recording as a whole, or abstain."""
         engine.short.refuse_if_full()
-        with engine.pending.hold() as held:
+        with engine.hold() as held:
             upload = await read_upload(request, engine.limits, held)
             options = query.to_options(upload.voice)
             prediction = await engine.predict(upload.audio, options, wait_until_gone(request))
@@ -176,7 +176,7 @@ def make_router(engine: Engine) -> APIRouter:
     async def timeline(request: Request, query: Annotated[TimelineQuery, Query()]) -> Response:
         """Follow the emotion through a recording, in segments from its start to its end."""
         engine.long.refuse_if_full()
-        with engine.pending.hold() as held:
+        with engine.hold() as held:
             upload = await read_upload(request, engine.limits, held)
             options = query.to_options(upload.voice)
             found = await engine.make_timeline(upload.audio, options, wait_until_gone(request))
@@ -197,7 +197,7 @@ def make_router(engine: Engine) -> APIRouter:
         Send it with later requests, and predictions allow for how this voice sounds when calm.
         """
         engine.short.refuse_if_full()
-        with engine.pending.hold() as held:
+        with engine.hold() as held:
             upload = await read_upload(request, engine.limits, held)
             voice = await engine.enroll(upload.audio, Options(), wait_until_gone(request))
         return JSONResponse(EnrolledVoice(voice=b64encode(voice).decode()).model_dump())
