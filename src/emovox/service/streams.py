@@ -65,7 +65,7 @@ async def serve_stream(websocket: WebSocket, engine: Engine) -> None:
         try:
             await _Stream(websocket, engine).run()
         except EmovoxError as error:
-            await websocket.send_json({"type": "error", **describe_problem(error)})
+            await websocket.send_json({**describe_problem(error), "type": "error"})
             await websocket.close(_CLOSE_CODES.get(find_status(error), 1008), error.code)
     except WebSocketDisconnect:
         pass  # nobody is left to tell
@@ -214,7 +214,12 @@ class _Stream:
         """Read no more while a client is too far ahead of real time."""
         ahead_s = self._n_samples / rate_hz - (time.monotonic() - started_s)
         if ahead_s > self._limits.ahead_s:
-            await asyncio.sleep(ahead_s - self._limits.ahead_s)
+            await wait_for(ahead_s - self._limits.ahead_s)
+
+
+async def wait_for(delay_s: float) -> None:
+    """Wait without reading: the client's frames wait in its own buffers."""
+    await asyncio.sleep(delay_s)
 
 
 def decode_samples(content: bytes, start: StreamStart) -> npt.NDArray[np.float32]:
