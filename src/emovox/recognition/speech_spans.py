@@ -43,8 +43,10 @@ TURN_PAUSE_S = 0.5
 MAX_TURN_S = 60.0
 """Longer turns are cut, at a pause if there is one, so that memory does not grow with them."""
 
-_LOOK_BACK_S = 15.0
-_KEPT_FRAMES = 9
+LOOK_BACK_S = 15.0
+"""How far before the end of a long turn a cut is looked for."""
+
+KEPT_FRAMES = 9
 """What is left after the cut is long enough to count as speech."""
 
 
@@ -187,6 +189,6 @@ def _pause(start_s: float, end_s: float) -> Iterator[Span]:
 
 def _find_cut(heard: list[float]) -> int:
     """Return where to cut a long turn: after the frame that is least probably speech, if late."""
-    end = len(heard) - _KEPT_FRAMES
-    late = heard[end - round(_LOOK_BACK_S / FRAME_S) : end]
+    end = len(heard) - KEPT_FRAMES
+    late = heard[end - round(LOOK_BACK_S / FRAME_S) : end]
     return end - int(np.argmin(late[::-1]))

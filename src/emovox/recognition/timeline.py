@@ -27,11 +27,13 @@ MAX_TIMELINE_S = 86_400.0
 """Maximum duration of a recording: a day."""
 
 WINDOW_S = 3.0
-"""Turns up to this length are one window, longer ones several that overlap. Models are trained on
-utterances of 2 to 5 s."""
+"""Length of the windows in a long turn. Models are trained on utterances of 2 to 5 s."""
+
+WINDOW_HOP_S = 1.5
+"""From the start of one window to that of the next, at most one and a half times that."""
 
 HOP_S = 1.0
-"""From the start of one window to that of the next, and what a prediction is made for."""
+"""What a prediction is made for."""
 
 SMOOTHING = (0.25, 0.5, 0.25)
 """Weights of the hop before, the hop itself, and the hop after it."""
@@ -92,19 +94,38 @@ def score_turn(
     # Half a hop or less at the end is part of the hop before it.
     n_hops = max(1, int(np.ceil(duration_s / HOP_S - 0.5)))
     edges_s = np.append(HOP_S * np.arange(n_hops), duration_s)
-    last_s = max(0.0, duration_s - WINDOW_S)
-    starts_s = np.append(np.arange(0, last_s, HOP_S), last_s)
+    starts_s, window_s = place_windows(duration_s)
     scores = []
-    for start_s in starts_s:
+    for start_s in starts_s.tolist():
         first = round(start_s * turn.rate_hz)
-        window = turn.samples[first : first + round(WINDOW_S * turn.rate_hz)]
+        window = turn.samples[first : first + round(window_s * turn.rate_hz)]
         scores.append(score(Waveform(window, turn.rate_hz)))
-    overlaps_s = np.minimum(edges_s[1:, np.newaxis], starts_s + WINDOW_S) - np.maximum(
+    overlaps_s = np.minimum(edges_s[1:, np.newaxis], starts_s + window_s) - np.maximum(
         edges_s[:-1, np.newaxis], starts_s
     )  # (hops, windows)
     weights = overlaps_s.clip(min=0)
     averaged: npt.NDArray[np.float64] = weights @ np.stack(scores)  # (hops, classes)
     return edges_s, averaged / weights.sum(axis=1, keepdims=True)
+
+
+def place_windows(duration_s: float) -> tuple[npt.NDArray[np.float64], float]:
+    """Place windows evenly over a turn, the first at its start and the last at its end.
+
+    Args:
+        duration_s: Duration of the turn in seconds.
+
+    Returns:
+        Starts of the windows in seconds, float64 ``(windows,)``, and the length of each: all of a
+        turn up to ``WINDOW_S`` and half of ``WINDOW_HOP_S``, otherwise ``WINDOW_S``.
+
+    Examples:
+        >>> place_windows(3.5), place_windows(6.0)
+        ((array([0.]), 3.5), (array([0. , 1.5, 3. ]), 3.0))
+    """
+    n_hops = int(np.ceil((duration_s - WINDOW_S) / WINDOW_HOP_S - 0.5))
+    if n_hops < 1:
+        return np.zeros(1), duration_s
+    return np.linspace(0, duration_s - WINDOW_S, n_hops + 1), WINDOW_S
 
 
 def smooth_hops(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
