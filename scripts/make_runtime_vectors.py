@@ -7,7 +7,7 @@ again after a change of a rule, and for the section `timeline` after a change of
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def make_voice(n_samples: int, rate_hz: int, pitch_hz: float) -> npt.NDArray[np.
     return voice
 
 
+@lru_cache
 def make_signal(name: str, rate_hz: int = RATE_HZ) -> Samples:
     """Make one of the signals in ``PARTS``, float32 ``(samples,)``."""
     signal: dict[str, Any] = PARTS[name]

@@ -243,16 +243,17 @@ def test_windows_count_by_how_long_they_overlap() -> None:
     )
 
 
-def test_windows_are_placed_evenly() -> None:
-    assert place_windows(3.75) == (pytest.approx([0]), 3.75)
+def test_windows_cover_a_turn() -> None:
+    starts_s, window_s = place_windows(3.75)
+    assert (starts_s.tolist(), window_s) == ([0], 3.75)
     for duration_s in (3.76, 5.25, 5.26, 9.0, 59.9):
         starts_s, window_s = place_windows(duration_s)
         assert window_s == 3
         assert starts_s[0] == 0
         assert starts_s[-1] + window_s == pytest.approx(duration_s)
         gaps_s = np.diff(starts_s)
-        assert gaps_s == pytest.approx(gaps_s[0])
-        assert 0.75 <= gaps_s[0] <= 2.25
+        assert gaps_s[:-1] == pytest.approx(1.5)
+        assert 0.75 < gaps_s[-1] <= 2.25
 
 
 def test_smoothing_keeps_sums_and_constants() -> None:

@@ -30,7 +30,8 @@ WINDOW_S = 3.0
 """Length of the windows in a long turn. Models are trained on utterances of 2 to 5 s."""
 
 WINDOW_HOP_S = 1.5
-"""From the start of one window to that of the next, at most one and a half times that."""
+"""From the start of one window to that of the next; half to one and a half times that before the
+last."""
 
 HOP_S = 1.0
 """What a prediction is made for."""
@@ -109,7 +110,7 @@ def score_turn(
 
 
 def place_windows(duration_s: float) -> tuple[npt.NDArray[np.float64], float]:
-    """Place windows evenly over a turn, the first at its start and the last at its end.
+    """Place windows over a turn: one every ``WINDOW_HOP_S``, and the last at its end.
 
     Args:
         duration_s: Duration of the turn in seconds.
@@ -119,13 +120,14 @@ def place_windows(duration_s: float) -> tuple[npt.NDArray[np.float64], float]:
         turn up to ``WINDOW_S`` and half of ``WINDOW_HOP_S``, otherwise ``WINDOW_S``.
 
     Examples:
-        >>> place_windows(3.5), place_windows(6.0)
-        ((array([0.]), 3.5), (array([0. , 1.5, 3. ]), 3.0))
+        >>> place_windows(3.5), place_windows(6.5)
+        ((array([0.]), 3.5), (array([0. , 1.5, 3.5]), 3.0))
     """
+    # Half a hop more or less lies between the last two.
     n_hops = int(np.ceil((duration_s - WINDOW_S) / WINDOW_HOP_S - 0.5))
     if n_hops < 1:
         return np.zeros(1), duration_s
-    return np.linspace(0, duration_s - WINDOW_S, n_hops + 1), WINDOW_S
+    return np.append(WINDOW_HOP_S * np.arange(n_hops), duration_s - WINDOW_S), WINDOW_S
 
 
 def smooth_hops(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
