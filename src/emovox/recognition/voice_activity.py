@@ -55,8 +55,8 @@ CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
 """What a recording that arrives in blocks is levelled by: 10 s."""
 
 
-class _Memory:
-    """What the network keeps from one block of frames to the next."""
+class DetectorState:
+    """What Silero VAD keeps from one block of frames to the next; zero at first."""
 
     def __init__(self) -> None:
         self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
@@ -133,11 +133,11 @@ class SpeechDetector:
         Yields:
             float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
-        memory, level_before = _Memory(), 0.0
+        memory, level_before = DetectorState(), 0.0
         for samples in remove_lows_of_chunks(resample_blocks(blocks, rate_hz, RATE_HZ)):
             n_frames = -(-len(samples) // FRAME_SAMPLES)
             if np.ptp(samples) / 2 < SILENCE_PEAK:
-                memory, level_before = _Memory(), 0.0
+                memory, level_before = DetectorState(), 0.0
                 yield np.zeros(n_frames, np.float32)
                 continue
             level = measure_level(samples)
@@ -151,6 +151,16 @@ class SpeechDetector:
                 found = np.maximum(found, slow[at.clip(max=len(slow) - 1)])
             yield found
 
+    def rate_frame(self, samples: npt.NDArray[np.float32], state: DetectorState) -> float:
+        """Return the speech probability of one frame, and keep what the next one needs.
+
+        Args:
+            samples: float32 ``(FRAME_SAMPLES,)`` at 16 kHz and a level of ``LEVEL_RMS``.
+            state: State after the frame before; it is changed.
+        """
+        (probabilities,) = self._listen(samples, state)
+        return float(probabilities[0])
+
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
         found = 0
@@ -161,10 +171,10 @@ class SpeechDetector:
         return False
 
     def _listen(
-        self, samples: npt.NDArray[np.float32], memory: _Memory | None = None
+        self, samples: npt.NDArray[np.float32], memory: DetectorState | None = None
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield speech probabilities, one block of frames at a time; continue after a memory."""
-        memory = memory or _Memory()
+        memory = memory or DetectorState()
         n_frames = -(-len(samples) // FRAME_SAMPLES)
         end = np.zeros(n_frames * FRAME_SAMPLES - len(samples), np.float32)
         padded = np.concatenate([memory.context, samples, end])
