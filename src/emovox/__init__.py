@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from emovox.recognition.model_file import ModelInfo
     from emovox.recognition.recognizer import Recognizer
     from emovox.recognition.results import FileFailure, Prediction
+    from emovox.recognition.stream import StreamingRecognizer, StreamUpdate
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
     from emovox.runs.predictions import read_predictions
@@ -156,6 +157,10 @@ _ROOMS = {
         "FileFailure",
         "Prediction",
     ),
+    "emovox.recognition.stream": (
+        "StreamUpdate",
+        "StreamingRecognizer",
+    ),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
     "emovox.runs.predictions": ("read_predictions",),
@@ -220,6 +225,8 @@ __all__ = [
     "Run",
     "RunError",
     "SpeechDetector",
+    "StreamUpdate",
+    "StreamingRecognizer",
     "StressReport",
     "StressSettings",
     "StudySettings",

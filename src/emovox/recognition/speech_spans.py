@@ -100,6 +100,11 @@ class SpanFinder:
         """Start of the speech that has not ended, in seconds, if it is long enough to count."""
         if (len(self._heard) - self._n_quiet) * FRAME_S <= MIN_SPEECH_S:
             return None
+        return self.earliest_start_s
+
+    @property
+    def earliest_start_s(self) -> float:
+        """Speech that has not been found yet begins here at the earliest, in seconds."""
         return _begin_speech(self._at - len(self._heard), self._done_s)
 
     def push(self, probabilities: npt.NDArray[np.float32]) -> Iterator[Span]:
