@@ -19,6 +19,7 @@ from emovox.recognition.results import Prediction
 from emovox.recognition.timeline import (
     iterate_hops,
     merge_segments,
+    place_windows,
     score_turn,
     smooth_hops,
 )
@@ -236,10 +237,23 @@ def test_windows_count_by_how_long_they_overlap() -> None:
         return one_hot
 
     _, scores = score_turn(score, Waveform(make_square(4.5, 0.5), RATE_HZ))
-    assert windows == [3, 3, 3]  # at 0, 1 and 1.5 s
+    assert windows == [3, 3]  # at 0 and 1.5 s
     assert scores == pytest.approx(
-        np.array([[1, 0, 0], [0.4, 0.4, 0.2], [1 / 3, 1 / 3, 1 / 3], [0, 0.4, 0.6]])
+        np.array([[1, 0, 0], [2 / 3, 1 / 3, 0], [0.5, 0.5, 0], [0, 1, 0]])
     )
+
+
+def test_windows_cover_a_turn() -> None:
+    starts_s, window_s = place_windows(3.75)
+    assert (starts_s.tolist(), window_s) == ([0], 3.75)
+    for duration_s in (3.76, 5.25, 5.26, 9.0, 59.9):
+        starts_s, window_s = place_windows(duration_s)
+        assert window_s == 3
+        assert starts_s[0] == 0
+        assert starts_s[-1] + window_s == pytest.approx(duration_s)
+        gaps_s = np.diff(starts_s)
+        assert gaps_s[:-1] == pytest.approx(1.5)
+        assert 0.75 < gaps_s[-1] <= 2.25
 
 
 def test_smoothing_keeps_sums_and_constants() -> None:

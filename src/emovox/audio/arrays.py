@@ -34,7 +34,8 @@ def check_array(samples: npt.ArrayLike, rate_hz: int, max_duration_s: float) -> 
     _check_shape(array)
     check_header(rate_hz, array.shape[1] if array.ndim == 2 else 1)
     check_duration(len(array) / rate_hz, max_duration_s)
-    _check_type(array)
+    check_type(array)
+    _check_scale(array)
     return array.reshape(len(array), -1)  # (samples, channels)
 
 
@@ -42,7 +43,7 @@ def iterate_array(array: npt.NDArray[Any], rate_hz: int) -> Iterator[Block]:
     """Yield the blocks of an array ``(samples, channels)``, with full scale at 1."""
     step = max(1, BLOCK_VALUES // array.shape[1])
     for start in range(0, len(array), step):
-        yield Block(_scale_to_float(array[start : start + step]), rate_hz)
+        yield Block(scale_to_float(array[start : start + step]), rate_hz)
 
 
 def _check_shape(array: npt.NDArray[Any]) -> None:
@@ -64,8 +65,8 @@ def _check_shape(array: npt.NDArray[Any]) -> None:
         )
 
 
-def _check_type(array: npt.NDArray[Any]) -> None:
-    """Raise AudioError unless the type, and the level of integers, is that of samples."""
+def check_type(array: npt.NDArray[Any]) -> None:
+    """Raise AudioError unless the type is one of samples."""
     kind = array.dtype.newbyteorder("=")
     if kind.kind != "f" and kind != np.uint8 and kind not in _FULL_SCALE:
         raise AudioError(
@@ -73,7 +74,11 @@ def _check_type(array: npt.NDArray[Any]) -> None:
             "scale at 1 for floats",
             code="audio.bad_array",
         )
-    if kind == np.int32:
+
+
+def _check_scale(array: npt.NDArray[Any]) -> None:
+    """Raise AudioError for 16-bit values in a 32-bit array."""
+    if array.dtype.newbyteorder("=") == np.int32:
         peak = max(-int(array.min()), int(array.max()))
         # Digital silence as 32-bit integers, but sound as 16-bit integers.
         if 2**15 * SILENCE_PEAK < peak < 2**31 * SILENCE_PEAK:
@@ -84,7 +89,7 @@ def _check_type(array: npt.NDArray[Any]) -> None:
             )
 
 
-def _scale_to_float(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def scale_to_float(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return float32 with full scale at 1."""
     if array.dtype.kind == "f":
         # Values beyond float32 become infinite, and are reported by the level check.

@@ -2,6 +2,9 @@
 
 from typing import NoReturn
 
+import numpy as np
+import numpy.typing as npt
+
 from emovox.errors import AudioError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 384_000
@@ -56,6 +59,30 @@ def check_duration(duration_s: float, max_duration_s: float, *, so_far: bool = F
             f"lasts {lasts}, expected at most {max_duration_s:g} s; cut it into pieces or raise "
             "the limit (emovox predict --max-duration, in Python max_duration_s)",
             code="audio.too_long",
+        )
+
+
+def check_levels(samples: npt.NDArray[np.float32], start_s: float, rate_hz: int) -> None:
+    """Raise AudioError for samples that are not finite, or far beyond full scale.
+
+    Args:
+        samples: float32 ``(samples,)``, at least one.
+        start_s: Time of the first in the recording, in seconds.
+        rate_hz: Sampling rate in Hz.
+    """
+    lowest, highest = float(samples.min()), float(samples.max())
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        bad = int(np.flatnonzero(~np.isfinite(samples))[0])
+        raise AudioError(
+            f"holds NaN or infinite samples (first at {start_s + bad / rate_hz:.3f} s), expected "
+            "finite numbers; repair the recording",
+            code="audio.not_finite",
+        )
+    if max(-lowest, highest) > MAX_PEAK:
+        raise AudioError(
+            f"peaks at {max(-lowest, highest):.6g}, expected full scale at 1 (at most "
+            f"{MAX_PEAK:g}); divide by the full scale, e.g. 32768 for 16-bit integers",
+            code="audio.bad_scale",
         )
 
 

@@ -13,7 +13,7 @@ from emovox.audio.arrays import check_array, iterate_array
 from emovox.audio.blocks import Block, check_blocks
 from emovox.audio.channels import ChannelSurvey, mix_channels, survey_channels
 from emovox.audio.decode import AudioFile
-from emovox.audio.limits import MAX_DURATION_S, MAX_PEAK
+from emovox.audio.limits import MAX_DURATION_S, check_levels
 from emovox.audio.raw import RawFormat
 from emovox.audio.sources import name_source, open_source
 from emovox.audio.waveform import Waveform, join_blocks, resample_blocks
@@ -209,19 +209,6 @@ def _mix_checked(
     n_before = 0
     for block in blocks:
         mono = mix_channels(block.samples, signs)
-        lowest, highest = float(mono.min()), float(mono.max())
-        if not (np.isfinite(lowest) and np.isfinite(highest)):
-            bad = n_before + int(np.flatnonzero(~np.isfinite(mono))[0])
-            raise AudioError(
-                f"holds NaN or infinite samples (first at {bad / block.rate_hz:.3f} s), expected "
-                "finite numbers; repair the recording",
-                code="audio.not_finite",
-            )
-        if max(-lowest, highest) > MAX_PEAK:
-            raise AudioError(
-                f"peaks at {max(-lowest, highest):.6g}, expected full scale at 1 (at most "
-                f"{MAX_PEAK:g}); divide by the full scale, e.g. 32768 for 16-bit integers",
-                code="audio.bad_scale",
-            )
+        check_levels(mono, n_before / block.rate_hz, block.rate_hz)
         n_before += len(mono)
         yield mono

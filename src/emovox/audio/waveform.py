@@ -59,6 +59,45 @@ def resample(
     return resampled
 
 
+class BlockResampler:
+    """Resamples mono samples that arrive in blocks, with the result of ``resample`` on all of them.
+
+    Args:
+        found_rate_hz: Sampling rate of the blocks in Hz.
+        rate_hz: Sampling rate of the result in Hz.
+
+    Examples:
+        >>> resampler = BlockResampler(48_000, 16_000)
+        >>> len(resampler.push(np.zeros(480, np.float32))) + len(resampler.finish())
+        160
+    """
+
+    def __init__(self, found_rate_hz: int, rate_hz: int) -> None:
+        self._stream = None
+        if found_rate_hz != rate_hz:
+            import soxr
+
+            self._stream = soxr.ResampleStream(
+                found_rate_hz, rate_hz, 1, dtype="float32", quality="HQ"
+            )
+
+    def push(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what a block ``(samples,)`` makes certain, float32 ``(samples,)``; maybe none."""
+        if self._stream is None:
+            return block
+        resampled: npt.NDArray[np.float32] = self._stream.resample_chunk(np.ascontiguousarray(block))
+        return resampled
+
+    def finish(self) -> npt.NDArray[np.float32]:
+        """Return the rest, float32 ``(samples,)``."""
+        if self._stream is None:
+            return np.zeros(0, np.float32)
+        rest: npt.NDArray[np.float32] = self._stream.resample_chunk(
+            np.zeros(0, np.float32), last=True
+        )
+        return rest
+
+
 def resample_blocks(
     blocks: Iterable[npt.NDArray[np.float32]], found_rate_hz: int, rate_hz: int
 ) -> Iterator[npt.NDArray[np.float32]]:
@@ -83,17 +122,15 @@ def resample_blocks(
     if found_rate_hz == rate_hz:
         yield from blocks
         return
-    import soxr
-
-    stream = soxr.ResampleStream(found_rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
+    resampler = BlockResampler(found_rate_hz, rate_hz)
     n_in = n_out = 0
     for block in blocks:
         n_in += len(block)
-        resampled = stream.resample_chunk(np.ascontiguousarray(block))
+        resampled = resampler.push(block)
         if len(resampled):
             n_out += len(resampled)
             yield resampled
-    rest = stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    rest = resampler.finish()
     if n_out + len(rest) == 0:
         _refuse_short(n_in, found_rate_hz, rate_hz)
     if len(rest):

@@ -43,8 +43,10 @@ TURN_PAUSE_S = 0.5
 MAX_TURN_S = 60.0
 """Longer turns are cut, at a pause if there is one, so that memory does not grow with them."""
 
-_LOOK_BACK_S = 15.0
-_KEPT_FRAMES = 9
+LOOK_BACK_S = 15.0
+"""How far before the end of a long turn a cut is looked for."""
+
+KEPT_FRAMES = 9
 """What is left after the cut is long enough to count as speech."""
 
 
@@ -85,6 +87,126 @@ def find_probabilities(
         yield (np.ptp(frames, axis=1) / 2 >= SILENCE_PEAK).astype(np.float32)
 
 
+class SpanFinder:
+    """Finds spans of speech and of pauses, as frames arrive."""
+
+    def __init__(self) -> None:
+        self._done_s, self._at = 0.0, 0
+        self._heard: list[float] = []  # probabilities since speech began
+        self._n_quiet = 0  # frames at its end that may be a pause
+
+    @property
+    def open_start_s(self) -> float | None:
+        """Start of the speech that has not ended, in seconds, if it is long enough to count."""
+        if (len(self._heard) - self._n_quiet) * FRAME_S <= MIN_SPEECH_S:
+            return None
+        return self.earliest_start_s
+
+    @property
+    def earliest_start_s(self) -> float:
+        """Speech that has not been found yet begins here at the earliest, in seconds."""
+        return _begin_speech(self._at - len(self._heard), self._done_s)
+
+    def push(self, probabilities: npt.NDArray[np.float32]) -> Iterator[Span]:
+        """Yield the spans that end.
+
+        Args:
+            probabilities: Of consecutive frames, float32 ``(frames,)``.
+
+        Yields:
+            Speech, and pauses up to where they are certain.
+        """
+        for probability in probabilities.tolist():
+            self._at += 1
+            if self._heard or probability >= SPEECH_PROBABILITY:
+                self._heard.append(probability)
+            if probability >= SPEECH_PROBABILITY:
+                self._n_quiet = 0
+            elif self._heard and (self._n_quiet or probability < PAUSE_PROBABILITY):
+                self._n_quiet += 1
+            has_paused = (self._n_quiet - 1) * FRAME_S >= MIN_SILENCE_S
+            if has_paused and probability < PAUSE_PROBABILITY:
+                start, end = self._at - len(self._heard), self._at - self._n_quiet
+                self._heard, self._n_quiet = [], 0
+                if (end - start) * FRAME_S > MIN_SPEECH_S:
+                    yield from self._end_speech(start, end * FRAME_S + PADDING_S)
+            elif len(self._heard) * FRAME_S >= MAX_TURN_S:
+                start = self._at - len(self._heard)
+                self._heard = self._heard[_find_cut(self._heard) :]
+                yield from self._end_speech(start, (self._at - len(self._heard)) * FRAME_S)
+        quiet_s = round((self._at - len(self._heard)) * FRAME_S - PADDING_S, 6)
+        if quiet_s > max(self._done_s, MIN_SILENCE_S):
+            yield from self._pause(quiet_s)
+
+    def finish(self, end_s: float) -> Iterator[Span]:
+        """Yield the last spans.
+
+        Args:
+            end_s: Duration of the recording in seconds.
+        """
+        start = self._at - len(self._heard)
+        if self._heard and end_s - start * FRAME_S > MIN_SPEECH_S:
+            yield from self._end_speech(start, end_s)
+        else:
+            yield from self._pause(end_s)
+
+    def _end_speech(self, start: int, end_s: float) -> Iterator[Span]:
+        """Yield speech that began in a frame, and the pause before it."""
+        start_s = _begin_speech(start, self._done_s)
+        yield from self._pause(start_s)
+        self._done_s = round(end_s, 6)
+        yield Span(start_s, self._done_s, self._done_s - start_s)
+
+    def _pause(self, end_s: float) -> Iterator[Span]:
+        """Yield a pause, unless it is empty."""
+        if end_s > self._done_s:
+            yield Span(self._done_s, end_s, 0.0)
+            self._done_s = end_s
+
+
+class TurnJoiner:
+    """Joins spans of speech that are separated by short pauses, as they arrive.
+
+    Attributes:
+        turn: The turn that has not ended.
+    """
+
+    def __init__(self) -> None:
+        self.turn: Span | None = None
+        self._pauses: list[Span] = []  # after the turn
+
+    def push(self, span: Span) -> Iterator[Span]:
+        """Yield the turns of at most ``MAX_TURN_S``, and the pauses, that a span ends.
+
+        Args:
+            span: Speech or a pause, as ``SpanFinder`` yields them.
+        """
+        turn = self.turn
+        if turn is None:
+            if span.speech_s:
+                self.turn = span
+            else:
+                yield span
+        elif span.speech_s and span.end_s - turn.start_s <= MAX_TURN_S:
+            self.turn = Span(turn.start_s, span.end_s, turn.speech_s + span.speech_s)
+            self._pauses = []
+        elif span.speech_s:
+            yield from self.finish()
+            self.turn = span
+        elif span.end_s - turn.end_s < TURN_PAUSE_S:
+            self._pauses.append(span)
+        else:
+            yield from self.finish()
+            yield span
+
+    def finish(self) -> Iterator[Span]:
+        """Yield the turn that has not ended, and the pauses after it."""
+        ended = [self.turn] if self.turn is not None else []
+        ended += self._pauses
+        self.turn, self._pauses = None, []
+        yield from ended
+
+
 def find_spans(
     probabilities: Iterable[npt.NDArray[np.float32]], find_end_s: Callable[[], float]
 ) -> Iterator[Span]:
@@ -97,43 +219,10 @@ def find_spans(
     Yields:
         Spans from 0 to the end. A pause is yielded in several, as the frames arrive.
     """
-    done_s, at = 0.0, 0
-    heard: list[float] = []  # probabilities since speech began
-    n_quiet = 0  # frames at its end that may be a pause
+    finder = SpanFinder()
     for block in probabilities:
-        for probability in block.tolist():
-            at += 1
-            if heard or probability >= SPEECH_PROBABILITY:
-                heard.append(probability)
-            if probability >= SPEECH_PROBABILITY:
-                n_quiet = 0
-            elif heard and (n_quiet or probability < PAUSE_PROBABILITY):
-                n_quiet += 1
-            if (n_quiet - 1) * FRAME_S >= MIN_SILENCE_S and probability < PAUSE_PROBABILITY:
-                start, end = at - len(heard), at - n_quiet
-                heard, n_quiet = [], 0
-                if (end - start) * FRAME_S > MIN_SPEECH_S:
-                    start_s = _begin_speech(start, done_s)
-                    yield from _pause(done_s, start_s)
-                    done_s = round(end * FRAME_S + PADDING_S, 6)
-                    yield Span(start_s, done_s, done_s - start_s)
-            elif len(heard) * FRAME_S >= MAX_TURN_S:
-                start_s = _begin_speech(at - len(heard), done_s)
-                heard = heard[_find_cut(heard) :]
-                yield from _pause(done_s, start_s)
-                done_s = round((at - len(heard)) * FRAME_S, 6)
-                yield Span(start_s, done_s, done_s - start_s)
-        quiet_s = round((at - len(heard)) * FRAME_S - PADDING_S, 6)
-        if quiet_s > max(done_s, MIN_SILENCE_S):
-            yield Span(done_s, quiet_s, 0.0)
-            done_s = quiet_s
-    end_s = find_end_s()
-    if heard and end_s - (at - len(heard)) * FRAME_S > MIN_SPEECH_S:
-        start_s = _begin_speech(at - len(heard), done_s)
-        yield from _pause(done_s, start_s)
-        yield Span(start_s, end_s, end_s - start_s)
-    else:
-        yield from _pause(done_s, end_s)
+        yield from finder.push(block)
+    yield from finder.finish(find_end_s())
 
 
 def join_turns(spans: Iterable[Span]) -> Iterator[Span]:
@@ -145,32 +234,10 @@ def join_turns(spans: Iterable[Span]) -> Iterator[Span]:
     Yields:
         Turns of at most ``MAX_TURN_S``, and the pauses between them.
     """
-    turn: Span | None = None
-    pauses: list[Span] = []  # after the turn
+    joiner = TurnJoiner()
     for span in spans:
-        if turn is None:
-            if span.speech_s:
-                turn = span
-            else:
-                yield span
-            continue
-        if span.speech_s and span.end_s - turn.start_s <= MAX_TURN_S:
-            turn = Span(turn.start_s, span.end_s, turn.speech_s + span.speech_s)
-            pauses = []
-        elif span.speech_s:
-            yield turn
-            yield from pauses
-            turn, pauses = span, []
-        elif span.end_s - turn.end_s < TURN_PAUSE_S:
-            pauses.append(span)
-        else:
-            yield turn
-            yield from pauses
-            yield span
-            turn, pauses = None, []
-    if turn is not None:
-        yield turn
-    yield from pauses
+        yield from joiner.push(span)
+    yield from joiner.finish()
 
 
 def _begin_speech(frame: int, done_s: float) -> float:
@@ -179,14 +246,8 @@ def _begin_speech(frame: int, done_s: float) -> float:
     return max(start_s if start_s >= MIN_SILENCE_S else 0.0, done_s)
 
 
-def _pause(start_s: float, end_s: float) -> Iterator[Span]:
-    """Yield a pause, unless it is empty."""
-    if end_s > start_s:
-        yield Span(start_s, end_s, 0.0)
-
-
 def _find_cut(heard: list[float]) -> int:
     """Return where to cut a long turn: after the frame that is least probably speech, if late."""
-    end = len(heard) - _KEPT_FRAMES
-    late = heard[end - round(_LOOK_BACK_S / FRAME_S) : end]
+    end = len(heard) - KEPT_FRAMES
+    late = heard[end - round(LOOK_BACK_S / FRAME_S) : end]
     return end - int(np.argmin(late[::-1]))

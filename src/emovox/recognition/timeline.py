@@ -27,11 +27,14 @@ MAX_TIMELINE_S = 86_400.0
 """Maximum duration of a recording: a day."""
 
 WINDOW_S = 3.0
-"""Turns up to this length are one window, longer ones several that overlap. Models are trained on
-utterances of 2 to 5 s."""
+"""Length of the windows in a long turn. Models are trained on utterances of 2 to 5 s."""
+
+WINDOW_HOP_S = 1.5
+"""From the start of one window to that of the next; half to one and a half times that before the
+last."""
 
 HOP_S = 1.0
-"""From the start of one window to that of the next, and what a prediction is made for."""
+"""What a prediction is made for."""
 
 SMOOTHING = (0.25, 0.5, 0.25)
 """Weights of the hop before, the hop itself, and the hop after it."""
@@ -88,23 +91,72 @@ def score_turn(
         it. Probabilities of each hop, float64 ``(hops, classes)``: the mean of all windows that
         overlap it, weighted by how long they do.
     """
-    duration_s = turn.duration_s
+    edges_s = cut_hops(turn.duration_s)
+    starts_s, window_s = place_windows(turn.duration_s)
+    scores = [
+        score(Waveform(cut_window(turn, start_s, window_s), turn.rate_hz))
+        for start_s in starts_s.tolist()
+    ]
+    return edges_s, score_hops(edges_s, starts_s, window_s, scores)
+
+
+def cut_hops(duration_s: float) -> npt.NDArray[np.float64]:
+    """Cut a turn into hops, and return their edges in seconds, float64 ``(hops + 1,)``."""
     # Half a hop or less at the end is part of the hop before it.
     n_hops = max(1, int(np.ceil(duration_s / HOP_S - 0.5)))
-    edges_s = np.append(HOP_S * np.arange(n_hops), duration_s)
-    last_s = max(0.0, duration_s - WINDOW_S)
-    starts_s = np.append(np.arange(0, last_s, HOP_S), last_s)
-    scores = []
-    for start_s in starts_s:
-        first = round(start_s * turn.rate_hz)
-        window = turn.samples[first : first + round(WINDOW_S * turn.rate_hz)]
-        scores.append(score(Waveform(window, turn.rate_hz)))
-    overlaps_s = np.minimum(edges_s[1:, np.newaxis], starts_s + WINDOW_S) - np.maximum(
+    return np.append(HOP_S * np.arange(n_hops), duration_s)
+
+
+def cut_window(turn: Waveform, start_s: float, window_s: float) -> npt.NDArray[np.float32]:
+    """Return the samples of a window, by its start in seconds after that of the turn."""
+    first = round(start_s * turn.rate_hz)
+    return turn.samples[first : first + round(window_s * turn.rate_hz)]
+
+
+def score_hops(
+    edges_s: npt.NDArray[np.float64],
+    starts_s: npt.NDArray[np.float64],
+    window_s: float,
+    scores: list[npt.NDArray[np.float64]],
+) -> npt.NDArray[np.float64]:
+    """Average the scores of the windows that overlap each hop, weighted by how long they do.
+
+    Args:
+        edges_s: Edges of the hops in seconds, ``(hops + 1,)``.
+        starts_s: Starts of the windows in seconds, ``(windows,)``.
+        window_s: Length of each window in seconds.
+        scores: Probabilities of each window, float64 ``(classes,)``.
+
+    Returns:
+        float64 ``(hops, classes)``.
+    """
+    overlaps_s = np.minimum(edges_s[1:, np.newaxis], starts_s + window_s) - np.maximum(
         edges_s[:-1, np.newaxis], starts_s
     )  # (hops, windows)
     weights = overlaps_s.clip(min=0)
     averaged: npt.NDArray[np.float64] = weights @ np.stack(scores)  # (hops, classes)
-    return edges_s, averaged / weights.sum(axis=1, keepdims=True)
+    return averaged / weights.sum(axis=1, keepdims=True)
+
+
+def place_windows(duration_s: float) -> tuple[npt.NDArray[np.float64], float]:
+    """Place windows over a turn: one every ``WINDOW_HOP_S``, and the last at its end.
+
+    Args:
+        duration_s: Duration of the turn in seconds.
+
+    Returns:
+        Starts of the windows in seconds, float64 ``(windows,)``, and the length of each: all of a
+        turn up to ``WINDOW_S`` and half of ``WINDOW_HOP_S``, otherwise ``WINDOW_S``.
+
+    Examples:
+        >>> place_windows(3.5), place_windows(6.5)
+        ((array([0.]), 3.5), (array([0. , 1.5, 3.5]), 3.0))
+    """
+    # Half a hop more or less lies between the last two.
+    n_hops = int(np.ceil((duration_s - WINDOW_S) / WINDOW_HOP_S - 0.5))
+    if n_hops < 1:
+        return np.zeros(1), duration_s
+    return np.append(WINDOW_HOP_S * np.arange(n_hops), duration_s - WINDOW_S), WINDOW_S
 
 
 def smooth_hops(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -138,36 +190,47 @@ def merge_segments(hops: Iterable[Prediction]) -> Iterator[Prediction]:
     Yields:
         Segments. Scores are averaged, weighted by duration.
     """
-    held: list[Prediction] = []
+    merger = SegmentMerger()
     for hop in hops:
-        if held and _key(held[0]) != _key(hop):
-            yield _merge(held)
-            held = []
-        if held and hop.scores is None:
-            held = [replace(held[0], end_s=hop.end_s)]  # silence of hours is one
-        else:
-            held.append(hop)
-    if held:
-        yield _merge(held)
+        yield from merger.push(hop)
+    yield from merger.finish()
+
+
+class SegmentMerger:
+    """Merges predictions to segments, as they arrive; its memory does not grow with a segment."""
+
+    def __init__(self) -> None:
+        self._first: Prediction | None = None
+        self._end_s = 0.0
+        self._n_hops = 0
+        self._sums = np.zeros(0)  # of scores times durations, (classes,)
+
+    def push(self, hop: Prediction) -> Iterator[Prediction]:
+        """Yield the segment that ends before a prediction, if one does."""
+        if self._first is not None and _key(self._first) != _key(hop):
+            yield from self.finish()
+        if self._first is None:
+            self._first, self._n_hops, self._sums = hop, 0, np.zeros(len(hop.scores or ()))
+        if hop.scores is not None:
+            self._sums += (hop.end_s - hop.start_s) * np.array([*hop.scores.values()])
+        self._end_s = hop.end_s
+        self._n_hops += 1
+
+    def finish(self) -> Iterator[Prediction]:
+        """Yield the last segment, if there is one."""
+        first, self._first = self._first, None
+        if first is None:
+            return
+        if self._n_hops == 1 or first.scores is None:
+            yield replace(first, end_s=self._end_s)
+            return
+        scores = self._sums / (self._end_s - first.start_s)
+        named = dict(zip(first.scores, scores.tolist(), strict=True))
+        yield replace(first, end_s=self._end_s, confidence=float(scores.max()), scores=named)
 
 
 def _key(hop: Prediction) -> tuple[str | None, int | None, str | None, str | None]:
     return hop.file, hop.channel, hop.emotion, hop.abstained
-
-
-def _merge(hops: list[Prediction]) -> Prediction:
-    """Return one prediction for several that follow each other."""
-    first, end_s = hops[0], hops[-1].end_s
-    if len(hops) == 1 or first.scores is None:
-        return replace(first, end_s=end_s)
-    scores = np.average(
-        [list((hop.scores or {}).values()) for hop in hops],
-        axis=0,
-        weights=[hop.end_s - hop.start_s for hop in hops],
-    )
-    confidence = float(scores.max())
-    named = dict(zip(first.scores, scores.tolist(), strict=True))
-    return replace(first, end_s=end_s, confidence=confidence, scores=named)
 
 
 class _HeldSamples:

@@ -39,24 +39,28 @@ MIN_SPEECH_SHARE = 1 / 3
 SLOWING = 1.5
 """Silero VAD misses most screams; slowed to two thirds, they have the pitch of loud speech."""
 
-_CONTEXT_SAMPLES = 64
-_LEVEL_RMS = 0.1
+CONTEXT_SAMPLES = 64
+"""What Silero VAD is given of the frame before."""
+
+LEVEL_RMS = 0.1
+"""-20 dBFS: what recordings are set to."""
+
 _BLOCK_FRAMES = 32
 _LOWS_RATE_HZ = 140
 """A recording at this rate has nothing above 70 Hz, and what lies below 64 Hz."""
 
 _EDGE_SAMPLES = RATE_HZ // 100
 _REACH_SAMPLES = RATE_HZ // 2
-_CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
+CHUNK_SAMPLES = 10 * _BLOCK_FRAMES * FRAME_SAMPLES
 """What a recording that arrives in blocks is levelled by: 10 s."""
 
 
-class _Memory:
-    """What the network keeps from one block of frames to the next."""
+class DetectorState:
+    """What Silero VAD keeps from one block of frames to the next; zero at first."""
 
     def __init__(self) -> None:
         self.hidden = self.cell = np.zeros((1, 1, 128), np.float32)
-        self.context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        self.context = np.zeros(CONTEXT_SAMPLES, np.float32)
 
 
 class SpeechDetector:
@@ -129,15 +133,15 @@ class SpeechDetector:
         Yields:
             float32 ``(frames,)`` in [0, 1]: one per 32 ms frame, the last one padded.
         """
-        memory, level_before = _Memory(), 0.0
+        memory, level_before = DetectorState(), 0.0
         for samples in remove_lows_of_chunks(resample_blocks(blocks, rate_hz, RATE_HZ)):
             n_frames = -(-len(samples) // FRAME_SAMPLES)
             if np.ptp(samples) / 2 < SILENCE_PEAK:
-                memory, level_before = _Memory(), 0.0
+                memory, level_before = DetectorState(), 0.0
                 yield np.zeros(n_frames, np.float32)
                 continue
             level = measure_level(samples)
-            samples *= np.float32(_LEVEL_RMS / max(level, level_before))
+            samples *= np.float32(LEVEL_RMS / max(level, level_before))
             level_before = level
             found = np.concatenate(list(self._listen(samples, memory)))
             if found.max() < SPEECH_PROBABILITY:
@@ -146,6 +150,16 @@ class SpeechDetector:
                 at = ((np.arange(n_frames) + 0.5) * SLOWING).astype(int)
                 found = np.maximum(found, slow[at.clip(max=len(slow) - 1)])
             yield found
+
+    def rate_frame(self, samples: npt.NDArray[np.float32], state: DetectorState) -> float:
+        """Return the speech probability of one frame, and keep what the next one needs.
+
+        Args:
+            samples: float32 ``(FRAME_SAMPLES,)`` at 16 kHz and a level of ``LEVEL_RMS``.
+            state: State after the frame before; it is changed.
+        """
+        (probabilities,) = self._listen(samples, state)
+        return float(probabilities[0])
 
     def _count_to(self, needed: int, samples: npt.NDArray[np.float32]) -> bool:
         """Return whether ``needed`` frames contain speech, stopping as soon as they do."""
@@ -157,16 +171,16 @@ class SpeechDetector:
         return False
 
     def _listen(
-        self, samples: npt.NDArray[np.float32], memory: _Memory | None = None
+        self, samples: npt.NDArray[np.float32], memory: DetectorState | None = None
     ) -> Iterator[npt.NDArray[np.float32]]:
         """Yield speech probabilities, one block of frames at a time; continue after a memory."""
-        memory = memory or _Memory()
+        memory = memory or DetectorState()
         n_frames = -(-len(samples) // FRAME_SAMPLES)
         end = np.zeros(n_frames * FRAME_SAMPLES - len(samples), np.float32)
         padded = np.concatenate([memory.context, samples, end])
         # Each frame is preceded by the last 4 ms before it.
         windows = np.lib.stride_tricks.sliding_window_view(
-            padded, _CONTEXT_SAMPLES + FRAME_SAMPLES
+            padded, CONTEXT_SAMPLES + FRAME_SAMPLES
         )[::FRAME_SAMPLES]  # (frames, 576)
         for start in range(0, n_frames, _BLOCK_FRAMES):
             probabilities, memory.hidden, memory.cell = run_session(
@@ -181,7 +195,7 @@ class SpeechDetector:
                 duration_s=_BLOCK_FRAMES * FRAME_SAMPLES / RATE_HZ,
             )
             yield np.asarray(probabilities, dtype=np.float32)
-        memory.context = padded[-_CONTEXT_SAMPLES:]
+        memory.context = padded[-CONTEXT_SAMPLES:]
 
 
 def cut_blocks(
@@ -217,7 +231,7 @@ def remove_lows_of_chunks(
     """
     before = np.empty(0, np.float32)
     waiting: npt.NDArray[np.float32] | None = None
-    for chunk in cut_blocks(blocks, _CHUNK_SAMPLES):
+    for chunk in cut_blocks(blocks, CHUNK_SAMPLES):
         if waiting is not None:
             around = np.concatenate([before, waiting, chunk[:_REACH_SAMPLES]])
             yield remove_lows(around)[len(before) : len(before) + len(waiting)]
@@ -266,7 +280,7 @@ def set_level(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         array([ 0.1, -0.1], dtype=float32)
     """
     rms = measure_level(samples)
-    return (samples * (_LEVEL_RMS / rms)).astype(np.float32) if rms > 0 else samples
+    return (samples * (LEVEL_RMS / rms)).astype(np.float32) if rms > 0 else samples
 
 
 def measure_level(samples: npt.NDArray[np.float32]) -> float:
