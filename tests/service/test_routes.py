@@ -3,14 +3,19 @@
 import io
 import json
 import secrets
+from base64 import b64decode, b64encode
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 from prometheus_client.parser import text_string_to_metric_families
-from tests.service.conftest import RunningService, Serve, make_wav
+from tests.service.conftest import RunningService, Serve, make_wav, run_service
 
+from emovox.recognition.recognizer import Recognizer
+from emovox.recognition.voice import Voice
 from emovox.service.guard import SECURITY_HEADERS
+from emovox.service.settings import ServiceSettings
 
 
 def make_multipart(**parts: bytes) -> tuple[bytes, str]:
@@ -190,3 +195,33 @@ def test_metrics_are_in_prometheus_format(serve: Serve) -> None:
     assert samples["emovox_request_seconds_bucket", ("le", "+Inf"), route] == 2
     assert samples["emovox_audio_seconds_total",] == 1
     assert samples["emovox_pending_bytes",] == 0
+
+
+def test_a_voice_is_enrolled_and_used(voice_model: Path) -> None:
+    """The voice is taken off: a level that is usual for it is neither loud nor quiet."""
+    recognizer = Recognizer.load(voice_model, vad=False)
+    recording, other = make_wav(0.4, duration_s=4), make_wav(0.45)
+    with run_service(recognizer, ServiceSettings(port=0)) as service:
+        assert service.ask("GET", "/v1/models").json["models"][0]["takes_voice"]
+        voice = service.post("/v1/enroll", recording).json["voice"]
+        expected = recognizer.predict(other, voice=Voice.from_bytes(b64decode(voice)))
+        body, kind = make_multipart(file=other, voice=voice.encode())
+        for reply in (
+            service.post("/v1/predict", other, X_Emovox_Voice=voice),
+            service.post("/v1/predict", body, Content_Type=kind),
+        ):
+            assert reply.json["confidence"] == expected.confidence
+        assert service.post("/v1/predict", other).json["confidence"] != expected.confidence
+        timeline = service.post("/v1/timeline", other, X_Emovox_Voice=voice).json["segments"]
+        assert timeline[0]["confidence"] == pytest.approx(expected.confidence, abs=1e-3)
+        for wrong in ("!", b64encode(b"{}").decode(), voice[:100] + voice[104:], "A" * 60_000):
+            reply = service.post("/v1/predict", other, X_Emovox_Voice=wrong)
+            assert reply.status == 422
+        reply = service.post("/v1/enroll", make_wav(duration_s=0.5))
+        assert (reply.status, reply.json["code"]) == (422, "voice.too_little_speech")
+
+
+def test_a_model_without_voices_says_so(service: RunningService) -> None:
+    reply = service.post("/v1/enroll", make_wav(duration_s=4))
+    assert (reply.status, reply.json["code"]) == (422, "model.no_reference")
+    assert reply.json["detail"] == "the server's model takes no voice; leave it out"

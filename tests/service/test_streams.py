@@ -15,9 +15,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from emovox.errors import EmovoxError
+from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import Prediction
+from emovox.recognition.stream import StreamingRecognizer
 from emovox.service import streams
 from emovox.service.keys import make_key
+from emovox.service.schemas import list_values
 from emovox.service.streams import StreamStart, decode_samples
 
 RATE_HZ = 8_000
@@ -65,9 +68,11 @@ class Levels:
 
 
 @pytest.fixture(autouse=True)
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[Levels]:
+def opened(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[Levels]:
     """Let streams be recognised by their level; return the recognisers."""
     found: list[Levels] = []
+    if "real_stream" in request.fixturenames:
+        return found
 
     def open_levels(_recognizer: object, rate_hz: int, **_options: object) -> Levels:
         found.append(Levels(rate_hz))
@@ -75,6 +80,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Levels]:
 
     monkeypatch.setattr(streams, "open_stream", open_levels)
     return found
+
+
+@pytest.fixture
+def real_stream() -> None:
+    """Keep the real recogniser of streams."""
 
 
 @contextmanager
@@ -139,18 +149,41 @@ def test_short_frames_are_joined(service: RunningService, opened: list[Levels]) 
     assert opened[0].n_pushes == 5
 
 
-def test_frames_become_mono_samples() -> None:
+def test_frames_become_samples_of_channels() -> None:
     start = StreamStart(rate_hz=RATE_HZ, format="s16le", channels=2)
-    content = np.array([[32_767, -32_768], [16_384, 0]], "<i2").tobytes()
-    assert decode_samples(content, start).tolist() == pytest.approx([-0.5 / 32_768, 0.25])
+    samples = np.array([[32_767, -32_768], [16_384, 0], [1, 2]], "<i2")
+    np.testing.assert_array_equal(decode_samples(samples.tobytes(), start), samples)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.usefixtures("real_stream")
 def test_samples_that_are_not_sound_end_the_stream(value: float, service: RunningService) -> None:
     with open_stream(service) as stream:
         stream.send(np.full(RATE_HZ, value, "<f4").tobytes())
         error = receive_all(stream)[-1]
-    assert (error["type"], error["code"]) == ("error", "service.invalid")
+    assert (error["type"], error["status"]) == ("error", 422)
+    assert error["code"] == ("audio.bad_scale" if value == 1e30 else "audio.not_finite")
+
+
+@pytest.mark.usefixtures("real_stream")
+def test_a_stream_gives_the_results_of_the_recogniser(
+    service: RunningService, recognizer: Recognizer
+) -> None:
+    wave = np.where(np.arange(3 * RATE_HZ) // 8 % 2, 24_576, -24_576).astype("<i2")
+    wave[RATE_HZ : 2 * RATE_HZ] = 0
+    expected = StreamingRecognizer(recognizer, RATE_HZ)
+    results = [*expected.push(wave), *expected.finish()]
+    with open_stream(service, {"rate_hz": RATE_HZ}) as stream:
+        for start in range(0, len(wave), 1_000):
+            stream.send(wave[start : start + 1_000].tobytes())
+        stream.send(END)
+        _, *messages, summary = receive_all(stream)
+    for message, result in zip(messages, results, strict=True):
+        kind = "segment" if isinstance(result, Prediction) else "update"
+        values = list_values(result) if isinstance(result, Prediction) else result.to_dict()
+        assert message == {"type": kind, **values}
+    assert {message["type"] for message in messages} == {"segment", "update"}
+    assert sum(summary["seconds"].values()) == summary["duration_s"] == 3
 
 
 @pytest.mark.parametrize(

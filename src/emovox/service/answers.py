@@ -1,13 +1,9 @@
 """What the service computes for a request: runs in the thread of a lane."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-import emovox
 from emovox.audio.blocks import Block
 from emovox.audio.raw import RawFormat
 from emovox.audio.recording import Recording
@@ -16,8 +12,9 @@ from emovox.audio.waveform import Waveform
 from emovox.errors import AudioError
 from emovox.recognition.recognizer import Recognizer
 from emovox.recognition.results import Prediction
+from emovox.recognition.stream import StreamingRecognizer
 from emovox.recognition.timeline import merge_segments
-from emovox.service.problems import ServiceError
+from emovox.recognition.voice import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Options:
     def for_source(self) -> dict[str, Any]:
         """Return the options that ``Recognizer`` takes with a source."""
         options = {"channel": self.channel, "track": self.track, "raw": self.raw}
-        return options if self.voice is None else {**options, "voice": load_voice(self.voice)}
+        return options if self.voice is None else {**options, "voice": Voice.from_bytes(self.voice)}
 
 
 class RequestRecognizer(Recognizer):
@@ -112,21 +109,9 @@ def make_timeline(
     return list(merge_segments(hops))
 
 
-class LiveRecognizer(Protocol):
-    """What the service needs of ``emovox.StreamingRecognizer``."""
-
-    def push(self, samples: npt.NDArray[np.float32]) -> Sequence[Any]:
-        """Take samples; return updates and closed segments."""
-        ...
-
-    def finish(self) -> Sequence[Any]:
-        """Return what is left at the end."""
-        ...
-
-
 def open_stream(
     shared: Recognizer, rate_hz: int, *, min_confidence: float | None, voice: bytes | None
-) -> LiveRecognizer:
+) -> StreamingRecognizer:
     """Start to recognise a live stream.
 
     Args:
@@ -135,30 +120,12 @@ def open_stream(
         min_confidence: Threshold below which a prediction is uncertain; ``None``: the model's.
         voice: An enrolled voice.
     """
-    streaming = _find("StreamingRecognizer")
     recognizer = Recognizer(shared.model, detector=shared.detector, min_confidence=min_confidence)
-    options = {} if voice is None else {"voice": load_voice(voice)}
-    opened: LiveRecognizer = streaming(recognizer, rate_hz=rate_hz, **options)
-    return opened
+    return StreamingRecognizer(
+        recognizer, rate_hz, voice=None if voice is None else Voice.from_bytes(voice)
+    )
 
 
 def enroll(recognizer: Recognizer, audio: bytes) -> bytes:
     """Return the voice of a recording, as it is sent to the client."""
-    _find("Voice")
-    voice: bytes = recognizer.enroll([audio]).to_bytes()  # type: ignore[attr-defined]
-    return voice
-
-
-def load_voice(content: bytes) -> Any:
-    """Open a voice that a client has sent."""
-    return _find("Voice").from_bytes(content)
-
-
-def _find(name: str) -> Any:
-    """Return a public name of emovox, or say that this version lacks it."""
-    try:
-        return getattr(emovox, name)
-    except AttributeError:
-        raise ServiceError(
-            f"this version of emovox has no {name}; use a newer one", code="service.unsupported"
-        ) from None
+    return recognizer.enroll([audio]).to_bytes()

@@ -24,12 +24,14 @@ _STATUSES = {
     "service.invalid": 422,
     "service.rate_limited": 429,
     "service.failed": 500,
-    "service.unsupported": 501,
     "service.overloaded": 503,
     "service.deadline": 503,
     "service.shutting_down": 503,
 }
-"""HTTP status of each code; other ``audio.`` codes are 422."""
+"""HTTP status of each code; others are 422, those of a failing model 500."""
+
+_MISSING = ("model.no_reference", "model.no_embedding")
+"""What a model is not made for."""
 
 
 class ServiceError(EmovoxError):
@@ -67,7 +69,7 @@ def find_status(error: EmovoxError) -> int:
     """
     if error.code in _STATUSES:
         return _STATUSES[error.code]
-    return 500 if isinstance(error, ModelFileError) else 422
+    return 500 if isinstance(error, ModelFileError) and error.code not in _MISSING else 422
 
 
 def describe_problem(error: EmovoxError) -> dict[str, Any]:
@@ -75,7 +77,9 @@ def describe_problem(error: EmovoxError) -> dict[str, Any]:
     status = find_status(error)
     # Remedies in brackets are options of the command line.
     detail = re.sub(r" \(emovox (?:[^()]|\([^()]*\))*\)", "", error.detail)
-    if isinstance(error, ModelFileError):
+    if error.code in _MISSING:
+        detail = "the server's model takes no voice; leave it out"
+    elif isinstance(error, ModelFileError):
         detail = "the model failed on this recording; report it if it happens again"
     return {
         "type": "about:blank",

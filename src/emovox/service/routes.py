@@ -124,9 +124,8 @@ _WHY = {
     413: "The body is too large, or the recording too long.",
     415: "The recording has no known format.",
     421: "The request is for another host.",
-    422: "The recording is damaged or empty, or an option is invalid.",
+    422: "The recording is damaged or empty, an option is invalid, or the model takes no voice.",
     429: "The client sends too many requests; see Retry-After.",
-    501: "The model cannot use voices.",
     503: "Too many requests wait, or the deadline has passed; see Retry-After.",
 }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from emovox.recognition.model_file import ModelInfo
+from emovox.recognition.model_info import ModelInfo
 from emovox.recognition.results import Prediction
 
 _ANGRY: Any = {
@@ -66,6 +66,7 @@ class Model(BaseModel):
     labels: list[str] = Field(description="Its emotions, in the order of scores.")
     sample_rate_hz: int = Field(description="Sampling rate of its input, in Hz.")
     min_confidence: float = Field(description="Confidence below which it is uncertain.")
+    takes_voice: bool = Field(description="Whether /v1/enroll can be used.")
     licence: str
     training_corpora: list[str]
     scores: list[dict[str, Any]] = Field(description="What it was measured at, and how.")
@@ -78,6 +79,7 @@ class Model(BaseModel):
             labels=list(info.labels),
             sample_rate_hz=info.sample_rate_hz,
             min_confidence=info.min_confidence,
+            takes_voice=info.reference is not None,
             licence=info.licence,
             training_corpora=list(info.training_corpora),
             scores=[

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from emovox.audio.limits import MAX_PEAK
 from emovox.errors import EmovoxError
 from emovox.recognition.results import Prediction
-from emovox.service.answers import LiveRecognizer, open_stream
+from emovox.recognition.stream import StreamingRecognizer
+from emovox.service.answers import open_stream
 from emovox.service.engine import Engine
 from emovox.service.guard import make_key_error
 from emovox.service.keys import find_key
@@ -180,7 +180,7 @@ class _Stream:
         return content if content is not None else message.get("text") or ""
 
     async def _push(
-        self, recognizer: LiveRecognizer, held: list[bytes], start: StreamStart
+        self, recognizer: StreamingRecognizer, held: list[bytes], start: StreamStart
     ) -> None:
         """Compute with samples that have arrived, and send what comes of it."""
         joined = b"".join(held)
@@ -222,22 +222,7 @@ async def wait_for(delay_s: float) -> None:
     await asyncio.sleep(delay_s)
 
 
-def decode_samples(content: bytes, start: StreamStart) -> npt.NDArray[np.float32]:
-    """Return the mono samples of frames.
-
-    Raises:
-        ServiceError: A sample is not finite, or far beyond full scale.
-    """
+def decode_samples(content: bytes, start: StreamStart) -> npt.NDArray[Any]:
+    """Return the samples of frames, ``(samples, channels)``."""
     values = np.frombuffer(content, _DTYPES[start.format])
-    samples: npt.NDArray[np.float32]
-    if start.format == "s16le":
-        samples = values.astype(np.float32) / np.float32(32_768)
-    else:
-        samples = values.astype(np.float32)
-        with np.errstate(invalid="ignore"):
-            fits = bool((np.abs(samples) <= MAX_PEAK).all())
-        if not fits:  # also NaN
-            raise ServiceError("found samples that are not finite or beyond full scale at 1")
-    framed = samples.reshape(-1, start.channels)  # (samples, channels)
-    mono: npt.NDArray[np.float32] = framed.mean(axis=1, dtype=np.float32)
-    return mono
+    return values.reshape(-1, start.channels)  # (samples, channels)
