@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Reinstalled whenever the requirements change.
 INSTALLED := $(VENV)/.installed
 # What tells whether new versions of dependencies do as before.
-SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/cli/test_train.py
+SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/service tests/cli/test_train.py
 
 .PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench docs notebook lock \
 	newest clean

@@ -6,8 +6,11 @@ them. It prints "loaded" once onnxruntime is in use and "done" at the end, and t
 recogniser until its standard input ends.
 """
 
+import json
+import subprocess
 import sys
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 from emovox import Recognizer
 from emovox.cli.main import main
@@ -26,6 +29,31 @@ def emovox(*arguments: str | Path) -> None:
     except SystemExit as ending:
         if ending.code:
             raise SystemExit(f"emovox {' '.join(sys.argv[1:])}: status {ending.code}") from None
+
+
+def serve_once(clip: Path) -> None:
+    """Start the service, send it a recording and a live stream, and end it."""
+    from websockets.sync.client import connect
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emovox", "serve", "--port", "0", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    url = process.stderr.readline().split("serving on ")[1].partition(",")[0]
+    for path in ("predict", "timeline", "predict?vad=false"):
+        body = clip.read_bytes()
+        urlopen(Request(f"{url}/v1/{path}", body)).read()
+    with connect(url.replace("http", "ws") + "/v1/stream") as stream:
+        stream.send(json.dumps({"rate_hz": 16_000}))
+        stream.send(bytes(32_000))
+        stream.send(json.dumps({"type": "end"}))
+        assert "summary" in [json.loads(message)["type"] for message in stream]
+    urlopen(f"{url}/").read()
+    process.terminate()
+    if process.wait():
+        raise SystemExit(f"emovox serve: status {process.returncode}")
 
 
 def say(word: str) -> None:
@@ -50,6 +78,7 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
     emovox("demo")
     emovox("predict", *clips[:4], "--jobs", "2")
     emovox("timeline", clips[0], "--no-vad", "--html", "timeline.html", "--plot", "timeline.png")
+    serve_once(clips[0])
     emovox("explain", clips[0], "--no-vad", "--out", "map.html")
     emovox("data", "list", *corpus)
     emovox("train", "--recipe", recipe, *one_fold)

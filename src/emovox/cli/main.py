@@ -45,7 +45,11 @@ EXTRAS = {
     "serve": "fastapi starlette uvicorn h11 websockets python_multipart",
 }
 """Packages that each extra installs, besides those of the extras it includes."""
-COMMAND_EXTRAS = {"tune": "tune", **dict.fromkeys("train sweep reproduce export".split(), "train")}
+COMMAND_EXTRAS = {
+    "tune": "tune",
+    "serve": "serve",
+    **dict.fromkeys("train sweep reproduce export".split(), "train"),
+}
 """Extra that a command needs, whichever package is missing; it includes `evaluate`."""
 RESUMING = {
     "train": ": continue with --resume",

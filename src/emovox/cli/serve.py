@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,6 +96,7 @@ def serve(
         echo(f"key, for the client (shown only now): {key}")
         echo(f"line, for the file of --keys: {stored}")
         return
+    require_packages()
     from emovox.cores import count_cores
     from emovox.service.serve import Supervisor
     from emovox.service.settings import ServiceSettings
@@ -115,6 +117,13 @@ def serve(
     Supervisor(settings).run(
         lambda url: echo(f"emovox: serving on {url}, {n} process{'es' * (n > 1)}", err=True)
     )
+
+
+def require_packages() -> None:
+    """Raise ModuleNotFoundError for a missing package here, not in the processes that serve."""
+    for name in ("fastapi", "uvicorn", "websockets", "python_multipart"):
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def find_keys(path: Path | None) -> "tuple[ApiKey, ...]":
