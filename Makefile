@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # What tells whether new versions of dependencies do as before.
 SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/service tests/cli/test_train.py
 
-.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench docs notebook lock \
+.PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench bench-serve docs notebook lock \
 	newest clean
 
 help:  ## Show this list
@@ -60,6 +60,9 @@ notebook: $(INSTALLED)  ## Run the notebook and save its outputs
 bench: $(INSTALLED)  ## Compare speed and memory with the peers (installs TensorFlow into .venv-peer)
 	sh benchmarks/make_peer_env.sh
 	$(BIN)/python benchmarks/bench.py
+
+bench-serve: $(INSTALLED)  ## Measure the service against a bare onnxruntime loop (six minutes)
+	$(BIN)/python benchmarks/serve.py
 
 docs: $(INSTALLED)  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -10,7 +10,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from urllib.request import Request, urlopen
+
+import requests
 
 from emovox import Recognizer
 from emovox.cli.main import main
@@ -43,14 +44,14 @@ def serve_once(clip: Path) -> None:
     assert process.stderr is not None
     url = process.stderr.readline().split("serving on ")[1].partition(",")[0]
     for path in ("predict", "timeline", "predict?vad=false"):
-        body = clip.read_bytes()
-        urlopen(Request(f"{url}/v1/{path}", body)).read()
+        reply = requests.post(f"{url}/v1/{path}", clip.read_bytes(), timeout=600)
+        reply.raise_for_status()
     with connect(url.replace("http", "ws") + "/v1/stream") as stream:
         stream.send(json.dumps({"rate_hz": 16_000}))
         stream.send(bytes(32_000))
         stream.send(json.dumps({"type": "end"}))
         assert "summary" in [json.loads(message)["type"] for message in stream]
-    urlopen(f"{url}/").read()
+    requests.get(url, timeout=600).raise_for_status()
     process.terminate()
     if process.wait():
         raise SystemExit(f"emovox serve: status {process.returncode}")
