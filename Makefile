@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 # Reinstalled whenever the requirements change.
 INSTALLED := $(VENV)/.installed
 # What tells whether new versions of dependencies do as before.
-SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/cli/test_train.py
+SMOKE := tests/test_privacy.py tests/test_runtime_imports.py tests/recognition tests/export tests/service \
+	tests/cli/test_train.py
 
 .PHONY: help install demo reproduce reproduce-all accuracy model test check fuzz format bench bench-archive \
-	docs page notebook lock newest clean
+	bench-serve docs page notebook lock newest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +65,9 @@ bench: $(INSTALLED)  ## Compare speed and memory with the peers (installs Tensor
 
 bench-archive: $(INSTALLED)  ## Compare the engines of emovox archive (ARCHIVE='FOLDER --clips 3000')
 	$(BIN)/python benchmarks/archive.py $(ARCHIVE)
+
+bench-serve: $(INSTALLED)  ## Measure the service against a bare onnxruntime loop (six minutes)
+	$(BIN)/python benchmarks/serve.py
 
 docs: $(INSTALLED)  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -6,8 +6,12 @@ them. It prints "loaded" once onnxruntime is in use and "done" at the end, and t
 recogniser until its standard input ends.
 """
 
+import json
+import subprocess
 import sys
 from pathlib import Path
+
+import requests
 
 from emovox import Recognizer
 from emovox.cli.main import main
@@ -26,6 +30,31 @@ def emovox(*arguments: str | Path) -> None:
     except SystemExit as ending:
         if ending.code:
             raise SystemExit(f"emovox {' '.join(sys.argv[1:])}: status {ending.code}") from None
+
+
+def serve_once(clip: Path) -> None:
+    """Start the service, send it a recording and a live stream, and end it."""
+    from websockets.sync.client import connect
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emovox", "serve", "--port", "0", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    url = process.stderr.readline().split("serving on ")[1].partition(",")[0]
+    for path in ("predict", "timeline", "predict?vad=false"):
+        reply = requests.post(f"{url}/v1/{path}", clip.read_bytes(), timeout=600)
+        reply.raise_for_status()
+    with connect(url.replace("http", "ws") + "/v1/stream") as stream:
+        stream.send(json.dumps({"rate_hz": 16_000}))
+        stream.send(bytes(32_000))
+        stream.send(json.dumps({"type": "end"}))
+        assert "summary" in [json.loads(message)["type"] for message in stream]
+    requests.get(url, timeout=600).raise_for_status()
+    process.terminate()
+    if process.wait():
+        raise SystemExit(f"emovox serve: status {process.returncode}")
 
 
 def say(word: str) -> None:
@@ -55,6 +84,7 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
     emovox("embed", *clips[:2], "--no-vad", "--out", "embeddings.npz")
     emovox("archive", data, "--out", "archive", "--jobs", "2")
     emovox("archive-report", "archive", "--csv", "tables")
+    serve_once(clips[0])
     emovox("explain", clips[0], "--no-vad", "--out", "map.html")
     emovox("data", "list", *corpus)
     emovox("train", "--recipe", recipe, *one_fold)

@@ -196,13 +196,15 @@ def test_the_demo_needs_nothing_that_trains(tmp_path: Path) -> None:
         (["compare", "a", "b"], "evaluate"),
         (["stress", "run"], "evaluate"),
         (["explain", "a"], "evaluate"),
+        (["serve"], "serve"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(
     arguments: list[str], extra: str, tmp_path: Path
 ) -> None:
     code = f"import os; os.chdir({str(tmp_path)!r}); from emovox.cli.main import main; main()"
-    result = run_blocked([*TRAINING, "pydantic", "optuna"], code, *arguments)
+    blocked = [*TRAINING, "pydantic", "optuna", "fastapi", "uvicorn"]
+    result = run_blocked(blocked, code, *arguments)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     assert f"which is not installed; pip install 'emovox[{extra}]'" in line

@@ -44,15 +44,26 @@ class Recording:
         self._decode = decode
         self._max_duration_s = max_duration_s
         self._tracks: dict[int, _Replay] = {}
+        self._watch: Callable[[Block], None] = _watch_nothing
         self.default_tracks = default_tracks
+
+    def watch(self, watch: Callable[[Block], None]) -> None:
+        """Call a function with every block that is decoded from now on; it may raise to stop."""
+        self._watch = watch
 
     def decode(self, track: int = 1) -> Iterator[Block]:
         """Return the checked blocks of a track; a short one is decoded once for all passes."""
         if track not in self._tracks:
             self._tracks[track] = _Replay(
-                lambda: check_blocks(self._decode(track), self._max_duration_s)
+                lambda: self._watched(check_blocks(self._decode(track), self._max_duration_s))
             )
         return iter(self._tracks[track])
+
+    def _watched(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield blocks, each after the watching function has seen it."""
+        for block in blocks:
+            self._watch(block)
+            yield block
 
     def survey(self, track: int = 1) -> ChannelSurvey:
         """Measure the channels of a track."""
@@ -86,6 +97,10 @@ class Recording:
     def read(self, rate_hz: int, signs: tuple[int, ...], track: int = 1) -> Waveform:
         """Return a track as one mono waveform; the arguments are those of ``iterate``."""
         return join_blocks(self.iterate(rate_hz, signs, track), rate_hz)
+
+
+def _watch_nothing(_block: Block) -> None:
+    """Let every block pass."""
 
 
 class _Replay:

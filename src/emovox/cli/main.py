@@ -26,6 +26,7 @@ from emovox.cli import (
     predict,
     report,
     reproduce,
+    serve,
     stress,
     sweep,
     timeline,
@@ -50,6 +51,7 @@ EXTRAS = {
     "frame": "pandas",
     "parquet": "pyarrow",
     "mic": "sounddevice",
+    "serve": "fastapi starlette uvicorn h11 websockets python_multipart",
     "archive": "pyarrow fsspec duckdb",
     "cluster": "ray",
 }
@@ -57,6 +59,7 @@ EXTRAS = {
 COMMAND_EXTRAS = {
     **dict.fromkeys(("archive", "archive-report"), "archive"),
     "tune": "tune",
+    "serve": "serve",
     **dict.fromkeys("train sweep reproduce export".split(), "train"),
 }
 """Extra that a command needs, whichever package is missing; it includes `evaluate`."""
@@ -104,6 +107,7 @@ app.command("reproduce", short_help="Reproduce the reference experiment, with ou
 )
 app.command("report", short_help="Rebuild the report.html of a run.")(report.report)
 app.command("info", short_help="Show what a model is made of, its licence and scores.")(info.info)
+app.command("serve", short_help="Serve predictions and live streams over HTTP.")(serve.serve)
 app.command("export", short_help="Export the model of a run for other programs.")(export.export)
 app.add_typer(data.app, name="data")
 

@@ -214,6 +214,126 @@ class TurnJoiner:
         yield from ended
 
 
+class SpanFinder:
+    """Finds spans of speech and of pauses, as frames arrive."""
+
+    def __init__(self) -> None:
+        self._done_s, self._at = 0.0, 0
+        self._heard: list[float] = []  # probabilities since speech began
+        self._n_quiet = 0  # frames at its end that may be a pause
+
+    @property
+    def open_start_s(self) -> float | None:
+        """Start of the speech that has not ended, in seconds, if it is long enough to count."""
+        if (len(self._heard) - self._n_quiet) * FRAME_S <= MIN_SPEECH_S:
+            return None
+        return self.earliest_start_s
+
+    @property
+    def earliest_start_s(self) -> float:
+        """Speech that has not been found yet begins here at the earliest, in seconds."""
+        return _begin_speech(self._at - len(self._heard), self._done_s)
+
+    def push(self, probabilities: npt.NDArray[np.float32]) -> Iterator[Span]:
+        """Yield the spans that end.
+
+        Args:
+            probabilities: Of consecutive frames, float32 ``(frames,)``.
+
+        Yields:
+            Speech, and pauses up to where they are certain.
+        """
+        for probability in probabilities.tolist():
+            self._at += 1
+            if self._heard or probability >= SPEECH_PROBABILITY:
+                self._heard.append(probability)
+            if probability >= SPEECH_PROBABILITY:
+                self._n_quiet = 0
+            elif self._heard and (self._n_quiet or probability < PAUSE_PROBABILITY):
+                self._n_quiet += 1
+            has_paused = (self._n_quiet - 1) * FRAME_S >= MIN_SILENCE_S
+            if has_paused and probability < PAUSE_PROBABILITY:
+                start, end = self._at - len(self._heard), self._at - self._n_quiet
+                self._heard, self._n_quiet = [], 0
+                if (end - start) * FRAME_S > MIN_SPEECH_S:
+                    yield from self._end_speech(start, end * FRAME_S + PADDING_S)
+            elif len(self._heard) * FRAME_S >= MAX_TURN_S:
+                start = self._at - len(self._heard)
+                self._heard = self._heard[_find_cut(self._heard) :]
+                yield from self._end_speech(start, (self._at - len(self._heard)) * FRAME_S)
+        quiet_s = round((self._at - len(self._heard)) * FRAME_S - PADDING_S, 6)
+        if quiet_s > max(self._done_s, MIN_SILENCE_S):
+            yield from self._pause(quiet_s)
+
+    def finish(self, end_s: float) -> Iterator[Span]:
+        """Yield the last spans.
+
+        Args:
+            end_s: Duration of the recording in seconds.
+        """
+        start = self._at - len(self._heard)
+        if self._heard and end_s - start * FRAME_S > MIN_SPEECH_S:
+            yield from self._end_speech(start, end_s)
+        else:
+            yield from self._pause(end_s)
+
+    def _end_speech(self, start: int, end_s: float) -> Iterator[Span]:
+        """Yield speech that began in a frame, and the pause before it."""
+        start_s = _begin_speech(start, self._done_s)
+        yield from self._pause(start_s)
+        self._done_s = round(end_s, 6)
+        yield Span(start_s, self._done_s, self._done_s - start_s)
+
+    def _pause(self, end_s: float) -> Iterator[Span]:
+        """Yield a pause, unless it is empty."""
+        if end_s > self._done_s:
+            yield Span(self._done_s, end_s, 0.0)
+            self._done_s = end_s
+
+
+class TurnJoiner:
+    """Joins spans of speech that are separated by short pauses, as they arrive.
+
+    Attributes:
+        turn: The turn that has not ended.
+    """
+
+    def __init__(self) -> None:
+        self.turn: Span | None = None
+        self._pauses: list[Span] = []  # after the turn
+
+    def push(self, span: Span) -> Iterator[Span]:
+        """Yield the turns of at most ``MAX_TURN_S``, and the pauses, that a span ends.
+
+        Args:
+            span: Speech or a pause, as ``SpanFinder`` yields them.
+        """
+        turn = self.turn
+        if turn is None:
+            if span.speech_s:
+                self.turn = span
+            else:
+                yield span
+        elif span.speech_s and span.end_s - turn.start_s <= MAX_TURN_S:
+            self.turn = Span(turn.start_s, span.end_s, turn.speech_s + span.speech_s)
+            self._pauses = []
+        elif span.speech_s:
+            yield from self.finish()
+            self.turn = span
+        elif span.end_s - turn.end_s < TURN_PAUSE_S:
+            self._pauses.append(span)
+        else:
+            yield from self.finish()
+            yield span
+
+    def finish(self) -> Iterator[Span]:
+        """Yield the turn that has not ended, and the pauses after it."""
+        ended = [self.turn] if self.turn is not None else []
+        ended += self._pauses
+        self.turn, self._pauses = None, []
+        yield from ended
+
+
 def find_spans(
     probabilities: Iterable[npt.NDArray[np.float32]], find_end_s: Callable[[], float]
 ) -> Iterator[Span]:

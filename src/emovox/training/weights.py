@@ -10,7 +10,12 @@ from emovox.labels import EMOTIONS
 from emovox.recipes.recipe import Recipe
 from emovox.runs.folder import WEIGHTS_NAME
 from emovox.training.features import name_encoder
-from emovox.training.networks import WaveformClassifier, make_frontend, make_network
+from emovox.training.networks import (
+    EmbeddingHead,
+    WaveformClassifier,
+    make_frontend,
+    make_network,
+)
 from emovox.training.tensor_file import load_tensors, save_tensors
 from emovox.training.trainer import TrainedNetwork
 
@@ -30,6 +35,8 @@ def save_weights(
     tensors["mean"] = trained.mean
     tensors["std"] = trained.std
     tensors["temperature"] = torch.tensor(temperature)
+    if isinstance(trained.network, EmbeddingHead) and trained.network.baseline is not None:
+        tensors["sharpening"] = torch.zeros(())
     about: dict[str, Any] = {"best_epoch": trained.best_epoch, "encoder": encoder}
     # Without an entry, the labels are those of RAVDESS.
     about |= {} if trained.labels == EMOTIONS else {"labels": trained.labels}
