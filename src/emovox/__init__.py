@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from emovox.recognition.results import FileFailure, Prediction
     from emovox.recognition.stream import StreamingRecognizer, StreamUpdate
     from emovox.recognition.voice import Voice
-    from emovox.recognition.stream import StreamingRecognizer, StreamUpdate
     from emovox.recognition.voice_activity import SpeechDetector
     from emovox.runs.history import read_history
     from emovox.runs.predictions import read_predictions
@@ -182,10 +181,6 @@ _ROOMS = {
         "StreamingRecognizer",
     ),
     "emovox.recognition.voice": ("Voice",),
-    "emovox.recognition.stream": (
-        "StreamUpdate",
-        "StreamingRecognizer",
-    ),
     "emovox.recognition.voice_activity": ("SpeechDetector",),
     "emovox.runs.history": ("read_history",),
     "emovox.runs.predictions": ("read_predictions",),
