@@ -102,7 +102,7 @@ def test_it_is_as_small_as_was_asked() -> None:
 def test_its_card_says_what_it_is_for_and_what_not() -> None:
     card = (resources.files("emovox") / "assets" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "{{" not in card
-    for words in ("RAVDESS", "CC\nBY 4.0", "ODbL 1.0", "Not intended for"):
+    for words in ("RAVDESS", "CC BY 4.0", "ODbL 1.0", "Not intended for"):
         assert words in card
 
 

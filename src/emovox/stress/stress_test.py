@@ -16,6 +16,7 @@ from emovox.files import write_text
 from emovox.perturbations.definition import GROUPS
 from emovox.progress import Watcher
 from emovox.recognition.model_file import open_model
+from emovox.recognition.named_models import find_model
 from emovox.runs.folder import MODEL_NAME, STRESS_NAME, find_fold_folder, open_seeds
 from emovox.runs.protocol import load_run_protocol
 from emovox.runs.stress import format_stress, read_stress
@@ -187,7 +188,7 @@ def stress_model(
     them, the tested clips may be among the training clips, and the report's basis notes this.
 
     Args:
-        path: Path of a ``model.onnx``.
+        path: Path of a ``model.onnx``, or the name of a model, such as ``default``.
         corpus: A known corpus, a list or a folder.
         data: Folder of the corpora; ``None`` searches the usual places.
         settings: Tests and draws; ``None`` for the defaults of ``StressSettings``.
@@ -208,6 +209,7 @@ def stress_model(
             f"{path} is a folder; expected a model file: a run is tested on its own test clips, "
             "without --corpus"
         )
+    path = find_model(path)
     info = open_model(path).info
     clips = [c for c in load_clips(data, [corpus]) if c.emotion in info.labels]
     if not clips:
