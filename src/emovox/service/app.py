@@ -65,7 +65,7 @@ def create_app(
         lifespan=live,
     )
     app.include_router(make_router(engine))
-    mount_page(app)
+    mount_page(app, recognizer.model)
     if settings.keys:
         _document_keys(app)
     app.add_exception_handler(EmovoxError, _answer_error)
