@@ -36,6 +36,7 @@ from emovox.errors import EmovoxError
 
 KINDS = {
     "recordings": ("fuzz_files:Recordings", 9_000),
+    "uploads": ("fuzz_service:Uploads", 2_000),
     "models": ("fuzz_files:Models", 530),
     "recipes": ("fuzz_files:Recipes", 1_500),
     "zips": ("fuzz_folders:Zips", 26),

@@ -81,7 +81,12 @@ def test_anything_else_is_found(
 
 @pytest.mark.parametrize(
     ("kind", "numbers"),
-    [("recordings", range(60)), ("recipes", range(20)), ("models", range(3))],
+    [
+        ("recordings", range(60)),
+        ("uploads", range(40)),
+        ("recipes", range(20)),
+        ("models", range(3)),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_short_run_finds_nothing(kind: str, numbers: range) -> None:

@@ -32,7 +32,6 @@ probability, or why there is none. Audio is processed in memory and forgotten wi
 Live audio goes to the WebSocket `/v1/stream`, which OpenAPI cannot describe; see the documentation.
 Errors are problem details (RFC 9457) with a stable `code`.
 """
-_CODES = {404: "service.not_found", 405: "service.method"}
 
 
 def create_app(
@@ -65,7 +64,7 @@ def create_app(
         lifespan=live,
     )
     app.include_router(make_router(engine))
-    mount_page(app)
+    mount_page(app, recognizer.model)
     if settings.keys:
         _document_keys(app)
     app.add_exception_handler(EmovoxError, _answer_error)
@@ -98,12 +97,15 @@ async def _answer_invalid(_request: Request, error: Any) -> Response:
 
 async def _answer_http_error(_request: Request, error: Any) -> Response:
     """Answer a path or method that does not exist."""
-    problem = ServiceError(
+    detail, headers = (
         f"{error.detail}; see /openapi.json for what there is",
-        code=_CODES.get(error.status_code, "service.bad_request"),
-        headers=dict(error.headers or {}),
+        dict(error.headers or {}),
     )
-    return ProblemResponse(problem)
+    if error.status_code == 404:
+        return ProblemResponse(ServiceError(detail, code="service.not_found", headers=headers))
+    if error.status_code == 405:
+        return ProblemResponse(ServiceError(detail, code="service.method", headers=headers))
+    return ProblemResponse(ServiceError(detail, code="service.bad_request", headers=headers))
 
 
 async def _answer_failure(_request: Request, _error: Exception) -> Response:
