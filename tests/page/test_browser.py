@@ -131,6 +131,8 @@ def replace_model(folder: Path) -> None:
 def test_page(browser: str, program: str, page_source: Path, sites: Path) -> None:
     path = shutil.which(program)
     require(path is not None, f"{program} is missing: apt install {program}")
+    if browser == "firefox":
+        require(shutil.which("pulseaudio") is not None, "apt install pulseaudio")
     run_node(
         page_source,
         "vitest",

@@ -2,6 +2,7 @@
 import workletUrl from "../recorder.worklet.ts?worker&url";
 
 const PART_SAMPLES = 2 ** 20;
+const START_MS = 20_000;
 
 /** Why there is no microphone, in words for the user. */
 export class MicrophoneError extends Error {}
@@ -45,7 +46,7 @@ export class MicrophoneRecording {
       };
       // Connected to the output, because a browser may not run what leads nowhere; it is silent.
       source.connect(node).connect(context.destination);
-      await context.resume();
+      await startContext(context);
       stream.getAudioTracks()[0].addEventListener("ended", onEnd);
       return recording;
     } catch (error) {
@@ -112,6 +113,16 @@ async function openMicrophone(): Promise<MediaStream> {
     throw new MicrophoneError(
       `The microphone cannot be opened (${name || String(error)}). Another program may be using ` +
         "it. Close that, or choose a file.",
+    );
+  }
+}
+
+/** Start a context; without a device for output, a browser may never do so. */
+async function startContext(context: AudioContext): Promise<void> {
+  const isLate = new Promise<boolean>((resolve) => setTimeout(() => resolve(true), START_MS));
+  if (await Promise.race([context.resume().then(() => false), isLate])) {
+    throw new MicrophoneError(
+      "The browser's sound does not start. Connect loudspeakers or headphones, or choose a file.",
     );
   }
 }

@@ -1,4 +1,5 @@
 // A static web server with no backend, and browsers as they are installed.
+import { spawn } from "node:child_process";
 import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { tmpdir } from "node:os";
@@ -75,13 +76,46 @@ export interface Opened {
  */
 export async function open(name: BrowserName, microphone: string | null): Promise<Opened> {
   const downloads = mkdtempSync(join(tmpdir(), "emovox-page-"));
-  const browser = name === "chromium" ? await openChromium(microphone, downloads) : await openFirefox(microphone, downloads);
+  const sound = name === "firefox" ? await startSound() : null;
+  const browser = sound
+    ? await openFirefox(microphone, downloads, sound.runtime)
+    : await openChromium(microphone, downloads);
   return {
     browser,
     downloads,
     async close() {
       await browser.close();
+      sound?.stop();
       rmSync(downloads, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Start a sound server without a device: where there is none, Firefox starts no AudioContext. */
+async function startSound(): Promise<{ runtime: string; stop(): void }> {
+  const runtime = mkdtempSync(join(tmpdir(), "emovox-sound-"));
+  const modules = ["module-null-sink", "module-native-protocol-unix"].flatMap((name) => ["-L", name]);
+  const server = spawn(
+    "pulseaudio",
+    ["-n", "--daemonize=no", "--exit-idle-time=-1", ...modules],
+    { env: { ...process.env, XDG_RUNTIME_DIR: runtime, HOME: runtime }, stdio: "ignore" },
+  );
+  const ended = new Promise<never>((_, reject) => {
+    server.on("error", reject);
+    server.on("exit", (code) => reject(new Error(`pulseaudio ended with ${code}`)));
+  });
+  ended.catch(() => {});
+  const started = (async () => {
+    while (!existsSync(join(runtime, "pulse", "native"))) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  await Promise.race([started, ended]);
+  return {
+    runtime,
+    stop() {
+      server.kill();
+      rmSync(runtime, { recursive: true, force: true });
     },
   };
 }
@@ -105,9 +139,14 @@ function openChromium(microphone: string | null, downloads: string): Promise<Bro
   });
 }
 
-function openFirefox(microphone: string | null, downloads: string): Promise<Browser> {
+async function openFirefox(
+  microphone: string | null,
+  downloads: string,
+  runtime: string,
+): Promise<Browser> {
   return puppeteer.launch({
     browser: "firefox",
+    env: { ...process.env, XDG_RUNTIME_DIR: runtime },
     executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr",
     extraPrefsFirefox: {
       "media.navigator.streams.fake": microphone !== null,
