@@ -15,8 +15,9 @@ def demo(
 ) -> None:
     """Predict twelve bundled recordings, and write a page to listen to them.
 
-    Nothing is downloaded. The recordings are from CREMA-D: the model was not trained on their speakers,
-    but on others who say the same sentences. They were selected without regard to its predictions.
+    Nothing is downloaded. The recordings are from CREMA-D: the model was not trained on their
+    speakers, but on others who say the same sentences. They were selected without regard to its
+    predictions.
     """
     from emovox.demo.clips import read_demo_clips
     from emovox.demo.page import count_agreed, write_demo_page
