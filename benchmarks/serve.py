@@ -116,14 +116,23 @@ async def measure_throughput(
 
 async def measure_round(
     loop: BareLoop, service: RunningService, bodies: list[bytes]
-) -> tuple[float, float, float, float, float]:
-    """Return the rates of loop and service, and the service's shares: time, processor, model."""
+) -> tuple[float, float, float, float, float, float]:
+    """Return the rates of loop and service, the service's shares (of the loop by time and by
+    processor, of the model), and its processor time for a recording in milliseconds.
+    """
     bare_hz, bare_cpu_hz = loop.measure(ROUND_S)
     _, model_cpu_hz = loop.measure(ROUND_S / 2, model_only=True)
     before_s = service.measure_cpu_s()
     rate_hz, n = await measure_throughput(service.port, bodies, ROUND_S)
     cpu_hz = n / (service.measure_cpu_s() - before_s)
-    return bare_hz, rate_hz, rate_hz / bare_hz, cpu_hz / bare_cpu_hz, cpu_hz / model_cpu_hz
+    return (
+        bare_hz,
+        rate_hz,
+        rate_hz / bare_hz,
+        cpu_hz / bare_cpu_hz,
+        cpu_hz / model_cpu_hz,
+        1e3 / cpu_hz,
+    )
 
 
 async def measure_single(port: int, bodies: list[bytes]) -> float:
@@ -151,7 +160,8 @@ async def measure_all(core: int, *, short: bool, soak_s: float, connects: int) -
     with RunningService(core) as service:
         loop = BareLoop(bodies, core)
         rounds = [await measure_round(loop, service, bodies) for _ in range(3)]
-        bare_hz, rate_hz, share, cpu_share, model_share = map(
+        mean_s = statistics.mean(load_audio(c.path, 16_000).duration_s for c in read_demo_clips())
+        bare_hz, rate_hz, share, cpu_share, model_share, cpu_ms = map(
             statistics.median, zip(*rounds, strict=True)
         )
         show(f"bare onnxruntime loop, one core: {bare_hz:.1f} recordings/s")
@@ -162,7 +172,8 @@ async def measure_all(core: int, *, short: bool, soak_s: float, connects: int) -
             passed=share >= MIN_SHARE,
         )
         show(
-            f"per second of processor time: {cpu_share:.0%} of the bare loop, {model_share:.0%} of "
+            f"processor time: {cpu_ms:.1f} ms for a recording, mean length {mean_s:.1f} s; per second "
+            f"of it, {cpu_share:.0%} of the bare loop, {model_share:.0%} of "
             "a loop of the model alone, without decoding and speech detection"
         )
         single_s = await measure_single(service.port, bodies)
@@ -177,24 +188,30 @@ async def measure_all(core: int, *, short: bool, soak_s: float, connects: int) -
             passed=p99_s < MAX_P99 * single_s,
         )
         samples = np.concatenate([load_audio(c.path, 16_000).samples for c in read_demo_clips()])
-        await measure_streams(service.port, samples, 5.0 if short else 12.0)
+        await measure_streams(service, samples, 5.0 if short else 12.0)
         if not short:
             passed &= await measure_soak(service, bodies, soak_s)
             passed &= await measure_connects(service, connects)
     return passed
 
 
-async def measure_streams(port: int, samples: npt.NDArray[np.float32], duration_s: float) -> None:
+async def measure_streams(
+    service: RunningService, samples: npt.NDArray[np.float32], duration_s: float
+) -> None:
     """Print the delay of updates for more and more real-time streams on one core."""
     kept = 0
     for n in (1, 2, 4, 6, 8, 12, 16):
         starts = np.random.default_rng(n).uniform(0, 0.5, n)
+        before_s = service.measure_cpu_s()
         delays_s = np.concatenate(
-            await asyncio.gather(*(run_stream(port, samples, s, duration_s) for s in starts))
+            await asyncio.gather(
+                *(run_stream(service.port, samples, s, duration_s) for s in starts)
+            )
         )
+        used = (service.measure_cpu_s() - before_s) / (n * duration_s)
         p50_s, p99_s = np.percentile(delays_s, [50, 99])
         show(f"{n:2} real-time streams: update delay p50 {1000 * p50_s:.0f} ms, "
-             f"p99 {1000 * p99_s:.0f} ms")  # fmt: skip
+             f"p99 {1000 * p99_s:.0f} ms; each takes {used:.1%} of a core")  # fmt: skip
         if p99_s > MAX_DELAY_S:
             break
         kept = n

@@ -261,3 +261,26 @@ def test_a_request_does_not_wait_for_a_long_timeline(serve: Serve, held: Held) -
         held.go.set()
         assert short.result(LIMIT_S).json["emotion"] == "loud"
         assert long.result(LIMIT_S).json["segments"][-1]["end_s"] == 20
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (MemoryError("of 1 TB"), 503, "service.overloaded"),
+        (RuntimeError("/home/ann/secret.wav"), 500, "service.failed"),
+    ],
+)
+def test_an_error_that_nobody_expected_ends_one_request(
+    error: Exception, status: int, code: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with serve() as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(Recognizer, "score_waveform", fail)
+            reply = service.post("/v1/predict", make_wav())
+        assert (reply.status, reply.json["code"]) == (status, code)
+        assert str(error) not in reply.json["detail"]
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert service.post("/v1/predict", make_wav()).status == 200

@@ -70,6 +70,7 @@ def create_app(
     app.add_exception_handler(EmovoxError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(MemoryError, _answer_memory)
     app.add_exception_handler(Exception, _answer_failure)
     inner: ASGIApp = app
     if settings.origins:
@@ -106,6 +107,17 @@ async def _answer_http_error(_request: Request, error: Any) -> Response:
     if error.status_code == 405:
         return ProblemResponse(ServiceError(detail, code="service.method", headers=headers))
     return ProblemResponse(ServiceError(detail, code="service.bad_request", headers=headers))
+
+
+async def _answer_memory(_request: Request, _error: Exception) -> Response:
+    """Answer that there is no memory left for this request now."""
+    return ProblemResponse(
+        ServiceError(
+            "not enough memory for this recording now; try again later, or send a shorter one",
+            code="service.overloaded",
+            retry_after_s=10,
+        )
+    )
 
 
 async def _answer_failure(_request: Request, _error: Exception) -> Response:

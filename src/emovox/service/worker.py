@@ -71,7 +71,8 @@ def run_worker(
         row: Number of this process.
         tell_ready: Called once requests can be taken.
     """
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Its warnings are about requests, of which a hostile client can send any number.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     recognizer = load_recognizer(settings)
     server = make_server(settings, recognizer, Metrics(memory, row))
     tell_ready()
