@@ -1,7 +1,7 @@
 // Keeps the page for use without a network. Sound never passes through here: only files of the page.
 // The build fills in the files, and a version that changes with any of them.
-const FILES = ["./","./assets/index-BTRuRFdN.css","./assets/index-W2HnrZO_.js","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-BJvj4hPV.js","./licences.txt","./icon.svg"];
-const VERSION = "bf5818a3bb37";
+const FILES = ["./","./assets/index-Ch6HqXUx.css","./assets/index-CtZLZO1I.js","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-Cn8qm0Yn.js","./licences.txt","./icon.svg"];
+const VERSION = "5e7a423ef603";
 
 const CACHE = `emovox-${VERSION}`;
 const MODEL = "emovox-model";
