@@ -6,6 +6,9 @@ import { roundEven } from "./numbers";
 import { SpanFinder, TurnJoiner } from "./spans";
 import { SpeechDetector } from "./voiceActivity";
 
+/** On a device that is too slow, one of so many updates is made. */
+const LATE_UPDATES = 4;
+
 export class LiveTrace {
   private readonly resampler: Resampler;
   private readonly detector: SpeechDetector;
@@ -35,7 +38,7 @@ export class LiveTrace {
     this.turns = new TurnJoiner(model.rules);
   }
 
-  /** Take samples; returns the updates that are due. If it is late, they are left out. */
+  /** Take samples; returns the updates that are due. If it is late, most are left out. */
   async push(samples: Float32Array, isLate = false): Promise<LiveUpdate[]> {
     const { update_hop_s } = this.networks.model.rules.stream;
     const updates: LiveUpdate[] = [];
@@ -45,7 +48,7 @@ export class LiveTrace {
       await this.process(this.waiting.slice(at, at + this.blockSamples));
       while (this.nProcessed >= roundEven((this.nUpdates + 1) * update_hop_s * this.rateHz)) {
         this.nUpdates += 1;
-        if (!isLate) updates.push(await this.predict(this.nUpdates * update_hop_s));
+        if (!isLate || this.nUpdates % LATE_UPDATES === 0) updates.push(await this.predict(this.nUpdates * update_hop_s));
       }
     }
     this.waiting = this.waiting.slice(at);

@@ -11,6 +11,7 @@ export class LiveView {
   private peaks: number[] = [];
   private updates: LiveUpdate[] = [];
   private nInPeak = 0;
+  private nSamples = 0;
   private peak = 0;
   private isOn = false;
   private readonly bars: { bar: HTMLElement; number: HTMLElement }[];
@@ -31,8 +32,9 @@ export class LiveView {
   start(): void {
     this.peaks = [];
     this.updates = [];
-    this.nInPeak = this.peak = 0;
+    this.nInPeak = this.peak = this.nSamples = 0;
     this.isOn = true;
+    find("live-clock").textContent = formatTime(0, 0);
     find("live").hidden = false;
     find("live-emotion").textContent = "Listening…";
     find("live-detail").textContent = "";
@@ -46,6 +48,8 @@ export class LiveView {
   }
 
   pushSamples(samples: Float32Array, rateHz: number): void {
+    this.nSamples += samples.length;
+    find("live-clock").textContent = formatTime(Math.floor(this.nSamples / rateHz), 0);
     for (const x of samples) {
       this.peak = Math.max(this.peak, Math.abs(x));
       if (++this.nInPeak >= rateHz / PEAKS_PER_S) {
@@ -57,10 +61,9 @@ export class LiveView {
 
   pushUpdate(update: LiveUpdate): void {
     this.updates.push(update);
-    const { emotion, abstained, confidence, timeS } = update;
+    const { emotion, abstained, confidence } = update;
     find("live-emotion").textContent = emotion ?? abstained ?? "";
-    const sure = confidence === null ? "" : `${formatPercent(confidence)} · `;
-    find("live-detail").textContent = `${sure}${formatTime(timeS, 0)}`;
+    find("live-detail").textContent = confidence === null ? "" : formatPercent(confidence);
     this.showScores(update.scores);
   }
 

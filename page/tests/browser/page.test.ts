@@ -205,7 +205,7 @@ test("the microphone is traced live, and the recording predicted", async () => {
   await page.click("#record");
   await until(page, () => document.getElementById("live-emotion")!.textContent !== "Listening…");
   // The clock of the live trace: so much has been recorded.
-  await until(page, () => /0:(0[5-9]|[1-5])/.test(document.getElementById("live-detail")!.textContent!));
+  await until(page, () => /0:(0[5-9]|[1-5])/.test(document.getElementById("live-clock")!.textContent!));
   await page.click("#record");
   await shown(page, ".result table");
   const emotions = await page.$$eval(".result tbody tr:not(.none) b", (cells) => cells.map((cell) => cell.textContent));

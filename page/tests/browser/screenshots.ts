@@ -31,7 +31,7 @@ test("take pictures", async () => {
     await page.setViewport({ width: 1120, height: 900 });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
     await page.click("#record");
-    await until(page, () => /0:(1[0-9])/.test(document.getElementById("live-detail")!.textContent!));
+    await until(page, () => /0:(1[0-9])/.test(document.getElementById("live-clock")!.textContent!));
     await page.screenshot({ path: join(folder, "page-live.png") as `${string}.png` });
   }
   await opened.close();
