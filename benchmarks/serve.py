@@ -117,8 +117,11 @@ async def measure_throughput(
 async def measure_round(
     loop: BareLoop, service: RunningService, bodies: list[bytes]
 ) -> tuple[float, float, float, float, float, float]:
-    """Return the rates of loop and service, the service's shares (of the loop by time and by
-    processor, of the model), and its processor time for a recording in milliseconds.
+    """Measure loop and service in turn.
+
+    Returns:
+        Their rates; the service's shares of the loop, by time and by processor, and of the model
+        alone; its processor time for a recording in milliseconds.
     """
     bare_hz, bare_cpu_hz = loop.measure(ROUND_S)
     _, model_cpu_hz = loop.measure(ROUND_S / 2, model_only=True)
@@ -172,8 +175,8 @@ async def measure_all(core: int, *, short: bool, soak_s: float, connects: int) -
             passed=share >= MIN_SHARE,
         )
         show(
-            f"processor time: {cpu_ms:.1f} ms for a recording, mean length {mean_s:.1f} s; per second "
-            f"of it, {cpu_share:.0%} of the bare loop, {model_share:.0%} of "
+            f"processor time: {cpu_ms:.1f} ms for a recording, mean length {mean_s:.1f} s; per "
+            f"second of it, {cpu_share:.0%} of the bare loop, {model_share:.0%} of "
             "a loop of the model alone, without decoding and speech detection"
         )
         single_s = await measure_single(service.port, bodies)
