@@ -32,11 +32,11 @@ TITLES = {
     "banglaser": "BanglaSER, Bangla",
     "mean": "mean",
 }
-PUBLIC = (
-    "The public models for this (`emotion2vec+`, audEERING's wav2vec 2.0, MSP-Podcast baselines) "
-    "are trained on spontaneous speech of other corpora and tested on other clips, so no figure of "
-    "theirs can stand in the same table. `docs/experiments.md` lists what is published."
-)
+PUBLIC = """\
+Four classes on RAVDESS, UAR in percent, as audEERING's ser-tests print them, without intervals: CNN14
+41, wav2vec 2.0 base 46, HuBERT large 51, wav2vec 2.0 large robust 54, WavLM large (Odyssey 2024)
+70. They were trained on over 100 hours of spontaneous English and on no acted speech, so this model
+has the easier task; they do not know the speaker."""
 Row = dict[str, str]
 
 
