@@ -33,10 +33,10 @@ TITLES = {
     "mean": "mean",
 }
 PUBLIC = """\
-Four classes on RAVDESS, UAR in percent, as audEERING's ser-tests print them, without intervals: CNN14
-41, wav2vec 2.0 base 46, HuBERT large 51, wav2vec 2.0 large robust 54, WavLM large (Odyssey 2024)
-70. They were trained on over 100 hours of spontaneous English and on no acted speech, so this model
-has the easier task; they do not know the speaker."""
+Four classes on RAVDESS, UAR in percent, as audEERING's ser-tests print them, without intervals:
+CNN14 41, wav2vec 2.0 base 46, HuBERT large 51, wav2vec 2.0 large robust 54, WavLM large (Odyssey
+2024) 70. They were trained on over 100 hours of spontaneous English and on no acted speech, so this
+model has the easier task; they do not know the speaker."""
 Row = dict[str, str]
 
 
