@@ -1,7 +1,7 @@
 // Keeps the page for use without a network. Sound never passes through here: only files of the page.
 // The build fills in the files, and a version that changes with any of them.
-const FILES = ["./","./assets/index-Ch6HqXUx.css","./assets/index-CtZLZO1I.js","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-Cn8qm0Yn.js","./licences.txt","./icon.svg"];
-const VERSION = "5e7a423ef603";
+const FILES = ["./","./assets/index-AkIBIPzK.js","./assets/index-Ch6HqXUx.css","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-Cn8qm0Yn.js","./licences.txt","./icon.svg"];
+const VERSION = "69397323ea9b";
 
 const CACHE = `emovox-${VERSION}`;
 const MODEL = "emovox-model";
