@@ -30,6 +30,7 @@ export class ResultView {
   private readonly clock = make("span", { class: "clock" });
   private readonly heard = make("span", { class: "heard" });
   private readonly playButton = make("button", { type: "button", class: "play" });
+  private readonly spanLabels: { label: HTMLElement; segment: Prediction }[] = [];
   private readonly rows = new Map<Prediction, HTMLTableRowElement>();
 
   constructor(
@@ -79,11 +80,11 @@ export class ResultView {
     });
     this.wavesurfer.on("interaction", () => (this.stopAt = Infinity));
     const addSpans = () => {
-      for (const [at, segment] of this.result.segments.entries()) {
+      for (const segment of this.result.segments) {
         if (!segment.scores) continue;
         const region = regions.addRegion({
           start: segment.start_s, end: segment.end_s, drag: false, resize: false,
-          content: this.makeLabel(segment, at), color: "transparent",
+          content: this.makeLabel(segment), color: "transparent",
         });
         if (region.element) {
           const colour = segment.emotion ? this.colours.get(segment.emotion)! : null;
@@ -98,10 +99,14 @@ export class ResultView {
           this.play(segment);
         });
       }
+      this.fitLabels();
     };
     if (this.wavesurfer.getDuration()) addSpans();
     else this.wavesurfer.once("ready", addSpans);
-    const observer = new ResizeObserver(() => this.drawAxis());
+    const observer = new ResizeObserver(() => {
+      this.drawAxis();
+      this.fitLabels();
+    });
     observer.observe(this.strip);
     this.abort.signal.addEventListener("abort", () => observer.disconnect());
     matchMedia("(prefers-color-scheme: dark)").addEventListener(
@@ -198,16 +203,26 @@ export class ResultView {
     });
   }
 
-  private makeLabel(segment: Prediction, at: number): HTMLElement {
-    // A label may be longer than its span if a pause follows.
-    const overflow = this.result.segments[at + 1]?.scores === null ? "visible" : "hidden";
+  private makeLabel(segment: Prediction): HTMLElement {
     const label = make("span", {}, labelSegment(segment));
     Object.assign(label.style, {
-      display: "block", overflow, textOverflow: "ellipsis", whiteSpace: "nowrap",
-      padding: "0 .3rem", font: `${segment.emotion ? 600 : 400} .8rem/1.5 system-ui, sans-serif`,
+      display: "block", textOverflow: "clip", whiteSpace: "nowrap",
+      font: `${segment.emotion ? 600 : 400} .8rem/1.5 system-ui, sans-serif`,
       color: "var(--ink)", maxWidth: "100%", pointerEvents: "none",
     });
+    this.spanLabels.push({ label, segment });
     return label;
+  }
+
+  /** Let a label reach into the pause after its span, but not into the next span. */
+  private fitLabels(): void {
+    const perSecond = this.wave.clientWidth / Math.max(this.result.durationS, 0.01);
+    this.spanLabels.forEach(({ label, segment }, at) => {
+      const next = this.spanLabels[at + 1]?.segment.start_s ?? this.result.durationS;
+      const fits = (next - segment.start_s) * perSecond > 8 * labelSegment(segment).length + 10;
+      label.style.overflow = fits ? "visible" : "hidden";
+      label.style.padding = fits ? "0 .3rem" : "0 .1rem";
+    });
   }
 
   private drawProbabilities(): SVGElement {
