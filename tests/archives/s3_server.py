@@ -82,7 +82,11 @@ class S3Server:
 @contextmanager
 def serve_s3(folder: Path) -> Iterator[S3Server]:
     """Serve the files of a folder, with credentials and address in the environment."""
+    from s3fs import S3FileSystem
+
     server = S3Server()
+    # A file system is kept for all who ask for it, with the address of an earlier server.
+    S3FileSystem.clear_instance_cache()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -10,8 +10,8 @@ import pytest
 from emovox.cli.main import explain_missing
 
 COMMANDS = (
-    "predict timeline listen demo enroll embed explain train evaluate adapt compare stress tune "
-    "sweep reproduce report info export data data-list data-fetch data-verify"
+    "predict timeline listen archive page demo enroll embed explain train evaluate adapt compare "
+    "stress tune sweep reproduce report info serve export data data-list data-fetch data-verify"
 ).split()
 
 

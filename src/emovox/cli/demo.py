@@ -39,6 +39,6 @@ def demo(
         f"{count_agreed(results)} of {len(results)} predictions match what listeners heard most "
         f'often; {n_uncertain} are "uncertain".'
     )
-    echo("The model was not trained on these speakers, but on others who say the same sentences.")
+    echo("The model was trained on other speakers, who say the same sentences.")
     write_demo_page(out, results)
     echo(f"To listen, open {out} in a browser.")
