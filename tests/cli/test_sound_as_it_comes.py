@@ -140,7 +140,12 @@ def test_two_speakers_on_two_channels_are_heard_apart(
     assert "different" in "; ".join(mixed["notes"])
     found = predict(path, "--channel", "each")
     assert [entry["channel"] for entry in found] == [1, 2]
-    assert [entry["emotion"] for entry in found] == ["angry", "calm"]
+    alone = [predict(write(tmp_path / f"{i}.wav", x))[0] for i, x in enumerate((angry, calm))]
+    for entry, expected in zip(found, alone, strict=True):
+        assert entry["emotion"] == expected["emotion"]
+        assert entry["scores"] == pytest.approx(expected["scores"], abs=0.05)
+    assert found[0]["emotion"] == "angry"
+    assert found[1]["scores"]["angry"] < 0.1
 
 
 def test_too_little_speech_gets_no_emotion(
