@@ -16,7 +16,9 @@ import os
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import emovox  # noqa: F401  # before onnxruntime: it switches the usage events off
@@ -114,28 +116,38 @@ async def measure_throughput(
     return sum(counts) / (time.perf_counter() - started_s), sum(counts)
 
 
-async def measure_round(
-    loop: BareLoop, service: RunningService, bodies: list[bytes]
-) -> tuple[float, float, float, float, float, float]:
-    """Measure loop and service in turn.
+@dataclass(frozen=True)
+class Round:
+    """One turn of the bare loop and the service.
 
-    Returns:
-        Their rates; the service's shares of the loop, by time and by processor, and of the model
-        alone; its processor time for a recording in milliseconds.
+    Attributes:
+        bare_hz: Recordings per second of the loop.
+        rate_hz: Recordings per second of the service.
+        cpu_ms: Processor time of the service for a recording, in milliseconds.
+        cpu_share: The loop's processor time for a recording, over the service's.
+        model_share: The same of a loop of the model alone.
     """
+
+    bare_hz: float
+    rate_hz: float
+    cpu_ms: float
+    cpu_share: float
+    model_share: float
+
+    @property
+    def share(self) -> float:
+        """Throughput of the service over that of the loop."""
+        return self.rate_hz / self.bare_hz
+
+
+async def measure_round(loop: BareLoop, service: RunningService, bodies: list[bytes]) -> Round:
+    """Let the bare loop and the service take one turn each."""
     bare_hz, bare_cpu_hz = loop.measure(ROUND_S)
     _, model_cpu_hz = loop.measure(ROUND_S / 2, model_only=True)
     before_s = service.measure_cpu_s()
     rate_hz, n = await measure_throughput(service.port, bodies, ROUND_S)
-    cpu_hz = n / (service.measure_cpu_s() - before_s)
-    return (
-        bare_hz,
-        rate_hz,
-        rate_hz / bare_hz,
-        cpu_hz / bare_cpu_hz,
-        cpu_hz / model_cpu_hz,
-        1e3 / cpu_hz,
-    )
+    cpu_s = (service.measure_cpu_s() - before_s) / n
+    return Round(bare_hz, rate_hz, 1e3 * cpu_s, 1 / bare_cpu_hz / cpu_s, 1 / model_cpu_hz / cpu_s)
 
 
 async def measure_single(port: int, bodies: list[bytes]) -> float:
@@ -163,21 +175,21 @@ async def measure_all(core: int, *, short: bool, soak_s: float, connects: int) -
     with RunningService(core) as service:
         loop = BareLoop(bodies, core)
         rounds = [await measure_round(loop, service, bodies) for _ in range(3)]
+        rate_hz = median(one.rate_hz for one in rounds)
+        share = median(one.share for one in rounds)
         mean_s = statistics.mean(load_audio(c.path, 16_000).duration_s for c in read_demo_clips())
-        bare_hz, rate_hz, share, cpu_share, model_share, cpu_ms = map(
-            statistics.median, zip(*rounds, strict=True)
-        )
-        show(f"bare onnxruntime loop, one core: {bare_hz:.1f} recordings/s")
+        show(f"bare onnxruntime loop, one core: {median(r.bare_hz for r in rounds):.1f} a second")
         passed &= show(
-            f"service, {CLIENTS} clients, one process: {rate_hz:.1f} recordings/s, {share:.0%} of "
-            f"the bare loop (rounds: {', '.join(f'{one[2]:.0%}' for one in rounds)})",
+            f"service, {CLIENTS} clients, one process: {rate_hz:.1f} a second, {share:.0%} of "
+            f"the bare loop (rounds: {', '.join(f'{one.share:.0%}' for one in rounds)})",
             f"at least {MIN_SHARE:.0%}",
             passed=share >= MIN_SHARE,
         )
         show(
-            f"processor time: {cpu_ms:.1f} ms for a recording, mean length {mean_s:.1f} s; per "
-            f"second of it, {cpu_share:.0%} of the bare loop, {model_share:.0%} of "
-            "a loop of the model alone, without decoding and speech detection"
+            f"processor time: {median(r.cpu_ms for r in rounds):.1f} ms for a recording of "
+            f"{mean_s:.1f} s; by it, {median(r.cpu_share for r in rounds):.0%} of the bare loop, "
+            f"{median(r.model_share for r in rounds):.0%} of the model alone, without decoding and "
+            "speech detection"
         )
         single_s = await measure_single(service.port, bodies)
         n = 100 if short else 400
