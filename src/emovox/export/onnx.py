@@ -200,8 +200,8 @@ def join_graphs(encoder: bytes, head: bytes) -> bytes:
     opset = max(o.version for model in (first, second) for o in model.opset_import if not o.domain)
     first = onnx.version_converter.convert_version(first, opset)
     second = onnx.version_converter.convert_version(second, opset)
-    embedding = first.graph.output[0].name
-    joined = onnx.compose.merge_models(first, second, io_map=[(embedding, ENCODER_OUTPUT)])
+    name_output(first.graph, ENCODER_OUTPUT)
+    joined = onnx.compose.merge_models(first, second, io_map=[(ENCODER_OUTPUT, ENCODER_OUTPUT)])
     content: bytes = joined.SerializeToString()
     return content
 
@@ -239,6 +239,17 @@ def require_reference(content: bytes) -> bytes:
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(kept)
     return seal_proto(proto)
+
+
+def name_output(graph: onnx.GraphProto, name: str) -> None:
+    """Rename the only output of a graph."""
+    found = graph.output[0].name
+    graph.output[0].name = name
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for at, of_node in enumerate(names):
+                if of_node == found:
+                    names[at] = name
 
 
 def insert_weights(proto: onnx.ModelProto, model: WaveformClassifier) -> None:
