@@ -68,10 +68,10 @@ function run(model: ModelDescription): void {
     if (recording.state === "done") {
       announce(`${recording.name} is predicted. ${summarize(recording.result!.segments)}`);
     } else if (recording.state === "failed") announce(`${recording.name}: ${recording.error}`);
-    const waiting = recordings.all.filter((found) => found.state === "waiting").length;
+    const isBusy = recordings.all.some(({ state }) => state === "waiting" || state === "working");
     const done = recordings.all.filter((found) => found.state === "done");
     const buttons: HTMLElement[] = [];
-    if (done.length > 1 && !waiting) {
+    if (done.length > 1 && !isBusy) {
       const all = done.map(({ name, result }) => ({
         file: name, segments: result!.segments, notes: result!.notes,
       }));

@@ -1,7 +1,7 @@
 // Keeps the page for use without a network. Sound never passes through here: only files of the page.
 // The build fills in the files, and a version that changes with any of them.
-const FILES = ["./","./assets/index-Ch6HqXUx.css","./assets/index-DLJobnfZ.js","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-C-kSe4hi.js","./licences.txt","./icon.svg"];
-const VERSION = "46c486322102";
+const FILES = ["./","./assets/index-Ch6HqXUx.css","./assets/index-HlMQc6_q.js","./assets/ort-wasm-simd-threaded-CxTQ5xH-.wasm","./assets/recorder.worklet-CcMFEMr4.js","./assets/worker-qxi-fzYK.js","./licences.txt","./icon.svg"];
+const VERSION = "26837789b74d";
 
 const CACHE = `emovox-${VERSION}`;
 const MODEL = "emovox-model";
