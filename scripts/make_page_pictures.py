@@ -1,8 +1,7 @@
 """Draw the pictures of the page in the README: ``python scripts/make_page_pictures.py``.
 
-They are taken in Chromium, of recordings of actors in reference_clips, joined with pauses. The
-model was trained on these speakers: the pictures show what the page looks like, not how well it
-predicts.
+They are taken in Chromium, of recordings of actors in reference_clips, joined with pauses. They
+show what the page looks like; a few clips do not show how well the model predicts.
 """
 
 import os
