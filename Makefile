@@ -76,7 +76,7 @@ page: page/node_modules  ## Build the web page into src/emovox/assets/page (need
 	cd page && npx tsc --noEmit && npx vite build
 
 page/node_modules: page/package-lock.json
-	cd page && npm ci --ignore-scripts --no-audit --no-fund
+	cd page && npm install --no-save --ignore-scripts --no-audit --no-fund
 	touch $@
 
 lock:  ## Lock the dependencies of pyproject.toml, with hashes (UPGRADE=--upgrade: newest versions)

@@ -24,7 +24,9 @@ def page_source() -> Path:
     """Return the folder of the page's source, with the packages that it is built from."""
     require(shutil.which("npm") is not None, "npm is missing: apt install nodejs npm")
     if not (SOURCE / "node_modules" / ".package-lock.json").is_file():
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        # Not "npm ci", which refuses a lock without a package for another system that the
+        # registry in use does not have.
+        command = ["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]
         done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
         require(done.returncode == 0, f"npm cannot install the page's packages: {done.stderr}")
     return SOURCE

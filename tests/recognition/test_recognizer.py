@@ -474,7 +474,9 @@ def test_threads_may_share_a_recognizer(recognizer: Recognizer) -> None:
 def test_without_a_path_the_model_of_the_package_is_loaded(
     loudness_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emovox.recognition.recognizer.find_default_model", lambda: loudness_model)
+    monkeypatch.setattr(
+        "emovox.recognition.named_models.find_default_model", lambda: loudness_model
+    )
     assert Recognizer.load().info.name == "loudness"
 
 
