@@ -139,9 +139,7 @@ def test_a_model_file_is_scored_on_a_list(
     answer = call(*command)
     assert answer.status == 0
     # Files under a name of RAVDESS are known to be RAVDESS', which this model was trained on.
-    licence, speakers = answer.stderr.splitlines(keepends=True)
-    assert licence.startswith("emovox: the model tiny-rmsprop is not for every use: Weights")
-    assert speakers == (
+    assert answer.stderr == (
         "emovox: the model was trained on 48 clips of ravdess, and 1 of the 3 speakers tested are "
         "in training, by their names: the score is not speaker-independent, and that of unseen "
         "speakers would be lower\n"

@@ -42,7 +42,6 @@ from emovox.recognition.model_file import (
 from emovox.recognition.named_models import (
     DEFAULT_MODEL,
     check_named_model,
-    find_default_model,
     find_model,
 )
 from emovox.recognition.results import FileFailure, Prediction
@@ -110,8 +109,8 @@ class Recognizer(WaveformScorer):
     ) -> "Recognizer":
         """Load a model file.
 
-        Logs a warning, once for each model, if the licence of a file other than the bundled one
-        does not allow every use.
+        Logs a warning, once for each model, if it is loaded by name and its licence does not allow
+        every use.
 
         Logs another, once, if the host program imported onnxruntime before emovox with its usage
         events on; ``ORT_DISABLE_TELEMETRY=1`` switches them off.
@@ -134,9 +133,11 @@ class Recognizer(WaveformScorer):
         """
         warn_of_usage_events()
         name = path or DEFAULT_MODEL
-        model = open_model(find_model(name), threads=threads)
+        file = find_model(name)
+        model = open_model(file, threads=threads)
         check_named_model(name, model.path, model.sha256)
-        if model.info.is_non_commercial and model.path != find_default_model():
+        # Whoever trained a model, and gives its path, knows what on.
+        if model.info.is_non_commercial and file != Path(name):
             warn_of_licence(model.info.name, model.info.licence)
         return cls(
             model,
