@@ -83,7 +83,9 @@ def test_copies_are_those_of_earlier_versions(name: str) -> None:
         spoken = make_spoken(24_000 if name == "parts" else 8_000)
         copy = perturb(spoken, RATE_HZ, settings, np.random.default_rng([seed, 77]))
         found = [measure_db(stretch) for stretch in np.array_split(copy, 6)]
-        assert [len(copy), *found] == pytest.approx(expected, abs=0.02)
+        # A codec after all the others rounds differently on other kinds of processor: 0.07 dB
+        # between an AMD EPYC and an Intel Xeon.
+        assert [len(copy), *found] == pytest.approx(expected, abs=0.1 if name == "all" else 0.02)
 
 
 # Which copies have which parts.
