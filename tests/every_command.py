@@ -92,7 +92,6 @@ def run_every_command(data: Path, recipe: Path, run: Path, other: Path, encoder:
     emovox("train", "--recipe", "encoder", *one_fold, *few, *own, "--out", "own")
     emovox("evaluate", run, *corpus)
     emovox("evaluate", run / "fold-01" / "model.onnx", "--corpus", "ravdess", *corpus)
-    emovox("adapt", "--corpus", "ravdess", *corpus, "--no-vad")
     emovox("report", run, "--maps", *corpus)
     emovox("compare", run, other)
     emovox("stress", run, *corpus, "--tests", "level", "--clips", "2", "--jobs", "2")

@@ -307,7 +307,7 @@ def test_weights_are_rounded_for_voices_of_many_lengths_and_levels(script: Modul
 
 
 def test_another_version_of_the_format_is_refused(script: ModuleType) -> None:
-    with pytest.raises(typer.BadParameter, match="format version 5, expected 6"):
+    with pytest.raises(typer.BadParameter, match="format version of the weights is 5, expected 6"):
         script.read_weights(pack_arrays(5, {}))
 
 
