@@ -132,8 +132,8 @@ def design_high_pass(
 
     Examples:
         >>> numerator, feedback = design_high_pass(64.0, 16_000)
-        >>> numerator.round(4).tolist()
-        [0.9677, -3.8709, 5.8063, -3.8709, 0.9677]
+        >>> numerator.round(3).tolist()
+        [0.968, -3.871, 5.806, -3.871, 0.968]
     """
     # R. Bristow-Johnson's cookbook (https://www.w3.org/TR/audio-eq-cookbook/).
     turn = 2 * np.pi * corner_hz / rate_hz

@@ -341,7 +341,8 @@ class Recognizer(WaveformScorer):
             TypeError: The source has an unsupported type.
 
         Examples:
-            >>> [segment.emotion for segment in Recognizer.load().timeline("clip.opus")]
+            >>> recognizer = Recognizer.load(min_confidence=0)
+            >>> [segment.emotion for segment in recognizer.timeline("clip.opus")]
             [None, 'angry', None]
         """
         recognizer = self.with_voice(voice)

@@ -86,7 +86,7 @@ class StreamingRecognizer:
     Examples:
         >>> from emovox.audio.load import load_audio
         >>> clip = load_audio("clip.opus", 16_000)
-        >>> stream = StreamingRecognizer(Recognizer.load(), clip.rate_hz)
+        >>> stream = StreamingRecognizer(Recognizer.load(min_confidence=0), clip.rate_hz)
         >>> results = stream.push(clip.samples) + stream.finish()
         >>> [result.emotion for result in results if isinstance(result, StreamUpdate)][-1]
         'angry'
