@@ -157,7 +157,10 @@ def describe_genders(rows: list[Row]) -> str:
 
 def describe_calibration(plain: list[Row]) -> str:
     """Return calibration error and abstention of each corpus."""
-    lines = ["| tested on | calibration error, points | answered | right |", "|---|---|---|---|"]
+    lines = [
+        "| tested on | calibration error, points | not uncertain | right |",
+        "|---|---|---|---|",
+    ]
     for corpus in list_corpora(plain):
         row = find(plain, corpus=corpus, labels="all")
         error, answered, right = (100 * float(row[k]) for k in ("ece", "answered", "right"))

@@ -154,8 +154,8 @@ def write_open(voices: list[Row]) -> str:
     """Return how the shipped recipe does on corpora that it was not trained on."""
     rows = [row for row in voices if row["protocol"] == "open" and row["corpus"] in card.TITLES]
     lines = [
-        "| trained without it, tested on | clips, speakers | UAR | knowing ten recordings of the "
-        "speaker | calibration error | answered, right |",
+        "| trained without it, tested on | clips, speakers | UAR | with ten recordings of the "
+        "speaker | calibration error | not uncertain, right |",
         "|---|---|---|---|---|---|",
     ]
     for corpus in card.list_corpora(rows):

@@ -183,7 +183,7 @@ def print_model_scores(evaluation: "ModelEvaluation", out: Path) -> None:
         echo(evaluation.info.encoder_training)
     if evaluation.overlap.is_unseen:
         echo(
-            "the threshold was fitted on recordings like the training data: 'uncertain' is not a "
+            "the threshold was fitted on other recordings: 'uncertain' is not a "
             "safeguard here; rely on the accuracy printed above"
         )
     print_calibration(evaluation.shipped)

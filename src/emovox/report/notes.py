@@ -246,7 +246,7 @@ def describe_model_threshold(own: Answered, scores: ModelScores) -> str:
         text += f" In {n_silent}, too little speech was detected, so the model names no emotion."
     if scores.corpus.is_unseen:
         text += (
-            " The threshold was fitted on recordings like the training data. “Uncertain” is "
+            " The threshold was fitted on other recordings. “Uncertain” is "
             "therefore no safeguard here: what counts is the share measured on this page."
         )
     return text
